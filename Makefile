@@ -1,0 +1,51 @@
+# Every target works from a fresh clone with Go alone, but for race (a C compiler) and interop (Node.js 20 or later, with npm). Tests on PostgreSQL
+# need its programs on the machine, and are skipped otherwise unless BUDDYCHAT_REQUIRE_POSTGRES is 1.
+
+GO ?= go
+LINTER = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+export PATH := $(PATH):$(shell $(GO) env GOPATH)/bin
+
+.PHONY: all build fmt vet test race lint vuln bench fuzz examples interop run ci
+
+all: fmt vet lint test
+
+build:
+	$(GO) build ./...
+
+fmt: # fails where a file is not formatted
+	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+test:
+	$(GO) test ./...
+
+race: # the long histories of the property tests are left to make test
+	$(GO) test -race -short ./...
+
+lint:
+	@command -v golangci-lint >/dev/null || $(GO) install $(LINTER)
+	golangci-lint run ./...
+
+vuln:
+	@.ci/vuln
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	@.ci/fuzz
+
+examples: # the others serve until they are stopped, and their tests start them
+	$(GO) run ./examples/transaction
+	echo stressed | $(GO) run ./examples/bot
+
+interop:
+	@.ci/interop/run
+
+run:
+	$(GO) run ./examples/server
+
+ci:
+	.ci/run

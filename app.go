@@ -1,0 +1,206 @@
+package buddychat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/notify"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+// The defaults of [Options].
+const (
+	// DefaultRetention is for how far back events can be resumed.
+	DefaultRetention = 72 * time.Hour
+	// DefaultUpkeepInterval is how often the store is purged.
+	DefaultUpkeepInterval = 20 * time.Second
+
+	upkeepBatch = 500
+)
+
+// Options has what can be set. Each zero value means what its comment says.
+type Options struct {
+	// Directory says who the host's own users are. Nil: the users are the built-in ones, and Tokens.Keys is required.
+	Directory user.Directory
+	// Users sets up the built-in users.
+	Users user.Options
+	// Tokens sets up what the built-in users log in with.
+	Tokens token.Options
+	// Messages bounds messages and pages.
+	Messages chat.Options
+	// MaxGroupMembers is the most members of a group; 0 is [group.MaxMembers].
+	MaxGroupMembers int
+	// Realtime sets up the delivery of events.
+	Realtime realtime.Options
+	// Retention is for how far back events can be resumed; 0 is [DefaultRetention].
+	Retention time.Duration
+	// UpkeepInterval is how often the store is purged, on each node; 0 is [DefaultUpkeepInterval].
+	UpkeepInterval time.Duration
+	// Logger gets what an operator should know; nil is silence. No content, token, password or email is ever logged.
+	Logger *slog.Logger
+}
+
+// App is the services of one application, wired. They are safe for concurrent use.
+type App struct {
+	// Users and Tokens are the built-in users; nil where the host has its own.
+	Users  *user.Service
+	Tokens *token.Service
+	// Directory says how users are shown, whoever keeps them.
+	Directory user.Directory
+
+	Chats         *chat.Service
+	Groups        *group.Service
+	Notifications *notify.Service
+	// Messages is what chats and groups share, by [chat.Copy].
+	Messages *chat.Messages
+	// Hub delivers events, while [App.Run] runs.
+	Hub *realtime.Hub
+
+	store     Store
+	retention time.Duration
+	interval  time.Duration
+	log       *slog.Logger
+
+	mu   sync.Mutex
+	stop context.CancelFunc // of the Run under way
+	done chan struct{}
+}
+
+// New returns the services on a store. It starts nothing: see [App.Run].
+func New(store Store, o *Options) (*App, error) {
+	if store == nil {
+		return nil, errors.New("buddychat: a store is required: see the packages storage/sqlite, storage/postgres and storage/memory")
+	}
+	if o == nil {
+		o = &Options{}
+	}
+	a := &App{store: store, Directory: o.Directory, retention: o.Retention, interval: o.UpkeepInterval, log: o.Logger}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.retention <= 0 {
+		a.retention = DefaultRetention
+	}
+	if a.interval <= 0 {
+		a.interval = DefaultUpkeepInterval
+	}
+	if a.Directory == nil {
+		if err := a.buildUsers(o); err != nil {
+			return nil, err
+		}
+	}
+	a.Messages = chat.NewMessages(store, &o.Messages)
+	a.Chats = chat.NewService(store, a.Directory, &o.Messages)
+	a.Groups = group.NewService(store, a.Directory, &group.Options{Messages: o.Messages, MaxMembers: o.MaxGroupMembers})
+	a.Notifications = notify.NewService(store, &notify.Options{MaxPageSize: o.Messages.MaxPageSize})
+	following := o.Realtime
+	if following.Logger == nil {
+		following.Logger = a.log
+	}
+	a.Hub = realtime.NewHub(store, &following)
+	return a, nil
+}
+
+func (a *App) buildUsers(o *Options) error {
+	users, err := user.NewService(a.store, &o.Users)
+	if err != nil {
+		return fmt.Errorf("buddychat: %w", err)
+	}
+	tokens, err := token.NewService(a.store, &o.Tokens)
+	if err != nil {
+		return fmt.Errorf("buddychat: %w", err)
+	}
+	a.Users, a.Tokens, a.Directory = users, tokens, users
+	return nil
+}
+
+// EndSessions ends a login of a host's own user, or with session "" all of them: what hangs on it (sockets, subscriptions) ends
+// within seconds, on every node. The session is the one that the host's authenticator named.
+func (a *App) EndSessions(ctx context.Context, u user.ID, session string) error {
+	return a.store.EndSession(ctx, u, session)
+}
+
+// Erase erases a user, a host's or a built-in one, with everything that they wrote: see [user.Store]. The id must not be used again.
+func (a *App) Erase(ctx context.Context, u user.ID) error { return a.store.EraseUser(ctx, u) }
+
+// Run delivers events and keeps the store in order until ctx ends or [App.Shutdown] is called, and then returns nil. A store
+// that is away is waited for. While one Run is under way another returns an error.
+func (a *App) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.mu.Lock()
+	if a.stop != nil {
+		a.mu.Unlock()
+		return errors.New("buddychat: the app runs already")
+	}
+	done := make(chan struct{})
+	a.stop, a.done = cancel, done
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.stop = nil
+		close(done)
+	}()
+
+	var upkeep sync.WaitGroup
+	upkeep.Go(func() { a.keepUp(ctx) })
+	err := a.Hub.Run(ctx)
+	cancel()
+	upkeep.Wait()
+	return err
+}
+
+// Shutdown ends Run, and with it every subscription, and waits until it has returned or ctx ends. It may be called at any time.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.mu.Lock()
+	stop, done := a.stop, a.done
+	a.mu.Unlock()
+	if err := a.Hub.Shutdown(ctx); err != nil {
+		return err
+	}
+	if stop == nil {
+		return nil
+	}
+	stop()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// keepUp purges the store, batch by batch, again and again.
+func (a *App) keepUp(ctx context.Context) {
+	tick := time.NewTicker(a.interval)
+	defer tick.Stop()
+	for {
+		if err := a.purge(ctx); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "upkeep failed, and is tried again", "error", err, "after", a.interval)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *App) purge(ctx context.Context) error {
+	for ctx.Err() == nil {
+		n, err := a.store.Purge(ctx, a.retention, upkeepBatch)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// The bounds of a message.
+const (
+	// MaxContentLength is the most characters (code points) of a message's content, counted after
+	// trimming, unless [Options] say otherwise.
+	MaxContentLength = 10_000
+	// MaxContentSize is the most bytes of it, white space and all.
+	MaxContentSize = 256 << 10
+	// MaxClientIDLength is the most characters of a [Draft]'s ClientID.
+	MaxClientIDLength = 128
+)
+
+// Options has what can be set. Its zero value, and nil, are valid.
+type Options struct {
+	// MaxContentLength is the most characters of a message; 0 is [MaxContentLength].
+	MaxContentLength int
+	// MaxPageSize is the most entries of a page; 0 is [storage.MaxPageSize].
+	MaxPageSize int
+}
+
+// Messages is what the owner of a copy does with messages, in chats and groups alike. It is safe for
+// concurrent use. What a copy does not show is [storage.ErrNotFound] in every method.
+type Messages struct {
+	store   MessageStore
+	options Options
+}
+
+// NewMessages returns the messages of a store.
+func NewMessages(store MessageStore, o *Options) *Messages {
+	m := &Messages{store: store}
+	if o != nil {
+		m.options = *o
+	}
+	if m.options.MaxContentLength <= 0 {
+		m.options.MaxContentLength = MaxContentLength
+	}
+	return m
+}
+
+// Send sends a message by the owner of c. The content is 1 to [MaxContentLength] characters after trimming, and kept
+// untrimmed. Sent again with the same ClientID it is the same message: see [MessageStore].
+func (m *Messages) Send(ctx context.Context, c Copy, d Draft) (Message, error) {
+	if err := m.checkContent(d.Content); err != nil {
+		return Message{}, err
+	}
+	if !utf8.ValidString(d.ClientID) || strings.ContainsRune(d.ClientID, 0) || utf8.RuneCountInString(d.ClientID) > MaxClientIDLength {
+		return Message{}, storage.Invalid("clientMessageId", "clientMessageId must be at most %d characters, without NUL", MaxClientIDLength)
+	}
+	return m.store.AppendMessage(ctx, c, d)
+}
+
+// Edit replaces the content of a message that the owner of c sent.
+func (m *Messages) Edit(ctx context.Context, c Copy, message int64, content string) (Message, error) {
+	if err := m.checkContent(content); err != nil {
+		return Message{}, err
+	}
+	return m.store.EditMessage(ctx, c, message, content)
+}
+
+// Unsend removes a message that the owner of c sent, for everybody.
+func (m *Messages) Unsend(ctx context.Context, c Copy, message int64) error {
+	return m.store.UnsendMessage(ctx, c, message)
+}
+
+// Delete deletes a message from the copy c alone.
+func (m *Messages) Delete(ctx context.Context, c Copy, message int64) error {
+	return m.store.HideMessage(ctx, c, message)
+}
+
+// Clear deletes every message from the copy c alone.
+func (m *Messages) Clear(ctx context.Context, c Copy) error { return m.store.ClearCopy(ctx, c) }
+
+// Archive archives or unarchives the copy c.
+func (m *Messages) Archive(ctx context.Context, c Copy, archived bool) error {
+	return m.store.ArchiveCopy(ctx, c, archived)
+}
+
+// Get returns one message of the copy c.
+func (m *Messages) Get(ctx context.Context, c Copy, message int64) (Message, error) {
+	return m.store.Message(ctx, c, message)
+}
+
+// Find returns a message by its id alone, with a copy of the viewer's that shows it.
+func (m *Messages) Find(ctx context.Context, viewer user.ID, message int64) (Message, Copy, error) {
+	return m.store.FindMessage(ctx, viewer, message)
+}
+
+// List returns a page of the messages of the copy c, newest first. A copy that is not there has none.
+func (m *Messages) List(ctx context.Context, c Copy, p storage.Page) (storage.List[Message], error) {
+	lists, err := m.Lists(ctx, []Copy{c}, p)
+	if err != nil {
+		return storage.List[Message]{}, err
+	}
+	return lists[0], nil
+}
+
+// Lists returns the same page of several copies in one go, each in its place. A page that begins at a cursor is of
+// one copy alone.
+func (m *Messages) Lists(ctx context.Context, copies []Copy, p storage.Page) ([]storage.List[Message], error) {
+	ranges := make([]storage.Range, len(copies))
+	for i, c := range copies {
+		r, err := p.AtMost(m.options.MaxPageSize).Range(listName(c))
+		if err != nil {
+			return nil, err
+		}
+		ranges[i] = r
+	}
+	if len(copies) == 0 {
+		return nil, nil
+	}
+	found, err := m.store.Messages(ctx, copies, ranges[0])
+	if err != nil {
+		return nil, err
+	}
+	lists := make([]storage.List[Message], len(copies))
+	for i, c := range copies {
+		lists[i] = storage.NewList(listName(c), ranges[i], found[i], Message.Key)
+	}
+	return lists, nil
+}
+
+func listName(c Copy) string { return fmt.Sprintf("messages/%d/%d", c.Kind, c.ID) }
+
+// Counts returns how many messages each copy shows.
+func (m *Messages) Counts(ctx context.Context, copies []Copy) ([]int, error) {
+	return m.store.CountMessages(ctx, copies)
+}
+
+// Last returns the newest message that each copy shows, nil for none.
+func (m *Messages) Last(ctx context.Context, copies []Copy) ([]*Message, error) {
+	return m.store.LastMessages(ctx, copies)
+}
+
+// Unread returns how many unread messages of others each copy shows.
+func (m *Messages) Unread(ctx context.Context, copies []Copy) ([]int, error) {
+	return m.store.CountUnread(ctx, copies)
+}
+
+func (m *Messages) checkContent(content string) error {
+	most := m.options.MaxContentLength
+	switch trimmed := strings.TrimSpace(content); {
+	case !utf8.ValidString(content):
+		return storage.Invalid("content", "content must be valid UTF-8")
+	case strings.ContainsRune(content, 0):
+		return storage.Invalid("content", "content must not contain NUL")
+	case trimmed == "":
+		return storage.Invalid("content", "content must not be empty")
+	case utf8.RuneCountInString(trimmed) > most:
+		return storage.Invalid("content", "content must be at most %d characters", most)
+	case len(content) > max(MaxContentSize, 4*most):
+		return storage.Invalid("content", "content must be at most %d bytes", max(MaxContentSize, 4*most))
+	}
+	return nil
+}

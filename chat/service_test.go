@@ -1,0 +1,129 @@
+package chat_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/storage/memory"
+)
+
+func newService(t *testing.T, o *chat.Options) (*chat.Service, chat.Chat) {
+	t.Helper()
+	s := chat.NewService(memory.New(nil), names{"alice", "bob"}, o)
+	mine, _, err := s.Open(t.Context(), "alice", "bob")
+	require.NoError(t, err)
+	return s, mine
+}
+
+func TestContentIsCountedInCharactersAfterTrimming(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, nil)
+	longest := strings.Repeat("😀", chat.MaxContentLength)
+	for name, c := range map[string]struct {
+		content string
+		ok      bool
+	}{
+		"one character":                 {"a", true},
+		"the longest":                   {longest, true},
+		"the longest with space around": {" \n" + longest + "\t ", true},
+		"one more":                      {longest + "a", false},
+		"nothing":                       {"", false},
+		"white space":                   {" \u00a0\u2003\n", false},
+		"invalid UTF-8":                 {"a\xff", false},
+		"NUL":                           {"a\x00b", false},
+		"a megabyte of space":           {"a" + strings.Repeat(" ", 1<<20), false},
+		"a lone combining mark":         {"\u0301", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: c.content})
+			if !c.ok {
+				require.ErrorIs(t, err, storage.ErrInvalid)
+				require.Equal(t, "content", storage.Field(err))
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.content, m.Content, "it is kept as it was sent")
+			_, err = s.Edit(t.Context(), "alice", mine.ID, m.ID, c.content)
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestTheHostSetsTheLongestContentAndTheLargestPage(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, &chat.Options{MaxContentLength: 3, MaxPageSize: 2})
+	_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "abcd"})
+	require.ErrorIs(t, err, storage.ErrInvalid)
+	_, err = s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "abc"})
+	require.NoError(t, err)
+	_, err = s.Messages(t.Context(), "alice", mine.ID, storage.First(3))
+	require.ErrorIs(t, err, storage.ErrInvalid)
+	_, err = s.List(t.Context(), "alice", chat.Filter{}, storage.First(3))
+	require.ErrorIs(t, err, storage.ErrInvalid)
+}
+
+func TestAClientIDIsBounded(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, nil)
+	_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "a", ClientID: strings.Repeat("ä", chat.MaxClientIDLength)})
+	require.NoError(t, err)
+	for _, id := range []string{strings.Repeat("a", chat.MaxClientIDLength+1), "a\x00", "\xff"} {
+		_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "a", ClientID: id})
+		require.ErrorIs(t, err, storage.ErrInvalid)
+		require.Equal(t, "clientMessageId", storage.Field(err))
+	}
+}
+
+func TestAChatIsOpenedWithUsersOfTheDirectoryOnly(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, nil)
+	again, others, err := s.Open(t.Context(), "alice", "bob")
+	require.NoError(t, err)
+	require.Equal(t, mine, again)
+	require.Equal(t, "bob", string(others.Owner))
+	_, _, err = s.Open(t.Context(), "alice", "mallory")
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	_, _, err = s.Open(t.Context(), "mallory", "alice")
+	require.ErrorIs(t, err, storage.ErrNotFound)
+}
+
+func TestACursorOfOneListIsNotOneOfAnother(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, nil)
+	for range 2 {
+		_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "a"})
+		require.NoError(t, err)
+	}
+	page, err := s.Messages(t.Context(), "alice", mine.ID, storage.First(1))
+	require.NoError(t, err)
+	require.True(t, page.HasNext)
+	_, err = s.List(t.Context(), "alice", chat.Filter{}, storage.First(1).After(page.End()))
+	require.ErrorIs(t, err, storage.ErrInvalid)
+	archived := true
+	chats, err := s.List(t.Context(), "alice", chat.Filter{}, storage.First(1))
+	require.NoError(t, err)
+	_, err = s.List(t.Context(), "alice", chat.Filter{Archived: &archived}, storage.First(1).After(chats.End()))
+	require.ErrorIs(t, err, storage.ErrInvalid)
+}
+
+func TestAnothersChatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, nil)
+	ctx := t.Context()
+	_, err := s.Get(ctx, "bob", mine.ID)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.Messages(ctx, "bob", mine.ID, storage.Page{})
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.Send(ctx, "bob", mine.ID, chat.Draft{Content: "a"})
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	require.ErrorIs(t, s.Clear(ctx, "bob", mine.ID), storage.ErrNotFound)
+	require.ErrorIs(t, s.Archive(ctx, "bob", mine.ID, true), storage.ErrNotFound)
+	found, err := s.GetAll(ctx, "alice", mine.ID, mine.ID+100)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+}

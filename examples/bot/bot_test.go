@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/storage/memory"
+	"github.com/buddychat/buddychat/user"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func Example() {
+	if err := run(context.Background(), strings.NewReader("Hello, bot!\n \nstressed\n"), os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// < !tob ,olleH
+	// ! content must not be empty
+	// < desserts
+}
+
+func TestAMessageThatIsSeenTwiceIsAnsweredOnce(t *testing.T) {
+	app, err := buddychat.New(memory.New(nil), &buddychat.Options{
+		Directory: directory{person: user.Profile{ID: person}, robot: user.Profile{ID: robot}},
+	})
+	require.NoError(t, err)
+	mine, bots, err := app.Chats.Open(t.Context(), person, robot)
+	require.NoError(t, err)
+	sent, err := app.Chats.Send(t.Context(), person, mine.ID, chat.Draft{Content: "stressed"})
+	require.NoError(t, err)
+	event := realtime.Event{Operation: realtime.ChatMessageCreated, Actor: person, Copy: bots.Copy(), MessageID: sent.ID, Message: &sent}
+	for range 2 {
+		require.NoError(t, answerOne(t.Context(), app, robot, event, backwards))
+	}
+	page, err := app.Chats.Messages(t.Context(), person, mine.ID, storage.First(10))
+	require.NoError(t, err)
+	require.Len(t, page.Items, 2)
+	require.Equal(t, "desserts", page.Items[0].Content)
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/template"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+//go:embed demo.txt
+var demoText string
+
+// demonstrate makes two users with a chat and a group, or finds them again, and writes the requests to talk as them.
+func demonstrate(ctx context.Context, app *buddychat.App, url string, out io.Writer) error {
+	d := demo{URL: url}
+	steps := []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			d.Alice, err = join(ctx, app, url, "Alice", "00000001")
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			d.Robert, err = join(ctx, app, url, "Robert", "00000002")
+			return err
+		},
+		d.openChat,
+		d.openGroup,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("-demo: %w", err)
+		}
+	}
+	return template.Must(template.New("").Parse(demoText)).Execute(out, d)
+}
+
+type demo struct {
+	URL           string
+	Alice, Robert client
+	// The ids that are Alice's, and Robert's of the same chat.
+	Chat, RobertsChat, Group string
+}
+
+// join logs a user of the demonstration in, and creates the account where there is none. Nobody knows its password: who started
+// the server gets a token.
+func join(ctx context.Context, app *buddychat.App, url, name, number string) (client, error) {
+	username := "demo." + strings.ToLower(name)
+	email := strings.ToLower(name) + "@demo.invalid"
+	u, _, err := app.Users.Register(ctx, user.Registration{
+		Username: username, Email: email, Password: rand.Text(), FirstName: name, LastName: "Demo",
+		Phone: user.Phone{CountryCode: "999", Number: number},
+	})
+	if errors.Is(err, storage.ErrConflict) {
+		u, err = find(ctx, app, username, email)
+	}
+	if err != nil {
+		return client{}, err
+	}
+	pair, err := app.Tokens.Login(ctx, u)
+	if err != nil {
+		return client{}, err
+	}
+	c := client{url: url, Username: username, Token: pair.Access}
+	var me struct{ Me struct{ ID string } }
+	err = c.do(ctx, &me, `{ me { id } }`, nil)
+	c.ID = me.Me.ID
+	return c, err
+}
+
+// find returns the account of an earlier demonstration.
+func find(ctx context.Context, app *buddychat.App, username, email string) (user.User, error) {
+	found, err := app.Users.List(ctx, user.Filter{Username: username}, storage.First(1))
+	if err != nil {
+		return user.User{}, err
+	}
+	if len(found.Items) == 0 || found.Items[0].Email != email {
+		return user.User{}, fmt.Errorf("the name %s, or what belongs to it, is somebody else's in this database", username)
+	}
+	return found.Items[0], nil
+}
+
+// openChat opens the chat of the two; that there is one already makes no difference.
+func (d *demo) openChat(ctx context.Context) error {
+	var opened struct {
+		CreateChat struct{ Chat, OtherChat struct{ ID string } }
+	}
+	err := d.Alice.do(ctx, &opened, `mutation($other: ID!) { createChat(otherUserId: $other) { chat { id } otherChat { id } } }`,
+		map[string]any{"other": d.Robert.ID})
+	d.Chat, d.RobertsChat = opened.CreateChat.Chat.ID, opened.CreateChat.OtherChat.ID
+	return err
+}
+
+const groupTitle = "Demo"
+
+// openGroup finds the group of the demonstration, or creates one, and sees to it that Robert is in it.
+func (d *demo) openGroup(ctx context.Context) error {
+	var found struct {
+		Groups struct {
+			Nodes []struct {
+				ID     string
+				Member struct {
+					IsAdmin bool
+					Group   struct{ Title string }
+				}
+			}
+		}
+	}
+	if err := d.Alice.do(ctx, &found, `{ groups(first: 100) { nodes { id member { isAdmin group { title } } } } }`, nil); err != nil {
+		return err
+	}
+	for _, g := range found.Groups.Nodes {
+		if g.Member.IsAdmin && g.Member.Group.Title == groupTitle {
+			d.Group = g.ID
+		}
+	}
+	if d.Group == "" {
+		var created struct {
+			CreateGroup struct{ GroupCopy struct{ ID string } }
+		}
+		err := d.Alice.do(ctx, &created, `mutation($title: String!) { createGroup(title: $title) { groupCopy { id } } }`,
+			map[string]any{"title": groupTitle})
+		if err != nil {
+			return err
+		}
+		d.Group = created.CreateGroup.GroupCopy.ID
+	}
+	err := d.Alice.do(ctx, nil, `mutation($group: ID!, $user: ID!) { createGroupMember(groupCopyId: $group, memberId: $user) { groupMember { id } } }`,
+		map[string]any{"group": d.Group, "user": d.Robert.ID})
+	var refused *graphQLError
+	if errors.As(err, &refused) && refused.Extensions.Code == "CONFLICT" { // he is in it
+		return nil
+	}
+	return err
+}
+
+// A client talks GraphQL over HTTP as one user.
+type client struct{ url, ID, Username, Token string }
+
+type graphQLError struct {
+	Message    string
+	Extensions struct{ Code string }
+}
+
+func (e *graphQLError) Error() string { return fmt.Sprintf("%s (%s)", e.Message, e.Extensions.Code) }
+
+// do runs one operation and decodes its data into data.
+func (c client) do(ctx context.Context, data any, query string, variables map[string]any) error {
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+c.Token)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer := struct {
+		Data   any
+		Errors []graphQLError
+	}{Data: data}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("%s answers %s: %w", c.url, response.Status, cmp.Or(err, io.ErrUnexpectedEOF))
+	}
+	if len(answer.Errors) > 0 {
+		return &answer.Errors[0]
+	}
+	return nil
+}

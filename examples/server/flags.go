@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A config is what the flags and the environment say.
+type config struct {
+	addr, database, secret          string
+	throttle, introspection, demo   bool
+	accessTokenTTL, refreshTokenTTL time.Duration
+	origins                         origins
+}
+
+// origins are a flag that may be repeated. Several may stand in one value, too, with commas between them.
+type origins []string
+
+func (o *origins) String() string { return strings.Join(*o, ",") }
+
+func (o *origins) Set(value string) error {
+	for entry := range strings.SplitSeq(value, ",") {
+		entry = strings.TrimSpace(entry)
+		u, err := url.Parse(entry)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != entry {
+			return errors.New("want scheme://host[:port], as in https://app.example.com")
+		}
+		*o = append(*o, entry)
+	}
+	return nil
+}
+
+const minSecret = 32
+
+const secretUsage = "sign access tokens with this `text` of at least 32 bytes that nobody can guess (rather in the variable: other users of the machine\n" +
+	"see flags). Without it a key is made on the first run and kept in a file: beside a SQLite database, for PostgreSQL in buddychat.key"
+
+// parseFlags reads the flags, and for those that are not given the environment. Where help is asked for it writes that to out and
+// returns [flag.ErrHelp].
+func parseFlags(args []string, getenv func(string) string, out io.Writer) (config, error) {
+	var c config
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // an error is one line, which main writes
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "listen on this `host:port`; port 0 is any that is free")
+	flags.StringVar(&c.database, "database", "sqlite:buddychat.db", "keep everything in the database at this `address`: sqlite:PATH, postgres://…, or memory:, which keeps nothing")
+	flags.StringVar(&c.secret, "secret", "", secretUsage)
+	flags.BoolVar(&c.throttle, "throttle", true, "limit rates and numbers of sockets; -throttle=false is for load tests")
+	flags.BoolVar(&c.introspection, "introspection", false, "let anybody ask for the schema")
+	flags.DurationVar(&c.accessTokenTTL, "access-token-ttl", 50*time.Minute, "access tokens live for this `duration`")
+	flags.DurationVar(&c.refreshTokenTTL, "refresh-token-ttl", 7*24*time.Hour, "refresh tokens live for this `duration`")
+	flags.Var(&c.origins, "origin", "let pages of this `origin` (scheme://host[:port]) call from another host; repeat it for more, in the variable put commas between them")
+	flags.BoolVar(&c.demo, "demo", false, "make two users with a chat and a group, and print requests to talk as them")
+	for _, parse := range []func() error{
+		func() error { return flags.Parse(args) },
+		func() error { return parseEnvironment(flags, getenv) },
+		func() error { return c.check(flags.Args()) },
+	} {
+		err := parse()
+		if errors.Is(err, flag.ErrHelp) {
+			writeHelp(flags, out)
+			return c, err
+		}
+		if err != nil {
+			return c, fmt.Errorf("%w (-h shows all flags)", err)
+		}
+	}
+	return c, nil
+}
+
+// variable is the name of the environment variable for a flag.
+func variable(name string) string {
+	return "BUDDYCHAT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// parseEnvironment sets the flags that were not given from the variables that are not empty.
+func parseEnvironment(flags *flag.FlagSet, getenv func(string) string) (err error) {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	flags.VisitAll(func(f *flag.Flag) {
+		value := getenv(variable(f.Name))
+		if value == "" || given[f.Name] || err != nil {
+			return
+		}
+		if bad := f.Value.Set(value); bad != nil {
+			err = fmt.Errorf("invalid value %q for %s: %w", value, variable(f.Name), bad)
+		}
+	})
+	return err
+}
+
+// check refuses what would fail only later, when things have been made already.
+func (c config) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("there is an argument that is no flag: %q", rest[0])
+	case c.secret != "" && len(c.secret) < minSecret:
+		return fmt.Errorf("-secret has %d bytes: give it %d or more", len(c.secret), minSecret)
+	case c.accessTokenTTL < time.Second:
+		return fmt.Errorf("-access-token-ttl is %v: give it a second or more", c.accessTokenTTL)
+	case c.refreshTokenTTL < time.Second:
+		return fmt.Errorf("-refresh-token-ttl is %v: give it a second or more", c.refreshTokenTTL)
+	}
+	return nil
+}
+
+func writeHelp(flags *flag.FlagSet, out io.Writer) {
+	fmt.Fprint(out, "The reference server of BuddyChat: GraphQL at /graphql, over HTTP and WebSocket, and /healthz.\n\nUsage: server [flags]\n\n"+
+		"Each flag can be given as an environment variable as well (-access-token-ttl as BUDDYCHAT_ACCESS_TOKEN_TTL); the flag wins.\n\n")
+	flags.VisitAll(func(f *flag.Flag) { f.Usage += " [" + variable(f.Name) + "]" })
+	flags.SetOutput(out)
+	flags.PrintDefaults()
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/graphqlapi"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+// stopTimeout is how long the stop waits for what is in flight; the rest of the 10 seconds is for closing the database.
+const stopTimeout = 8 * time.Second
+
+// run serves until ctx ends, and stops gracefully then. What it writes to stdout is for a person, or a script that waits for
+// it to be ready.
+func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err error) {
+	listener, err := listen(ctx, c.addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // the server closes it; this is for a start that fails
+
+	db, err := openDatabase(ctx, c.database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	key, err := signingKey(c.secret, db.keyFile)
+	if err != nil {
+		return err
+	}
+
+	app, err := buddychat.New(db.store, &buddychat.Options{
+		Users:  user.Options{Logger: log},
+		Tokens: token.Options{Keys: []token.Key{key}, AccessTTL: c.accessTokenTTL, RefreshTTL: c.refreshTokenTTL},
+		Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	api, err := graphqlapi.NewHandler(app, &graphqlapi.Options{
+		Introspection: c.introspection,
+		Origins:       c.origins,
+		Throttle:      &graphqlapi.Throttle{Off: !c.throttle},
+		Logger:        log,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", api)
+	mux.Handle("GET /healthz", health(db.ping, log))
+
+	return serve(ctx, listener, mux, app, api, log, func(ctx context.Context) error {
+		base := baseURL(listener.Addr())
+		log.Info("ready", "url", base)
+		fmt.Fprintln(stdout, "listening on", base)
+		if c.demo {
+			return demonstrate(ctx, app, base+"/graphql", stdout)
+		}
+		return nil
+	})
+}
+
+// serve answers requests until ctx ends. Then it stops in this order: no connection is accepted any more; requests under way are
+// answered and sockets closed; the delivery of events ends. It calls ready when requests can be made.
+func serve(ctx context.Context, l net.Listener, h http.Handler, app *buddychat.App, api *graphqlapi.Handler, log *slog.Logger, ready func(context.Context) error) error {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // this and the next end where a socket begins
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	delivery, endDelivery := context.WithCancel(context.WithoutCancel(ctx))
+	defer endDelivery()
+
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return app.Run(delivery) })
+	all.Go(func() error {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	all.Go(func() error {
+		<-ctx.Done()
+		log.Info("stopping")
+		if err := stop(server, api); err != nil {
+			log.Warn("what was still in flight was cut off", "error", err)
+		}
+		endDelivery()
+		return nil
+	})
+	all.Go(func() error {
+		if err := ready(ctx); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	return all.Wait()
+}
+
+func stop(server *http.Server, api *graphqlapi.Handler) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var both errgroup.Group
+	both.Go(func() error { return api.Shutdown(ctx) })
+	both.Go(func() error {
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(err, server.Close())
+		}
+		return nil
+	})
+	return both.Wait()
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err // without the address, which follows
+	}
+	return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
+}
+
+// baseURL is where a client on this machine finds the server.
+func baseURL(listening net.Addr) string {
+	a, ok := listening.(*net.TCPAddr)
+	if ok && a.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", a.Port)
+	}
+	return "http://" + listening.String()
+}
+
+// health answers 200 while the database answers, else 503.
+func health(ping func(context.Context) error, log *slog.Logger) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		w.Header().Set("Cache-Control", "no-store")
+		if err := ping(ctx); err != nil {
+			log.WarnContext(ctx, "not healthy", "error", err)
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	}
+}

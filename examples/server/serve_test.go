@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+var silent = slog.New(slog.DiscardHandler)
+
+func TestAStopLeavesNoGoroutine(t *testing.T) { // not in parallel: it counts them
+	before := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithCancel(t.Context())
+	said, says := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, config{
+			addr: "127.0.0.1:0", database: "sqlite:" + t.TempDir() + "/test.db", accessTokenTTL: time.Minute, refreshTokenTTL: time.Hour, demo: true,
+		}, says, silent)
+		says.Close() //nolint:errcheck // it never fails
+	}()
+	line := make([]byte, len("listening on http://"))
+	_, err := io.ReadFull(said, line)
+	require.NoError(t, err)
+	cancel() // in the midst of the demonstration
+	_, err = io.Copy(io.Discard, said)
+	require.NoError(t, err)
+	require.NoError(t, <-ended)
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, before)
+}
+
+func TestHealthIsThatOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	for want, cause := range map[int]error{http.StatusOK: nil, http.StatusServiceUnavailable: errors.New("a cause that nobody else must see")} {
+		w := httptest.NewRecorder()
+		health(func(context.Context) error { return cause }, silent)(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		require.Equal(t, want, w.Code)
+		require.NotContains(t, w.Body.String(), "cause")
+	}
+}
+
+func TestTheAddressThatIsShownCanBePasted(t *testing.T) {
+	t.Parallel()
+	for listening, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080",
+		"0.0.0.0:8080":   "http://127.0.0.1:8080",
+		"[::]:8080":      "http://127.0.0.1:8080",
+		"[::1]:8080":     "http://[::1]:8080",
+	} {
+		a, err := net.ResolveTCPAddr("tcp", listening)
+		require.NoError(t, err)
+		require.Equal(t, want, baseURL(a))
+	}
+}

@@ -1,0 +1,47 @@
+package graphqlapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+// tokenAuthenticator checks the access tokens of the built-in users.
+type tokenAuthenticator struct{ tokens *token.Service }
+
+func (a tokenAuthenticator) Authenticate(ctx context.Context, _ *http.Request, access string) (Identity, error) {
+	if access == "" {
+		return Identity{}, nil
+	}
+	claims, err := a.tokens.Verify(ctx, access)
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{User: claims.UserID, Session: claims.Session, Expires: claims.Expires}, nil
+}
+
+// authenticate says who sent a request over HTTP. A bad token counts as none, so that what needs no login still works.
+func (h *Handler) authenticate(ctx context.Context, r *http.Request) (viewer, error) {
+	access, _ := bearer(r.Header.Get("Authorization"))
+	identity, err := h.authenticator.Authenticate(ctx, r, access)
+	if err != nil && !errors.Is(err, storage.ErrUnauthenticated) {
+		return viewer{}, err
+	}
+	if err != nil {
+		identity = Identity{}
+	}
+	return viewer{Identity: identity, token: access, request: r}, nil
+}
+
+// bearer returns the token of an Authorization header. It is false for another scheme, which is the host's own business.
+func bearer(header string) (access string, ok bool) {
+	scheme, access, _ := strings.Cut(strings.TrimSpace(header), " ")
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "JWT") {
+		return "", false
+	}
+	return strings.TrimSpace(access), true
+}

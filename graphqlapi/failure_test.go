@@ -1,0 +1,106 @@
+package graphqlapi_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/graphqlapi"
+	"github.com/buddychat/buddychat/user"
+)
+
+// A flakyHost has users of its own, whose names are the tokens, and a directory that can be made to fail.
+type flakyHost struct {
+	hostUsers
+	failures atomic.Int32 // so many lookups fail
+	panics   atomic.Bool
+	// Where they are there: a lookup closes held, and waits until hold is closed or its context ends, which closes cut.
+	hold, held, cut chan struct{}
+}
+
+func (h *flakyHost) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+	if h.hold != nil {
+		close(h.held)
+		select {
+		case <-h.hold:
+		case <-ctx.Done():
+			close(h.cut)
+		}
+	}
+	if h.panics.Load() {
+		panic("canary of a panic")
+	}
+	if h.failures.Add(-1) >= 0 {
+		return nil, errors.New("canary of an error")
+	}
+	return h.hostUsers.Lookup(ctx, ids...)
+}
+
+func serveFlaky(t *testing.T) (*api, *flakyHost) {
+	host := &flakyHost{hostUsers: hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
+		return graphqlapi.Identity{User: user.ID(name)}, nil
+	}}}
+	return serve(t, func(s *setup) { s.app.Directory, s.api.Authenticator = host, host }), host
+}
+
+func TestAFailureShowsNoCauseAndLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*flakyHost){
+		"an error": func(h *flakyHost) { h.failures.Store(1 << 20) },
+		"a panic":  func(h *flakyHost) { h.panics.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, host := serveFlaky(t)
+			fail(host)
+			got := a.ask(t, "carol", `{ me { username } chats { totalCount } __typename }`, nil)
+			require.Equal(t, http.StatusOK, got.status)
+			require.Equal(t, "INTERNAL", got.code())
+			require.Equal(t, "internal error", got.message())
+			require.Equal(t, []any{"me"}, firstError(got.body)["path"])
+			require.NotContains(t, got.text, "canary")
+			require.Equal(t, object{"me": nil, "chats": object{"totalCount": 0.0}, "__typename": "Query"}, got.body["data"])
+			require.Contains(t, a.logs.String(), "canary", "the log has the cause")
+		})
+	}
+}
+
+func TestATypedEventWaitsForWhatFails(t *testing.T) {
+	t.Parallel()
+	a, host := serveFlaky(t)
+	conn := a.connect(t, nil, object{"token": "robert"})
+	id := conn.subscribedTyped(`{ operation actor { username } }`)
+	mine, _, err := a.app.Chats.Open(t.Context(), "alice", "robert")
+	require.NoError(t, err)
+	host.failures.Store(2)
+	_, err = a.app.Chats.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "hello"})
+	require.NoError(t, err)
+	for _, operation := range []string{"CHAT_MESSAGE_CREATED", "NOTIFICATION_CREATED"} {
+		require.Equal(t, object{"data": object{"events": object{"operation": operation, "actor": object{"username": "alice"}}}}, conn.result(id))
+	}
+
+	host.failures.Store(1 << 20)
+	_, err = a.app.Chats.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "hello"})
+	require.NoError(t, err)
+	require.Equal(t, "INTERNAL", conn.next(id).code(t), "nothing of it is left: the client resumes before it")
+}
+
+func TestASubscriptionThatCannotBeRenderedEndsAndCanBeResumed(t *testing.T) {
+	t.Parallel()
+	a, host := serveFlaky(t)
+	conn := a.connect(t, nil, object{"token": "alice"})
+	id, cursor := conn.subscribed()
+	host.failures.Store(1 << 20)
+	conn.run(`mutation { createGroup(title: "Climbing") { userGroup { title } } }`, nil)
+	require.Equal(t, "INTERNAL", conn.next(id).code(t))
+
+	host.failures.Store(0)
+	again := a.connect(t, nil, object{"token": "alice", "after": cursor})
+	id, _ = again.subscribed()
+	require.Equal(t, "MEMBER_ADDED", again.result(id)["operation"])
+}

@@ -1,0 +1,114 @@
+package graphqlapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/internal/gqldoc"
+	"github.com/buddychat/buddychat/realtime/transportws"
+)
+
+const (
+	defaultSocketsPerAddress = 100
+	defaultSocketsPerUser    = 20
+	defaultDeadline          = 15 * time.Second
+)
+
+// Handler serves the API: GraphQL over HTTP, and over a WebSocket where a request asks for one. It is safe for concurrent use.
+type Handler struct {
+	app                *buddychat.App
+	authenticator      Authenticator
+	documents          *gqldoc.Schema
+	operations, events *graphql.Schema
+	introspection      bool
+	deadline           time.Duration
+	origins            origins
+	limits             *limits
+	sockets            *transportws.Server
+	log                *slog.Logger
+}
+
+// NewHandler returns the API of an application. The events of subscriptions flow while [buddychat.App.Run] runs. A nil Options is the
+// zero value. The error says what cannot be served, or which option is wrong.
+func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
+	opts, err := o.withDefaults(app)
+	if err != nil {
+		return nil, fmt.Errorf("graphqlapi: %w", err)
+	}
+	h := &Handler{
+		app:           app,
+		authenticator: opts.Authenticator,
+		introspection: opts.Introspection,
+		deadline:      opts.Deadline,
+		origins:       newOrigins(opts.Origins),
+		log:           opts.Logger,
+	}
+	if h.limits, err = newLimits(opts); err != nil {
+		return nil, fmt.Errorf("graphqlapi: %w", err)
+	}
+	var sdl string
+	if h.operations, h.events, sdl, err = newSchemas(app, opts, opts.Logger); err != nil {
+		return nil, fmt.Errorf("graphqlapi: %w", err)
+	}
+	if h.documents, err = gqldoc.NewSchema(sdl, gqldoc.Limits{Cost: opts.MaxCost}); err != nil {
+		return nil, fmt.Errorf("graphqlapi: %w", err)
+	}
+	if h.sockets, err = transportws.NewServer(h.newSocket, socketOptions(opts)); err != nil {
+		return nil, fmt.Errorf("graphqlapi: %w", err)
+	}
+	return h, nil
+}
+
+// withDefaults returns a copy of o without zero values, or says which field cannot be.
+func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
+	if app == nil {
+		return nil, errors.New("an App is required: see buddychat.New")
+	}
+	d := Options{}
+	if o != nil {
+		d = *o
+	}
+	switch {
+	case d.Authenticator == nil && app.Tokens == nil:
+		return nil, errors.New("Options.Authenticator is required where the host has its own users")
+	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxCost < 0:
+		return nil, errors.New("a negative number in Options: zero stands for the default")
+	case d.Throttle != nil && d.Throttle.Status != 0 && d.Throttle.Status != http.StatusForbidden && d.Throttle.Status != http.StatusTooManyRequests:
+		return nil, fmt.Errorf("Options.Throttle.Status is %d: want 403 or 429", d.Throttle.Status)
+	}
+	if d.Authenticator == nil {
+		d.Authenticator = tokenAuthenticator{app.Tokens}
+	}
+	if d.Throttle == nil {
+		d.Throttle = &Throttle{}
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	d.MaxSocketsPerAddress = cmp.Or(d.MaxSocketsPerAddress, defaultSocketsPerAddress)
+	d.MaxSocketsPerUser = cmp.Or(d.MaxSocketsPerUser, defaultSocketsPerUser)
+	d.Deadline = cmp.Or(d.Deadline, defaultDeadline)
+	return &d, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if transportws.IsUpgrade(r) {
+		h.serveSocket(w, r)
+		return
+	}
+	h.serveHTTP(w, r)
+}
+
+// Shutdown lets no socket in any more, closes those that are open with 1001 once what is in flight on them has been answered, and
+// waits until they have ended. When ctx ends before, it cuts them and returns the error of ctx. It may be called again.
+// Requests over HTTP are for [http.Server.Shutdown] to wait for.
+func (h *Handler) Shutdown(ctx context.Context) error { return h.sockets.Shutdown(ctx) }

@@ -1,0 +1,81 @@
+package graphqlapi
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+
+	"github.com/buddychat/buddychat/internal/gqldoc"
+	"github.com/buddychat/buddychat/internal/throttle"
+)
+
+// limits bound how often operations are run, and how many sockets are open. Where the host has them off, every bound is nil.
+type limits struct {
+	rate                *throttle.Limiter
+	perAddress, perUser *throttle.Gauge // of sockets
+	proxies             throttle.Proxies
+	status              int // of HTTP, for what is over a limit
+}
+
+func newLimits(o *Options) (*limits, error) {
+	l := &limits{
+		proxies: throttle.Proxies{Hops: o.Proxies},
+		status:  cmp.Or(o.Throttle.Status, http.StatusForbidden),
+	}
+	if o.Throttle.Off {
+		return l, nil
+	}
+	l.perAddress = throttle.NewGauge(o.MaxSocketsPerAddress)
+	l.perUser = throttle.NewGauge(o.MaxSocketsPerUser)
+	var err error
+	l.rate, err = throttle.New(&o.Throttle.Limits)
+	return l, err
+}
+
+// addressOf returns what the client is known by to the limits.
+func (l *limits) addressOf(r *http.Request) string {
+	return throttle.AddressKey(l.proxies.ClientAddress(r))
+}
+
+// admit charges an operation, by its root fields, to whom it is from, or refuses it.
+func (l *limits) admit(doc *gqldoc.Document, v viewer, address string) error {
+	retry, ok := l.rate.Take(charges(doc, v, address)...)
+	if ok {
+		return nil
+	}
+	after := throttle.RetryAfter(retry)
+	return &refusal{
+		status: l.status,
+		plain:  l.status,
+		retry:  after,
+		errors: []responseError{{
+			Message:    fmt.Sprintf("too many requests: try again in %s s", after),
+			Extensions: map[string]any{"code": codeThrottled},
+		}},
+	}
+}
+
+func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
+	whole := throttle.Charge{Class: throttle.Address, Key: address, N: len(doc.RootFields)}
+	if v.known() {
+		whole.Class, whole.Key = throttle.User, string(v.User)
+	}
+	list := []throttle.Charge{whole}
+	if doc.Operation != gqldoc.Mutation {
+		return list
+	}
+	for _, field := range doc.RootFields {
+		switch field.Name {
+		case "login":
+			list = append(list, throttle.Charge{Class: throttle.LoginAddress, Key: address, N: 1})
+			if name, ok := field.StringArgument("username"); ok {
+				list = append(list, throttle.Charge{Class: throttle.LoginAccount, Key: throttle.AccountKey(name), N: 1})
+			}
+		case "createUser":
+			list = append(list, throttle.Charge{Class: throttle.CreateUser, Key: address, N: 1})
+		case "refreshToken":
+			list = append(list, throttle.Charge{Class: throttle.RefreshToken, Key: address, N: 1})
+		}
+	}
+	return list
+}

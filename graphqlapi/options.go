@@ -1,0 +1,64 @@
+package graphqlapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/buddychat/buddychat/internal/throttle"
+	"github.com/buddychat/buddychat/user"
+)
+
+// Identity is who calls. The zero value is nobody.
+type Identity struct {
+	User user.ID
+	// Session names the login, for ending it: see [github.com/buddychat/buddychat.App.EndSessions]. "" hangs on all of the user's.
+	Session string
+	// Expires is when the login ends by itself, and a socket with it; zero is never.
+	Expires time.Time
+}
+
+// Authenticator says who calls. It must be safe for concurrent use.
+type Authenticator interface {
+	// Authenticate is given the request, which is the upgrade request for a socket, and the token that came with it: from the
+	// header Authorization (Bearer or JWT), or for a socket from the payload of connection_init; "" where there is none.
+	// A host whose middleware knows the user reads it from the request's context.
+	//
+	// Nobody is the zero Identity and no error. A token that is not good is [github.com/buddychat/buddychat/storage.ErrUnauthenticated]: over
+	// HTTP it counts as nobody, and a socket is refused. Any other error fails the request.
+	Authenticate(ctx context.Context, r *http.Request, token string) (Identity, error)
+}
+
+// Options has what can be set. Its zero value, and nil, are valid.
+type Options struct {
+	// Authenticator says who calls. Nil checks the tokens of the built-in users; it is required where the host has its own.
+	Authenticator Authenticator
+	// Introspection opens the schema to whoever asks.
+	Introspection bool
+	// Origins are the browser origins that may call from another host, each as scheme://host[:port]. The same host always may.
+	Origins []string
+	// Throttle bounds the rates; nil is the defaults.
+	Throttle *Throttle
+	// Proxies is how many trusted proxies stand before the server: so many entries from the end of X-Forwarded-For are
+	// theirs. 0 takes the address of the connection.
+	Proxies int
+	// MaxSocketsPerAddress and MaxSocketsPerUser bound the sockets; 0 is 100 and 20.
+	MaxSocketsPerAddress, MaxSocketsPerUser int
+	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds.
+	Deadline time.Duration
+	// MaxCost is the most that a document may cost, by the number of entries that it asks for; 0 is the default.
+	MaxCost int
+	// Logger gets what an operator should know; nil is silence.
+	Logger *slog.Logger
+}
+
+// Throttle bounds rates.
+type Throttle struct {
+	// Off lifts every limit by rate, address and number of sockets. It is for load tests.
+	Off bool
+	// Status is what HTTP answers over the limit; 0 is 403, as documented. 429 is what new clients expect.
+	Status int
+	// Limits replaces single rates.
+	Limits throttle.Options
+}

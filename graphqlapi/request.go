@@ -1,0 +1,184 @@
+package graphqlapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/buddychat/buddychat/realtime/transportws"
+)
+
+// maxBody is the most bytes of a request, however it comes.
+const maxBody = 256 << 10
+
+// A request is a GraphQL request, however it came.
+type request struct {
+	query, operationName string
+	variables            map[string]any
+}
+
+// parameters are the parts of a request, as JSON. What is not there is nil.
+type parameters struct{ query, operationName, variables, extensions json.RawMessage }
+
+// readRequest reads a request over HTTP. The error is a [*refusal].
+func readRequest(w http.ResponseWriter, r *http.Request) (request, error) {
+	var p parameters
+	var err error
+	if r.Method == http.MethodPost {
+		p, err = readBody(w, r)
+	} else {
+		p, err = readURL(r.URL.RawQuery)
+	}
+	if err != nil {
+		return request{}, err
+	}
+	return p.request()
+}
+
+// readURL reads the parameters from the query of a URL. The texts among them stand there as they are, the objects as JSON.
+func readURL(rawQuery string) (parameters, error) {
+	if len(rawQuery) > maxBody {
+		return parameters{}, malformed(http.StatusRequestURITooLong, "the URL must have at most %d bytes behind the ?", maxBody)
+	}
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return parameters{}, malformed(http.StatusBadRequest, "the parameters of the URL must be URL-encoded")
+	}
+	p := parameters{query: quoted(values, "query"), operationName: quoted(values, "operationName")}
+	for name, parameter := range map[string]*json.RawMessage{"variables": &p.variables, "extensions": &p.extensions} {
+		text := values.Get(name)
+		if text == "" {
+			continue
+		}
+		if !utf8.ValidString(text) || !json.Valid([]byte(text)) {
+			return parameters{}, malformed(http.StatusBadRequest, "%s must be a JSON object", name)
+		}
+		*parameter = bytes.TrimSpace([]byte(text))
+	}
+	return p, nil
+}
+
+// quoted returns a text of the URL as JSON, nil where there is none. What is no UTF-8 is left to be refused.
+func quoted(values url.Values, name string) json.RawMessage {
+	text := values.Get(name)
+	if text == "" {
+		return nil
+	}
+	if !utf8.ValidString(text) {
+		return json.RawMessage("0")
+	}
+	quoted, _ := json.Marshal(text) // a string always can
+	return quoted
+}
+
+// readBody reads the parameters from a body.
+func readBody(w http.ResponseWriter, r *http.Request) (parameters, error) {
+	if err := checkContentType(r.Header); err != nil {
+		return parameters{}, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return parameters{}, malformed(http.StatusRequestEntityTooLarge, "the body must have at most %d bytes", maxBody)
+	case err != nil:
+		return parameters{}, malformed(http.StatusBadRequest, "the body could not be read whole")
+	}
+	return parseBody(body)
+}
+
+// checkContentType refuses everything but JSON: the other types are those that a page of any origin can send without being asked.
+func checkContentType(header http.Header) error {
+	mediaType, params, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" {
+		return malformed(http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
+	}
+	if charset, ok := params["charset"]; ok && !isUTF8(charset) {
+		return malformed(http.StatusUnsupportedMediaType, "the charset must be utf-8")
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return malformed(http.StatusUnsupportedMediaType, "the body must not be compressed")
+	}
+	return nil
+}
+
+func isUTF8(charset string) bool {
+	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
+}
+
+// parseBody reads a JSON object. Names that are none of the parameters are ignored.
+func parseBody(body []byte) (parameters, error) {
+	if !utf8.Valid(body) {
+		return parameters{}, malformed(http.StatusBadRequest, "the body must be UTF-8")
+	}
+	if !json.Valid(body) {
+		return parameters{}, malformed(http.StatusBadRequest, "the body must be JSON")
+	}
+	// A map, for a struct would take its names in any case.
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return parameters{}, malformed(http.StatusBadRequest, "the body must be one JSON object with a query: lists of requests are not taken")
+	}
+	return parameters{
+		query:         fields["query"],
+		operationName: fields["operationName"],
+		variables:     fields["variables"],
+		extensions:    fields["extensions"],
+	}, nil
+}
+
+// request checks the types of the parameters.
+func (p parameters) request() (q request, err error) {
+	if isNull(p.query) {
+		return request{}, malformed(http.StatusBadRequest, "query is missing: it is the GraphQL document")
+	}
+	if q.query, err = text("query", p.query); err != nil {
+		return request{}, err
+	}
+	if q.operationName, err = text("operationName", p.operationName); err != nil {
+		return request{}, err
+	}
+	if q.variables, err = object("variables", p.variables); err != nil {
+		return request{}, err
+	}
+	_, err = object("extensions", p.extensions)
+	return q, err
+}
+
+// requestOf returns the request in a frame, whose form the socket has checked.
+func requestOf(p transportws.Payload) (q request, err error) {
+	q = request{query: p.Query, operationName: p.OperationName}
+	q.variables, err = object("variables", p.Variables)
+	return q, err
+}
+
+func text(name string, raw json.RawMessage) (s string, err error) {
+	if isNull(raw) {
+		return "", nil
+	}
+	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+		return "", malformed(http.StatusBadRequest, "%s must be a string", name)
+	}
+	return s, nil
+}
+
+// object reads a JSON object. Its numbers stay as they are written, for an id may have more digits than a float64.
+func object(name string, raw json.RawMessage) (fields map[string]any, err error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if raw[0] != '{' || decoder.Decode(&fields) != nil {
+		return nil, malformed(http.StatusBadRequest, "%s must be a JSON object", name)
+	}
+	return fields, nil
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || raw[0] == 'n' }

@@ -1,0 +1,180 @@
+package graphqlapi
+
+import (
+	"context"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// queries is the root of queries.
+type queries struct{ *resolver }
+
+type usersArgs struct {
+	Username, FirstName, LastName, Search *string
+	pageArgs
+}
+
+func (a usersArgs) filter() user.Filter {
+	return user.Filter{Username: given(a.Username), FirstName: given(a.FirstName), LastName: given(a.LastName), Search: given(a.Search)}
+}
+
+// Users resolves Query.users. It is empty where the directory lists nobody.
+func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNode], error) {
+	return loading(ctx, q.resolver, viewerOf(ctx).User, func(l *load, sel selection) (*connection[userNode], error) {
+		p, err := args.page()
+		if err != nil {
+			return nil, err
+		}
+		lister, ok := q.app.Directory.(user.Lister)
+		if !ok {
+			lister = noUsers{}
+		}
+		list, err := user.List(ctx, lister, args.filter(), p)
+		if err != nil {
+			return nil, err
+		}
+		nodes := make([]*userNode, len(list.Items))
+		for i, u := range list.Items {
+			nodes[i] = l.account(u)
+		}
+		c := connect(list, nodes)
+		if sel.has("totalCount") {
+			n, err := user.Count(ctx, lister, args.filter())
+			c.TotalCount = int32(n)
+			return c, err
+		}
+		return c, nil
+	})
+}
+
+// noUsers is the list of a directory that has none.
+type noUsers struct{}
+
+func (noUsers) ListUsers(context.Context, user.Filter, storage.Range) ([]user.User, error) {
+	return nil, nil
+}
+func (noUsers) CountUsers(context.Context, user.Filter) (int, error) { return 0, nil }
+
+// Chats resolves Query.chats.
+func (q *queries) Chats(ctx context.Context, args chatsArgs) (*connection[chatNode], error) {
+	v := viewerOf(ctx)
+	if !v.known() {
+		return nil, errLogin
+	}
+	return q.chats(ctx, v.User, args)
+}
+
+// Groups resolves Query.groups.
+func (q *queries) Groups(ctx context.Context, args groupsArgs) (*connection[groupCopyNode], error) {
+	v := viewerOf(ctx)
+	if !v.known() {
+		return nil, errLogin
+	}
+	return q.groups(ctx, v.User, args)
+}
+
+// Notifications resolves Query.notifications.
+func (q *queries) Notifications(ctx context.Context, args notificationsArgs) (*connection[notificationNode], error) {
+	v := viewerOf(ctx)
+	if !v.known() {
+		return nil, errLogin
+	}
+	return q.notifications(ctx, v.User, args)
+}
+
+type idArgs struct{ ID graphql.ID }
+
+// Chat resolves Query.chat.
+func (q *queries) Chat(ctx context.Context, args idArgs) (*chatNode, error) {
+	v := viewerOf(ctx)
+	if !v.known() {
+		return nil, errLogin
+	}
+	return loading(ctx, q.resolver, v.User, func(l *load, sel selection) (*chatNode, error) { return l.chat(string(args.ID), sel) })
+}
+
+// Group resolves Query.group.
+func (q *queries) Group(ctx context.Context, args idArgs) (*groupCopyNode, error) {
+	v := viewerOf(ctx)
+	if !v.known() {
+		return nil, errLogin
+	}
+	return loading(ctx, q.resolver, v.User, func(l *load, sel selection) (*groupCopyNode, error) { return l.groupCopy(string(args.ID), sel) })
+}
+
+// User resolves Query.user.
+func (q *queries) User(ctx context.Context, args idArgs) (*userNode, error) {
+	return loading(ctx, q.resolver, viewerOf(ctx).User, func(l *load, _ selection) (*userNode, error) { return l.userByID(string(args.ID)) })
+}
+
+// Me resolves Query.me.
+func (q *queries) Me(ctx context.Context) (*userNode, error) {
+	v := viewerOf(ctx)
+	if !v.known() {
+		return nil, nil
+	}
+	return loading(ctx, q.resolver, v.User, func(l *load, sel selection) (*userNode, error) { return l.user(v.User, sel), nil })
+}
+
+// EventCursor resolves Query.eventCursor. Whoever runs the operation has taken it before, wherever it is selected.
+func (q *queries) EventCursor(ctx context.Context) (string, error) {
+	v := viewerOf(ctx)
+	switch {
+	case !v.known():
+		return "", errLogin
+	case v.eventCursor != "":
+		return v.eventCursor, nil
+	}
+	cursor, err := q.app.Hub.Position(ctx)
+	return cursor, q.wire(ctx, err)
+}
+
+// chat loads one chat of the viewer's by its global id.
+func (l *load) chat(global string, sel selection) (*chatNode, error) {
+	id, err := decodeID(typeChat, global)
+	if err != nil {
+		return nil, err
+	}
+	c, err := l.app.Chats.Get(l.ctx, l.viewer, id)
+	if err != nil {
+		return nil, err
+	}
+	return only(l.chatNodes([]chat.Chat{c}, sel))
+}
+
+// groupCopy loads one copy of the viewer's by its global id.
+func (l *load) groupCopy(global string, sel selection) (*groupCopyNode, error) {
+	id, err := decodeID(typeGroupCopy, global)
+	if err != nil {
+		return nil, err
+	}
+	c, err := l.app.Groups.Get(l.ctx, l.viewer, id)
+	if err != nil {
+		return nil, err
+	}
+	return only(l.groupCopyNodes([]group.Copy{c}, sel))
+}
+
+// userByID loads a user whom the directory knows by their global id.
+func (l *load) userByID(global string) (*userNode, error) {
+	id, err := decodeUserID(global)
+	if err != nil {
+		return nil, err
+	}
+	profiles, err := l.app.Directory.Lookup(l.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := profiles[id]
+	if !ok {
+		return nil, storage.NotFound()
+	}
+	n := l.user(id, nil)
+	n.show(p)
+	return n, nil
+}

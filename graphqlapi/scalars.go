@@ -1,0 +1,44 @@
+package graphqlapi
+
+import (
+	"errors"
+	"time"
+)
+
+// dateTimeLayout is how moments are written: always in UTC, always with six digits of a second, so that one moment has one text.
+const dateTimeLayout = "2006-01-02T15:04:05.000000Z07:00"
+
+func formatTime(t time.Time) string { return t.UTC().Format(dateTimeLayout) }
+
+// dateTime is the scalar DateTime. It stands in answers only.
+type dateTime struct{ at time.Time }
+
+func (dateTime) ImplementsGraphQLType(name string) bool { return name == "DateTime" }
+
+func (*dateTime) UnmarshalGraphQL(any) error { return errors.New("a DateTime is no input") }
+
+// MarshalJSON implements [encoding/json.Marshaler].
+func (d dateTime) MarshalJSON() ([]byte, error) { return []byte(`"` + formatTime(d.at) + `"`), nil }
+
+// optionalTime returns nil for the zero time.
+func optionalTime(t time.Time) *dateTime {
+	if t.IsZero() {
+		return nil
+	}
+	return &dateTime{t}
+}
+
+// genericScalar is the scalar GenericScalar. It stands in answers only.
+type genericScalar map[string]any
+
+func (genericScalar) ImplementsGraphQLType(name string) bool { return name == "GenericScalar" }
+
+func (*genericScalar) UnmarshalGraphQL(any) error { return errors.New("a GenericScalar is no input") }
+
+// optionalText returns nil for "".
+func optionalText(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,31 @@
+package graphqlapi
+
+import (
+	"context"
+	"net/http"
+)
+
+// A viewer is whoever runs an operation, and what came with it.
+type viewer struct {
+	Identity
+	// token is the access token of the request, good or bad, "" for none: verifyToken takes it.
+	token string
+	// request is the HTTP request, or the upgrade request of the socket.
+	request *http.Request
+	// eventCursor is the position taken before the operation began, where the operation asks for it.
+	eventCursor string
+}
+
+// known reports whether somebody is logged in.
+func (v viewer) known() bool { return v.User != "" }
+
+type viewerKey struct{}
+
+func withViewer(ctx context.Context, v viewer) context.Context {
+	return context.WithValue(ctx, viewerKey{}, v)
+}
+
+func viewerOf(ctx context.Context) viewer {
+	v, _ := ctx.Value(viewerKey{}).(viewer)
+	return v
+}

@@ -1,0 +1,127 @@
+package group_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/storage/memory"
+)
+
+func newService(t *testing.T, o *group.Options) (*group.Service, group.Copy) {
+	t.Helper()
+	s := group.NewService(memory.New(nil), anybody{}, o)
+	_, own, err := s.Create(t.Context(), "alice", group.Draft{Title: "Climbing"})
+	require.NoError(t, err)
+	return s, own
+}
+
+func TestTheTextsOfAGroupAreBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", group.MaxTitleLength)
+	for name, c := range map[string]struct {
+		title, description string
+		field              string // "" where it is taken
+	}{
+		"the shortest title":      {"ab", "", ""},
+		"the longest title":       {long, "", ""},
+		"a title of one":          {"a", "", "title"},
+		"a title of spaces":       {"    ", "", "title"},
+		"a title too long":        {long + "a", "", "title"},
+		"NUL in the title":        {"a\x00b", "", "title"},
+		"the longest description": {"ab", strings.Repeat("é", group.MaxDescriptionLength), ""},
+		"one more":                {"ab", strings.Repeat("a", group.MaxDescriptionLength+1), "description"},
+		"invalid UTF-8":           {"ab", "\xff", "description"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, own := newService(t, nil)
+			g, _, created := s.Create(t.Context(), "alice", group.Draft{Title: c.title, Description: c.description})
+			updated, err := s.Update(t.Context(), "alice", own.ID, group.Update{Title: &c.title, Description: &c.description})
+			for _, err := range []error{created, err} {
+				require.Equal(t, c.field, storage.Field(err))
+				require.Equal(t, c.field == "", err == nil)
+			}
+			if c.field == "" {
+				require.Equal(t, c.title, g.Title)
+				require.Equal(t, c.description, updated.Description)
+			}
+		})
+	}
+}
+
+func TestAnImageIsAnAddressOrAPath(t *testing.T) {
+	t.Parallel()
+	s, own := newService(t, nil)
+	for image, ok := range map[string]bool{"https://example.com/a.png": true, "/a.png": true, "": true, "javascript:alert(1)": false} {
+		_, err := s.Update(t.Context(), "alice", own.ID, group.Update{Image: &image})
+		require.Equal(t, ok, err == nil, image)
+		if !ok {
+			require.Equal(t, "groupImage", storage.Field(err))
+		}
+	}
+}
+
+func TestAGroupIsFullAtItsBound(t *testing.T) {
+	t.Parallel()
+	s, own := newService(t, &group.Options{MaxMembers: 2})
+	_, err := s.Add(t.Context(), "alice", own.ID, "bob")
+	require.NoError(t, err)
+	_, err = s.Add(t.Context(), "alice", own.ID, "carol")
+	require.ErrorIs(t, err, storage.ErrConflict)
+}
+
+func TestOnlyUsersOfTheDirectoryAreAdded(t *testing.T) {
+	t.Parallel()
+	s, own := newService(t, nil)
+	_, err := s.Add(t.Context(), "alice", own.ID, "mallory")
+	require.ErrorIs(t, err, storage.ErrNotFound)
+}
+
+func TestAGroupAndItsMembersAreForMembers(t *testing.T) {
+	t.Parallel()
+	s, own := newService(t, nil)
+	ctx := t.Context()
+	_, err := s.Group(ctx, "bob", own.Group)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.Members(ctx, "bob", own.Group, storage.Page{})
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.Member(ctx, "bob", own.ID)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	_, err = s.Messages(ctx, "bob", own.ID, storage.Page{})
+	require.ErrorIs(t, err, storage.ErrNotFound)
+
+	bob, err := s.Add(ctx, "alice", own.ID, "bob")
+	require.NoError(t, err)
+	members, err := s.Members(ctx, "bob", own.Group, storage.First(1))
+	require.NoError(t, err)
+	require.Equal(t, own.ID, members.Items[0].ID)
+	members, err = s.Members(ctx, "bob", own.Group, storage.First(1).After(members.End()))
+	require.NoError(t, err)
+	require.Equal(t, bob.ID, members.Items[0].ID)
+	require.ErrorIs(t, s.Remove(ctx, "bob", bob.ID, own.ID), storage.ErrForbidden)
+	require.ErrorIs(t, s.RemovePermanently(ctx, "bob", bob.ID), storage.ErrForbidden)
+	_, err = s.SetAdmin(ctx, "alice", own.ID, own.ID, false)
+	require.ErrorIs(t, err, storage.ErrConflict)
+
+	sent, err := s.Send(ctx, "bob", bob.ID, chat.Draft{Content: "hello"})
+	require.NoError(t, err)
+	unread, err := s.Unread(ctx, "alice", own.ID)
+	require.NoError(t, err)
+	require.Equal(t, 1, unread)
+	ref := group.MessageRef{Copy: own.Copy(), Message: sent.ID}
+	_, err = s.Read(ctx, "alice", own.ID, sent.ID)
+	require.NoError(t, err)
+	readers, err := s.ReaderLists(ctx, []group.MessageRef{ref}, storage.Page{})
+	require.NoError(t, err)
+	require.Len(t, readers[0].Items, 1)
+	require.NoError(t, s.Leave(ctx, "alice", own.ID))
+	_, err = s.Get(ctx, "alice", own.ID)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	require.NoError(t, s.Clear(ctx, "bob", bob.ID))
+	require.NoError(t, s.Archive(ctx, "bob", bob.ID, true))
+}

@@ -1,0 +1,141 @@
+// Package archtest holds the packages of the module to the direction of their imports.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// layers are the packages from the bottom up. Each imports only what stands in a line above its own. The examples may import anything.
+var layers = [][]string{
+	{"storage", "internal/gqldoc", "realtime/transportws", "internal/pgtest"},
+	{"user"},
+	{"chat", "internal/throttle"},
+	{"group", "notify", "realtime", "user/token"},
+	{".", "storage/memory", "storage/bunstore"},
+	{"storage/sqlite", "storage/postgres", "storage/storagetest", "graphqlapi"},
+}
+
+// domain is what a host compiles that uses the Go API alone.
+var domain = []string{"storage", "user", "user/token", "chat", "group", "notify", "realtime", "."}
+
+// helpers are what the domain may import besides: small, and without anything of their own below.
+var helpers = []string{"golang.org/x", "github.com/google/uuid", "github.com/golang-jwt/jwt/v5", "github.com/ccojocar/zxcvbn-go"}
+
+// reach says which packages may have a module among their dependencies, however far below.
+var reach = map[string][]string{
+	"github.com/uptrace/bun":              {"storage/bunstore", "storage/sqlite", "storage/postgres"},
+	"github.com/jackc/pgx":                {"storage/postgres", "internal/pgtest"},
+	"modernc.org/sqlite":                  {"storage/sqlite"},
+	"github.com/graph-gophers/graphql-go": {"graphqlapi"},
+	"github.com/vektah/gqlparser":         {"graphqlapi", "internal/gqldoc"},
+	websocket:                             {"graphqlapi", "realtime/transportws"},
+	"github.com/stretchr/testify":         {"storage/storagetest"},
+	"pgregory.net/rapid":                  {"storage/storagetest"},
+	"go.uber.org/goleak":                  {},
+}
+
+// websocket is the library that is imported by one file, so that its successor can take its place.
+const websocket = "nhooyr.io/websocket"
+
+func TestImportsPointDownward(t *testing.T) {
+	t.Parallel()
+	g := load(t)
+	layerOf := map[string]int{}
+	for i, layer := range layers {
+		for _, p := range layer {
+			layerOf[p] = i
+		}
+	}
+	for _, p := range g.library() {
+		layer, placed := layerOf[p]
+		if !placed {
+			t.Errorf("%s stands in no layer: add it to the list here", p)
+			continue
+		}
+		for _, imported := range g.imports(p) {
+			if below, ours := layerOf[imported]; ours && below >= layer {
+				t.Errorf("%s must not import %s, which is not below it: remove that import", p, imported)
+			}
+		}
+	}
+}
+
+func TestTheDomainImportsNothingButItselfAndSmallHelpers(t *testing.T) {
+	t.Parallel()
+	g := load(t)
+	for _, p := range domain {
+		for _, imported := range g.imports(p) {
+			if !slices.Contains(domain, imported) && !slices.ContainsFunc(helpers, func(h string) bool { return within(imported, h) }) {
+				t.Errorf("%s must not import %s: remove that import, or give it what it needs by an interface", p, imported)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
+	g := load(t)
+	for module, allowed := range reach {
+		for _, p := range g.library() {
+			if slices.Contains(allowed, p) {
+				continue
+			}
+			if way := g.way(p, module); way != nil {
+				t.Errorf("%s must not depend on %s, and does by %s: remove one of these imports", p, module, strings.Join(way, " → "))
+			}
+		}
+	}
+}
+
+func TestOneFileImportsTheWebSocketLibrary(t *testing.T) {
+	t.Parallel()
+	var files []string
+	root := filepath.Join("..", "..")
+	require.NoError(t, filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel := filepath.ToSlash(strings.TrimPrefix(file, root+string(filepath.Separator)))
+		switch {
+		case d.IsDir() && (rel == "examples" || strings.HasPrefix(d.Name(), ".") && file != root):
+			return filepath.SkipDir
+		case !strings.HasSuffix(file, ".go"), strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, i := range parsed.Imports {
+			if imported, err := strconv.Unquote(i.Path.Value); err == nil && within(imported, websocket) {
+				files = append(files, rel)
+			}
+		}
+		return nil
+	}))
+	require.Len(t, files, 1, "files that import %s: leave it to one", websocket)
+	require.Equal(t, "realtime/transportws", path.Dir(files[0]))
+}
+
+// The rules themselves can fail.
+func TestTheWayToADependencyIsFound(t *testing.T) {
+	t.Parallel()
+	g := graph{
+		module + "/chat":      {module + "/storage", "fmt"},
+		module + "/storage":   {"example.com/small"},
+		"example.com/small":   {"github.com/jackc/pgx/v5"},
+		"github.com/jackc/no": {},
+	}
+	require.Equal(t, []string{"chat", "storage", "example.com/small", "github.com/jackc/pgx/v5"}, g.way("chat", "github.com/jackc/pgx"))
+	require.Nil(t, g.way("chat", "github.com/jackc/pg"), "another module")
+}

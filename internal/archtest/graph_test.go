@@ -1,0 +1,108 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/buddychat/buddychat"
+
+// A graph has what each package imports, those of other modules too. The standard library is left out. Its keys and values are import
+// paths; everything that it is asked and answers is relative to the module.
+type graph map[string][]string
+
+// load asks the go command. Test files do not count.
+func load(t *testing.T) graph {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports,Standard", module+"/...")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	g, standard := graph{}, map[string]bool{}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+			Standard   bool
+		}
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if p.Standard {
+			standard[p.ImportPath] = true
+		} else {
+			g[p.ImportPath] = p.Imports
+		}
+	}
+	for p, imports := range g {
+		g[p] = slices.DeleteFunc(imports, func(i string) bool { return standard[i] || i == "C" })
+	}
+	require.Contains(t, g, module)
+	return g
+}
+
+// library returns the module's own packages, without the examples and what has nothing but tests.
+func (g graph) library() (packages []string) {
+	for p := range g {
+		if name := relative(p); within(p, module) && !within(name, "examples") && name != "internal/archtest" {
+			packages = append(packages, name)
+		}
+	}
+	slices.Sort(packages)
+	return packages
+}
+
+func (g graph) imports(p string) (names []string) {
+	for _, i := range g[absolute(p)] {
+		names = append(names, relative(i))
+	}
+	return names
+}
+
+// way returns the shortest way by which a package depends on another module, nil where it does not.
+func (g graph) way(from, to string) []string {
+	seen := map[string]bool{}
+	for ways := [][]string{{from}}; len(ways) > 0; ways = ways[1:] {
+		way := ways[0]
+		last := way[len(way)-1]
+		if within(last, to) {
+			return way
+		}
+		for _, next := range g.imports(last) {
+			if !seen[next] {
+				seen[next] = true
+				ways = append(ways, append(slices.Clone(way), next))
+			}
+		}
+	}
+	return nil
+}
+
+// within reports whether a package is that of the path, or below it.
+func within(p, parent string) bool { return p == parent || strings.HasPrefix(p, parent+"/") }
+
+func relative(p string) string {
+	if p == module {
+		return "."
+	}
+	return strings.TrimPrefix(p, module+"/")
+}
+
+func absolute(p string) string {
+	switch first, _, _ := strings.Cut(p, "/"); {
+	case p == ".":
+		return module
+	case strings.Contains(first, "."):
+		return p // of another module
+	}
+	return module + "/" + p
+}

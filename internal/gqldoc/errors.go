@@ -1,0 +1,88 @@
+package gqldoc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// The classes of refusal, to be told with [errors.Is].
+var (
+	// ErrSyntax says that a document does not parse, or does not say which operation is to run. The error is an [*Error].
+	ErrSyntax = errors.New("syntax error")
+	// ErrInvalid says that a document, or a variable, does not fit the schema. The error is an [*Error].
+	ErrInvalid = errors.New("invalid")
+	// ErrTooComplex says that a document is beyond a limit. The error is a [*LimitError].
+	ErrTooComplex = errors.New("too complex")
+)
+
+// Location is a place in the document as the client sent it. Both count from one, columns in characters.
+type Location struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
+}
+
+// Error is a mistake in a document or its variables. Its message is for the client, and has nothing of
+// a variable's value in it.
+type Error struct {
+	Message   string
+	Locations []Location
+
+	class error
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the error's class, [ErrSyntax] or [ErrInvalid].
+func (e *Error) Unwrap() error { return e.class }
+
+// LimitError says which limit a document is beyond.
+type LimitError struct {
+	// What is counted, as the message says it: "tokens", "levels of depth".
+	What string
+	// Figure is what the document has.
+	Figure int
+	// Bound is what it may have.
+	Bound int
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("this document has %d %s, and may have at most %d", e.Figure, e.What, e.Bound)
+}
+
+// Unwrap returns [ErrTooComplex].
+func (e *LimitError) Unwrap() error { return ErrTooComplex }
+
+// WithoutSuggestion cuts off what an executor's own validation adds to its messages about the schema's names.
+func WithoutSuggestion(message string) string {
+	before, _, _ := strings.Cut(message, " Did you mean ")
+	return before
+}
+
+func syntaxError(at Location, format string, args ...any) *Error {
+	e := &Error{Message: fmt.Sprintf("Syntax Error: "+format, args...), class: ErrSyntax}
+	if at.Line > 0 {
+		e.Locations = []Location{at}
+	}
+	return e
+}
+
+// fromParser makes an Error of what the parser or the validator returns.
+func fromParser(err error, class error) *Error {
+	var g *gqlerror.Error
+	if !errors.As(err, &g) {
+		return &Error{Message: err.Error(), class: class}
+	}
+	e := &Error{Message: g.Message, class: class}
+	if class == ErrSyntax {
+		e.Message = "Syntax Error: " + g.Message
+	}
+	for _, l := range g.Locations {
+		if l.Line > 0 {
+			e.Locations = append(e.Locations, Location{Line: l.Line, Column: l.Column})
+		}
+	}
+	return e
+}

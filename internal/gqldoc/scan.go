@@ -1,0 +1,196 @@
+package gqldoc
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/lexer"
+)
+
+// text is a string literal of a document.
+type text struct {
+	at Location
+	// block has the value of a block string.
+	block *string
+}
+
+// scan holds a document against the limits that need no parsing: one pass over its tokens, without
+// recursion, before anything is built of them. It also refuses what the parser would take and alter silently,
+// and returns what the parser gets wrong: the places of strings and the values of block strings, by the positions
+// where they start.
+func scan(document string, limits Limits) (texts map[int]text, err error) {
+	if !utf8.ValidString(document) {
+		return nil, syntaxError(Location{}, "The document is not valid UTF-8.")
+	}
+	c := counts{bytes: len(document), aliasesOf: map[string]int{}, limits: limits}
+	texts = map[int]text{}
+	lex := lexer.New(&ast.Source{Input: document})
+	at := offset{text: document, line: 1}
+	for {
+		token, err := lex.ReadToken()
+		if err != nil {
+			return nil, fromParser(err, ErrSyntax)
+		}
+		switch token.Kind {
+		case lexer.EOF:
+			return texts, c.check()
+		case lexer.Comment:
+			continue
+		case lexer.Int, lexer.Float:
+			if end := at.advance(token.Pos.End); end < len(document) && continuesNumber(document[end]) {
+				return nil, syntaxError(at.location(), "Invalid number, expected digit but got: %q.", document[end:end+1])
+			}
+		case lexer.String, lexer.BlockString:
+			begin := at.advance(token.Pos.Start)
+			found := text{at: at.location()}
+			literal := document[begin:at.advance(token.Pos.End)]
+			c.bytes -= len(literal)
+			if token.Kind == lexer.BlockString {
+				// It ends at the first three quotes, and not at the last of more.
+				if strings.HasPrefix(document[at.bytes:], `"`) {
+					return nil, syntaxError(at.location(), "Unexpected quote behind a block string.")
+				}
+				value := blockValue(literal[3 : len(literal)-3])
+				found.block = &value
+			} else if hasLoneSurrogate(literal) {
+				return nil, syntaxError(found.at, "A string has half of a surrogate pair.")
+			}
+			texts[token.Pos.Start] = found
+		}
+		c.add(token)
+	}
+}
+
+// counts of a document's tokens.
+type counts struct {
+	limits Limits
+
+	bytes, tokens, directives int
+	aliases                   int
+	aliasesOf                 map[string]int
+
+	// Inside parentheses a colon belongs to an argument, and brackets nest values.
+	parens, nesting, deepest int
+	// The two tokens before.
+	before, beforeThat lexer.Type
+}
+
+func (c *counts) add(token lexer.Token) {
+	c.tokens++
+	switch token.Kind {
+	case lexer.At:
+		c.directives++
+	case lexer.ParenL:
+		c.parens++
+		c.nesting = 0
+	case lexer.ParenR:
+		c.parens--
+	case lexer.BracketL, lexer.BraceL:
+		if c.parens > 0 {
+			c.nesting++
+			c.deepest = max(c.deepest, c.nesting)
+		}
+	case lexer.BracketR, lexer.BraceR:
+		if c.parens > 0 {
+			c.nesting--
+		}
+	case lexer.Name:
+		if c.parens == 0 && c.before == lexer.Colon && c.beforeThat == lexer.Name {
+			c.aliases++
+			c.aliasesOf[token.Value]++
+		}
+	}
+	c.beforeThat, c.before = c.before, token.Kind
+}
+
+func (c *counts) check() error {
+	if err := exceeds("bytes besides its string literals", c.bytes, c.limits.Bytes); err != nil {
+		return err
+	}
+	if err := exceeds("tokens", c.tokens, c.limits.Tokens); err != nil {
+		return err
+	}
+	if err := exceeds("directives", c.directives, c.limits.Directives); err != nil {
+		return err
+	}
+	if err := exceeds("aliases", c.aliases, c.limits.Aliases); err != nil {
+		return err
+	}
+	most := 0
+	for _, n := range c.aliasesOf {
+		most = max(most, n)
+	}
+	if err := exceeds("aliases of one field", most, c.limits.AliasesOfField); err != nil {
+		return err
+	}
+	return exceeds("levels of depth in a value", c.deepest, c.limits.Depth)
+}
+
+// offset turns the lexer's positions, which count characters, into bytes and places. Positions must rise.
+type offset struct {
+	text         string
+	bytes, runes int
+	line         int
+	lineStart    int // in characters
+}
+
+func (o *offset) advance(runes int) (bytes int) {
+	for o.runes < runes && o.bytes < len(o.text) {
+		r, size := utf8.DecodeRuneInString(o.text[o.bytes:])
+		o.bytes += size
+		o.runes++
+		if r == '\n' {
+			o.line++
+			o.lineStart = o.runes
+		}
+	}
+	return o.bytes
+}
+
+func (o *offset) location() Location {
+	return Location{Line: o.line, Column: o.runes - o.lineStart + 1}
+}
+
+// A number ends where neither a name nor another fraction can begin.
+func continuesNumber(b byte) bool {
+	return b == '.' || b == '_' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+}
+
+// hasLoneSurrogate says whether a quoted string has a \uXXXX escape that is half of a surrogate pair without the
+// other half. The lexer has accepted the string.
+func hasLoneSurrogate(literal string) bool {
+	for {
+		i := strings.IndexByte(literal, '\\')
+		if i < 0 || i+1 >= len(literal) {
+			return false
+		}
+		unit, size := escapedUnit(literal[i:])
+		literal = literal[i+size:]
+		switch {
+		case unit < 0xD800 || unit > 0xDFFF:
+			continue
+		case unit >= 0xDC00:
+			return true
+		}
+		low, size := escapedUnit(literal)
+		if low < 0xDC00 || low > 0xDFFF {
+			return true
+		}
+		literal = literal[size:]
+	}
+}
+
+// escapedUnit returns the UTF-16 unit that the text begins with an escape of, and the size of the escape. The unit
+// is -1 for every other beginning.
+func escapedUnit(text string) (unit int64, size int) {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' || text[2] == '{' {
+		return -1, min(2, len(text))
+	}
+	unit, err := strconv.ParseInt(text[2:6], 16, 32)
+	if err != nil {
+		return -1, 2
+	}
+	return unit, 6
+}

@@ -1,0 +1,120 @@
+package gqldoc
+
+import (
+	"fmt"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+)
+
+// Schema is what documents are held against. It is safe for concurrent use.
+type Schema struct {
+	schema *ast.Schema
+	limits Limits
+}
+
+// NewSchema reads a schema in the schema definition language. The error says where it is wrong.
+func NewSchema(sdl string, limits Limits) (*Schema, error) {
+	schema, err := validator.LoadSchema(validator.Prelude, &ast.Source{Name: "schema", Input: sdl})
+	if err != nil {
+		return nil, fmt.Errorf("reading the GraphQL schema: %w", err)
+	}
+	return &Schema{schema: schema, limits: limits.withDefaults()}, nil
+}
+
+// Parse reads a document and selects the operation that is to run. The operation name may be "" where the
+// document has one operation only. Variables are as they come from JSON, decoded with or without
+// [encoding/json.Decoder.UseNumber]; they are read and never changed.
+//
+// Limits that need no parsing are checked first, and none of the work is more than quadratic in what they let
+// pass, whatever the document says. The error is an [ErrSyntax], an
+// [ErrTooComplex], or, where fragments spread each other in a circle, an [ErrInvalid].
+func (s *Schema) Parse(query, operationName string, variables map[string]any) (*Document, error) {
+	query = newlines.Replace(query)
+	texts, err := scan(query, s.limits)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parser.ParseQuery(&ast.Source{Input: query})
+	if err != nil {
+		return nil, fromParser(err, ErrSyntax)
+	}
+	if err := refuseFragmentVariables(parsed.Fragments); err != nil {
+		return nil, err
+	}
+	selected, err := selectOperation(parsed, operationName)
+	if err != nil {
+		return nil, err
+	}
+	doc := &Document{
+		Operation: Operation(selected.Operation),
+		schema:    s,
+		parsed:    parsed,
+		selected:  selected,
+		variables: variables,
+	}
+	doc.RootFields = doc.rootFields(selected)
+	total, err := weigh(doc)
+	if err != nil {
+		return nil, err
+	}
+	doc.Cost = total.cost()
+	if err := doc.checkLimits(total); err != nil {
+		return nil, err
+	}
+	doc.settle(texts)
+	return doc, nil
+}
+
+func (d *Document) checkLimits(total weight) error {
+	limits := d.schema.limits
+	if err := exceeds("levels of depth", total.depth, limits.Depth); err != nil {
+		return err
+	}
+	credentials := 0
+	for _, field := range d.RootFields {
+		if d.Operation == Mutation && IsCredential(field.Name) {
+			credentials++
+		}
+	}
+	if err := exceeds("login, createUser or refreshToken fields", credentials, limits.Credentials); err != nil {
+		return err
+	}
+	return exceeds("fields to resolve, by the lengths of its pages", d.Cost, limits.Cost)
+}
+
+// The parser still reads the variables of an old proposal, which no executor knows.
+func refuseFragmentVariables(fragments ast.FragmentDefinitionList) error {
+	for _, fragment := range fragments {
+		if len(fragment.VariableDefinition) > 0 {
+			return syntaxError(locate(fragment.Position), "Fragment %q must not define variables.", fragment.Name)
+		}
+	}
+	return nil
+}
+
+func selectOperation(document *ast.QueryDocument, name string) (*ast.OperationDefinition, error) {
+	operations := document.Operations
+	switch {
+	case len(operations) == 0 && len(document.Fragments) == 0:
+		return nil, syntaxError(Location{Line: 1, Column: 1}, "Unexpected <EOF>.")
+	case len(operations) == 0:
+		return nil, &Error{Message: "Must provide an operation.", class: ErrSyntax}
+	case name == "" && len(operations) > 1:
+		return nil, &Error{Message: "Must provide operation name if query contains multiple operations.", class: ErrSyntax}
+	case name == "":
+		return operations[0], nil
+	}
+	if operation := operations.ForName(name); operation != nil {
+		return operation, nil
+	}
+	return nil, &Error{Message: shorten(fmt.Sprintf("Unknown operation named %q.", name)), class: ErrSyntax}
+}
+
+func locate(position *ast.Position) Location {
+	if position == nil {
+		return Location{}
+	}
+	return Location{Line: position.Line, Column: position.Column}
+}

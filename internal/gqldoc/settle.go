@@ -1,0 +1,60 @@
+package gqldoc
+
+import (
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/core"
+)
+
+// settle gives every value the one form that parsers and executors read alike, and looks for introspection, in one
+// walk of the document. Texts are its string literals, by position.
+func (d *Document) settle(texts map[int]text) {
+	events := &core.Events{}
+	events.OnField(func(_ *core.Walker, field *ast.Field) {
+		if field.Name == "__schema" || field.Name == "__type" {
+			d.UsesIntrospection = true
+		}
+	})
+	events.OnValue(func(_ *core.Walker, value *ast.Value) {
+		if text, ok := texts[value.Position.Start]; ok {
+			value.Position.Line, value.Position.Column = text.at.Line, text.at.Column
+			if text.block != nil {
+				value.Kind, value.Raw = ast.StringValue, *text.block
+			}
+		}
+		// A whole number for an ID means its digits. Executors know numbers of 32 bits alone.
+		if value.Kind == ast.IntValue && value.Definition != nil && value.Definition.Name == "ID" {
+			value.Kind = ast.StringValue
+		}
+	})
+	core.Walk(d.schema.schema, d.parsed, events)
+}
+
+// One kind of newline, which is what all kinds mean, and what the lexer counts columns right by.
+var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// blockValue returns what a block string means, given what stands between its quotes, its newlines settled: the
+// algorithm BlockStringValue of the GraphQL specification, section 2.9.4. The parser's own takes the first line's
+// indentation into account, which the specification leaves out, and so alters the text.
+func blockValue(raw string) string {
+	lines := strings.Split(strings.ReplaceAll(raw, `\"""`, `"""`), "\n")
+	common := -1
+	for _, line := range lines[1:] {
+		if n := indentation(line); n < len(line) && (common < 0 || n < common) {
+			common = n
+		}
+	}
+	for i := 1; i < len(lines) && common > 0; i++ {
+		lines[i] = lines[i][min(common, len(lines[i])):]
+	}
+	for len(lines) > 0 && indentation(lines[0]) == len(lines[0]) {
+		lines = lines[1:]
+	}
+	for len(lines) > 0 && indentation(lines[len(lines)-1]) == len(lines[len(lines)-1]) {
+		lines = lines[:len(lines)-1]
+	}
+	return strings.Join(lines, "\n")
+}
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " \t")) }

@@ -1,0 +1,211 @@
+package gqldoc
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// weight is what a selection set amounts to. Each fragment is weighed once, so that fragments that double
+// each other are weighed in the time that it takes to read them.
+type weight struct {
+	// depth of nested fields.
+	depth int
+	// fields is how many are resolved once.
+	fields float64
+	// perNode is how many are resolved for each node of the connection whose fields these are.
+	perNode float64
+}
+
+func (w *weight) add(other weight) {
+	w.depth = max(w.depth, other.depth)
+	w.fields += other.fields
+	w.perNode += other.perNode
+}
+
+// exact is the bound below which a float64 holds every whole number.
+const exact = 1 << 53
+
+func (w weight) cost() int { return int(min(w.fields+w.perNode, exact)) }
+
+type weigher struct {
+	*Document
+	// fragments that were weighed; nil for those that are being weighed.
+	fragments map[string]*weight
+}
+
+// weigh returns the weight of the selected operation. The error is an [ErrInvalid] where fragments run in a circle.
+func weigh(d *Document) (weight, error) {
+	w := weigher{Document: d, fragments: make(map[string]*weight, len(d.parsed.Fragments))}
+	// Those that nothing spreads too: who reads the document next may not stand a circle.
+	for _, fragment := range d.parsed.Fragments {
+		if _, err := w.fragment(fragment.Name, fragment.Position); err != nil {
+			return weight{}, err
+		}
+	}
+	return w.selection(d.selected.SelectionSet, d.root())
+}
+
+func (d *Document) root() *ast.Definition {
+	switch d.Operation {
+	case Mutation:
+		return d.schema.schema.Mutation
+	case Subscription:
+		return d.schema.schema.Subscription
+	}
+	return d.schema.schema.Query
+}
+
+func (w *weigher) selection(set ast.SelectionSet, parent *ast.Definition) (weight, error) {
+	var total weight
+	for _, selection := range set {
+		var part weight
+		var err error
+		switch s := selection.(type) {
+		case *ast.Field:
+			part, err = w.field(s, parent)
+		case *ast.InlineFragment:
+			within := parent
+			if s.TypeCondition != "" {
+				within = w.schema.schema.Types[s.TypeCondition]
+			}
+			part, err = w.selection(s.SelectionSet, within)
+		case *ast.FragmentSpread:
+			part, err = w.fragment(s.Name, s.Position)
+		}
+		if err != nil {
+			return weight{}, err
+		}
+		total.add(part)
+	}
+	return total, nil
+}
+
+func (w *weigher) fragment(name string, at *ast.Position) (weight, error) {
+	if known, ok := w.fragments[name]; ok {
+		if known == nil {
+			return weight{}, &Error{
+				Message:   `Cannot spread fragment "` + shorten(name) + `" within itself.`,
+				Locations: []Location{locate(at)},
+				class:     ErrInvalid,
+			}
+		}
+		return *known, nil
+	}
+	definition := w.parsed.Fragments.ForName(name)
+	if definition == nil {
+		return weight{}, nil // for Validate to refuse
+	}
+	w.fragments[name] = nil
+	total, err := w.selection(definition.SelectionSet, w.schema.schema.Types[definition.TypeCondition])
+	if err != nil {
+		return weight{}, err
+	}
+	w.fragments[name] = &total
+	return total, nil
+}
+
+func (w *weigher) field(field *ast.Field, parent *ast.Definition) (weight, error) {
+	var definition *ast.FieldDefinition
+	if parent != nil {
+		definition = parent.Fields.ForName(field.Name)
+	}
+	if definition == nil { // __typename, or for Validate to refuse
+		below, err := w.selection(field.SelectionSet, nil)
+		return weight{depth: 1 + below.depth, fields: 1 + below.fields}, err
+	}
+	below, err := w.selection(field.SelectionSet, w.schema.schema.Types[definition.Type.Name()])
+	if err != nil {
+		return weight{}, err
+	}
+	if isConnection(definition.Type.Name()) {
+		below.fields += below.perNode * float64(w.pageLength(field))
+	}
+	if isConnection(parent.Name) && definition.Type.Elem != nil { // nodes or edges
+		return weight{depth: 1 + below.depth, fields: 1, perNode: below.fields}, nil
+	}
+	return weight{depth: 1 + below.depth, fields: 1 + below.fields}, nil
+}
+
+func isConnection(typeName string) bool { return strings.HasSuffix(typeName, "Connection") }
+
+// pageLength is how many nodes a connection may return at most, and at least one: an executor reads what was
+// selected of an empty page too.
+func (w *weigher) pageLength(field *ast.Field) int {
+	length := -1
+	for _, name := range []string{"first", "last"} {
+		if argument := field.Arguments.ForName(name); argument != nil {
+			if n, ok := w.number(argument.Value); ok {
+				length = max(length, n, 0)
+			}
+		}
+	}
+	if length < 0 {
+		length = w.schema.limits.DefaultPage
+	}
+	if most := w.schema.limits.MaxPage; most >= 0 {
+		length = min(length, most)
+	}
+	return max(length, 1)
+}
+
+// number returns the number that a page argument has, and false where it is null or not given. What is no number
+// at all counts as the most there is, since it will be refused.
+func (w *weigher) number(value *ast.Value) (int, bool) {
+	if value.Kind == ast.Variable {
+		given, ok := w.variables[value.Raw]
+		if ok {
+			return variableNumber(given)
+		}
+		definition := w.selected.VariableDefinitions.ForName(value.Raw)
+		if definition == nil || definition.DefaultValue == nil {
+			return 0, false
+		}
+		value = definition.DefaultValue
+	}
+	if value.Kind == ast.NullValue {
+		return 0, false
+	}
+	return literalNumber(value.Raw), true
+}
+
+func literalNumber(raw string) int {
+	f, err := strconv.ParseFloat(raw, 64)
+	if err != nil {
+		return maxNumber
+	}
+	return clamp(f)
+}
+
+// maxNumber is the largest Int.
+const maxNumber = 1<<31 - 1
+
+func variableNumber(given any) (int, bool) {
+	switch n := given.(type) {
+	case nil:
+		return 0, false
+	case float64:
+		return clamp(n), true
+	case json.Number:
+		return literalNumber(string(n)), true
+	case int:
+		return clamp(float64(n)), true
+	case int32:
+		return int(n), true
+	case int64:
+		return clamp(float64(n)), true
+	}
+	return maxNumber, true
+}
+
+func clamp(f float64) int {
+	if f >= 0 && f <= maxNumber {
+		return int(f)
+	}
+	if f < 0 {
+		return 0
+	}
+	return maxNumber // NaN too
+}

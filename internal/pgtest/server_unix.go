@@ -1,0 +1,142 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"bufio"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+//go:embed server.sh
+var script string
+
+// start starts a server of our own, which ends with this process. Another may take the port that was free a moment
+// ago, so it is tried again.
+func start(fsync bool) (*server, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	for range 3 {
+		var s *server
+		if s, err = startFrom(bin, fsync); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+func startFrom(bin string, fsync bool) (*server, error) {
+	dir, err := os.MkdirTemp("", "buddychat-pgtest-")
+	if err != nil {
+		return nil, err
+	}
+	password := rand.Text()
+	if err := os.WriteFile(filepath.Join(dir, "password"), []byte(password+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+
+	cmd := exec.Command("sh", "-c", script, "sh", dir, bin, port, strconv.FormatBool(fsync))
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for the tests
+	if cmd.SysProcAttr.Credential, err = owner(dir); err != nil {
+		return nil, err
+	}
+	alive, err := cmd.StdinPipe() // open for as long as this process lives
+	if err != nil {
+		return nil, err
+	}
+	said, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	answer, err := bufio.NewReader(said).ReadString('\n')
+	if answer == "ready\n" {
+		return &server{url: fmt.Sprintf("postgres://buddychat:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port), alive: alive}, nil
+	}
+	log, _ := os.ReadFile(filepath.Join(dir, "log")) // without it there is still the error
+	return nil, errors.Join(fmt.Errorf("PostgreSQL does not start:\n%s", log), ignoreEOF(err), alive.Close(), cmd.Wait())
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// programs returns the directory of PostgreSQL's programs: the newest version that is there.
+func programs() (string, error) {
+	if p, err := exec.LookPath("initdb"); err == nil {
+		p, err = filepath.EvalSymlinks(p)
+		return filepath.Dir(p), err
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("neither is BUDDYCHAT_TEST_POSTGRES set, nor is there an initdb on the PATH or in /usr/lib/postgresql: install the package postgresql")
+	}
+	newest, version := "", -1
+	for _, p := range found {
+		if v, err := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(p)))); err == nil && v > version {
+			newest, version = filepath.Dir(p), v
+		}
+	}
+	if newest == "" {
+		newest = filepath.Dir(found[0])
+	}
+	return newest, nil
+}
+
+// owner makes dir another user's where this is root, as whom PostgreSQL refuses to run.
+func owner(dir string) (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.Atoi(u.Uid)
+		if err != nil {
+			return nil, err
+		}
+		gid, err := strconv.Atoi(u.Gid)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(os.Chown(dir, uid, gid), os.Chown(filepath.Join(dir, "password"), uid, gid)); err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}

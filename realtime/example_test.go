@@ -1,0 +1,74 @@
+package realtime_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage/memory"
+	"github.com/buddychat/buddychat/user"
+)
+
+// everybody is a directory of users who all exist.
+type everybody struct{}
+
+func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+	profiles := map[user.ID]user.Profile{}
+	for _, id := range ids {
+		profiles[id] = user.Profile{ID: id, Username: string(id)}
+	}
+	return profiles, nil
+}
+
+// A bot subscribes as any user does, and answers what it is notified of.
+func Example() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	store := memory.New(nil)
+	chats := chat.NewService(store, everybody{}, nil)
+	hub := realtime.NewHub(store, nil)
+	go func() { _ = hub.Run(ctx) }()
+
+	bot, err := hub.Subscribe(ctx, "bot", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer bot.Close()
+
+	alice, _, err := chats.Open(ctx, "alice", "bot")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := chats.Send(ctx, "alice", alice.ID, chat.Draft{Content: "Hello, bot"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	for event, err := range bot.Events(ctx) {
+		if err != nil {
+			fmt.Println(err) // resume behind the last event's Cursor
+			return
+		}
+		fmt.Println(event.Operation, event.Message.Content)
+		switch event.Operation {
+		case realtime.NotificationCreated:
+			// The event's id makes sure that an event that comes again after a resume is answered once.
+			draft := chat.Draft{Content: "You said: " + event.Message.Content, ClientID: event.ID}
+			if _, err := chats.Send(ctx, "bot", event.Copy.ID, draft); err != nil {
+				fmt.Println(err)
+				return
+			}
+		case realtime.ChatMessageCreated:
+			if event.Message.Sender == "bot" {
+				return
+			}
+		}
+	}
+	// Output:
+	// CHAT_MESSAGE_CREATED Hello, bot
+	// NOTIFICATION_CREATED Hello, bot
+	// CHAT_MESSAGE_CREATED You said: Hello, bot
+}

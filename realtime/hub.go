@@ -1,0 +1,214 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/buddychat/buddychat/user"
+)
+
+var (
+	// ErrSlowConsumer ends a subscription whose queue is full. Nothing is lost: subscribe again behind the cursor of the last
+	// event that was received.
+	ErrSlowConsumer = errors.New("slow consumer")
+	// ErrClosed says that the hub has ended. Subscribe again, on another node, behind the cursor of the last event that was received.
+	ErrClosed = errors.New("hub closed")
+)
+
+// Options of a [Hub]. The zero value is what most use.
+type Options struct {
+	// Poll is how long the hub waits at most before it looks into the log, for hints may get lost. 0 is a second.
+	Poll time.Duration
+	// Queue is how many events a subscription holds for a consumer that is behind, before it ends with [ErrSlowConsumer]. 0 is 256.
+	Queue int
+	// Window is how many of the newest records are kept in memory, so that whoever comes back soon needs no replay
+	// from the database. 0 is 4096. More are kept while a transaction that began before them is open.
+	Window int
+	// Logger is told of outages of the log, once each. Nil is silence.
+	Logger *slog.Logger
+}
+
+// Hub knows who is online on this node, follows the log, and gives each of them the events that they may see, in the
+// order of their commit within each conversation. Every method is safe for concurrent use.
+//
+// While the database is away nothing ends: subscriptions stay, calls wait, and delivery goes on where it was.
+type Hub struct {
+	log  Log
+	opts Options
+
+	hinted  chan struct{} // there may be news
+	asked   chan struct{} // there are requests
+	replays chan struct{} // a place for each replay that may ask the database at the same time
+	done    chan struct{} // closed when the hub has ended
+
+	chunkSize, pageSize int // records handled at a time: live, and in a replay
+
+	mu       sync.Mutex
+	cancel   context.CancelFunc // ends Run; nil before it
+	ended    bool
+	requests requests
+	watches  map[user.ID]map[*watch]struct{}
+	warned   time.Time // when an outage of the replays was last logged
+}
+
+// NewHub returns a hub over a store's log. It does nothing before [Hub.Run].
+func NewHub(log Log, opts *Options) *Hub {
+	h := &Hub{
+		log:      log,
+		hinted:   make(chan struct{}, 1),
+		asked:    make(chan struct{}, 1),
+		replays:  make(chan struct{}, maxReplays),
+		done:     make(chan struct{}),
+		requests: requests{arrivals: map[*arrival]struct{}{}},
+		watches:  map[user.ID]map[*watch]struct{}{},
+
+		chunkSize: 512,
+		pageSize:  256,
+	}
+	if opts != nil {
+		h.opts = *opts
+	}
+	if h.opts.Poll <= 0 {
+		h.opts.Poll = time.Second
+	}
+	if h.opts.Queue <= 0 {
+		h.opts.Queue = 256
+	}
+	if h.opts.Window <= 0 {
+		h.opts.Window = 4096
+	}
+	if h.opts.Logger == nil {
+		h.opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return h
+}
+
+// Run follows the log until ctx ends or [Hub.Shutdown] is called, and returns nil then. All subscriptions end with [ErrClosed].
+// A hub runs once: a second call while it runs is an error, and one after its end [ErrClosed].
+func (h *Hub) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := h.begin(cancel); err != nil {
+		return err
+	}
+	defer h.end()
+	defer h.log.OnCommit(h.Hint)()
+	d := newDispatcher(h)
+	defer d.close()
+	d.run(ctx)
+	return nil
+}
+
+func (h *Hub) begin(cancel context.CancelFunc) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.ended:
+		return ErrClosed
+	case h.cancel != nil:
+		return errors.New("realtime: the hub is running already")
+	}
+	h.cancel = cancel
+	return nil
+}
+
+func (h *Hub) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended {
+		h.ended = true
+		close(h.done)
+	}
+}
+
+// Shutdown ends [Hub.Run] and waits for its return, or for the end of ctx, whose error it returns then. A hub that did not
+// run yet can not be run afterwards. It may be called again.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	switch {
+	case h.cancel != nil:
+		h.cancel()
+	case !h.ended:
+		h.ended = true
+		close(h.done)
+	}
+	h.mu.Unlock()
+	select {
+	case <-h.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Hint says that there may be something new in the log. It never blocks, and many hints cost little more than one. The hub takes the
+// hints of its own [Log] by itself; this is for those that come from elsewhere.
+func (h *Hub) Hint() { signal(h.hinted) }
+
+// Position returns the cursor of now: whoever reads the data afterwards, and then subscribes behind it, misses nothing. It costs a look
+// into the log, which all who ask at the same time share. The errors are [ErrClosed] and that of ctx.
+func (h *Hub) Position(ctx context.Context) (string, error) {
+	p, err := h.nextPoll(ctx)
+	if err != nil {
+		return "", err
+	}
+	return p.String(), nil
+}
+
+// Subscribe returns the events of a user: with after "" all that are committed after the call, with a cursor all behind that. The ctx
+// is that of the call; the subscription lasts until it is closed. What has expired, or is no cursor, is
+// [github.com/buddychat/buddychat/storage.ErrCursorExpired]; the other errors are [ErrClosed] and that of ctx.
+func (h *Hub) Subscribe(ctx context.Context, u user.ID, after string) (*Subscription, error) {
+	s := &Subscription{hub: h, user: u, ready: make(chan struct{}, 1), queue: queue{limit: h.opts.Queue}}
+	if err := s.begin(ctx, after); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// WatchSession returns a channel that is closed when the log says that this session of the user ended, or that all of them did. Begin to
+// watch before asking the store whether the session is still there, so that no end falls between. Ends are noticed from the hub's first
+// look into the log on; wait for it with [Hub.Position]. stop ends the watch; it must be called, and may be called again. The
+// end of the hub closes nothing.
+func (h *Hub) WatchSession(u user.ID, session string) (ended <-chan struct{}, stop func()) {
+	w := &watch{session: session, ended: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.watches[u] == nil {
+		h.watches[u] = map[*watch]struct{}{}
+	}
+	h.watches[u][w] = struct{}{}
+	return w.ended, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.unwatch(u, w)
+	}
+}
+
+type watch struct {
+	session string
+	ended   chan struct{}
+}
+
+func (h *Hub) unwatch(u user.ID, w *watch) {
+	delete(h.watches[u], w)
+	if len(h.watches[u]) == 0 {
+		delete(h.watches, u)
+	}
+}
+
+// sessionEnded closes the watches that the record is about.
+func (h *Hub) sessionEnded(r Record) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.watches[r.Recipient] {
+		if r.Session == "" || r.Session == w.session {
+			close(w.ended)
+			h.unwatch(r.Recipient, w)
+		}
+	}
+}

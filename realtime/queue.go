@@ -1,0 +1,49 @@
+package realtime
+
+// queue is a bounded first-in first-out queue of events. Its memory grows with what is in it, and is let go of when it was much.
+type queue struct {
+	limit  int
+	events []Event // a ring; its length is a power of two
+	first  int
+	count  int
+}
+
+const (
+	queueAtFirst = 4  // events
+	queueKept    = 16 // the most to keep room for while it is empty
+)
+
+// push reports whether there was room.
+func (q *queue) push(e *Event) bool {
+	if q.count >= q.limit {
+		return false
+	}
+	if q.count == len(q.events) {
+		q.grow()
+	}
+	q.events[(q.first+q.count)&(len(q.events)-1)] = *e
+	q.count++
+	return true
+}
+
+func (q *queue) grow() {
+	larger := make([]Event, max(queueAtFirst, 2*len(q.events)))
+	n := copy(larger, q.events[q.first:])
+	copy(larger[n:], q.events[:q.first])
+	q.events, q.first = larger, 0
+}
+
+func (q *queue) pop() (e Event, ok bool) {
+	if q.count == 0 {
+		return Event{}, false
+	}
+	e, q.events[q.first] = q.events[q.first], Event{}
+	q.first = (q.first + 1) & (len(q.events) - 1)
+	q.count--
+	if q.count == 0 && len(q.events) > queueKept {
+		q.drop()
+	}
+	return e, true
+}
+
+func (q *queue) drop() { q.events, q.first, q.count = nil, 0, 0 }

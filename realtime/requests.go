@@ -1,0 +1,143 @@
+package realtime
+
+import (
+	"context"
+)
+
+// requests are what others ask of the dispatcher. They stay until they are answered or withdrawn, so that nothing piles up
+// while the database is away.
+type requests struct {
+	// begun and answered are the numbers of the last poll that began, and that succeeded, with safe as its result. polled
+	// is closed at the next success; it is nil while nobody waits.
+	begun, answered uint64
+	safe            Position
+	polled          chan struct{}
+
+	arrivals map[*arrival]struct{}
+	leaving  []*Subscription
+}
+
+// nextPoll waits for a poll that begins after the call, and returns its Safe.
+func (h *Hub) nextPoll(ctx context.Context) (Position, error) {
+	h.mu.Lock()
+	wanted := h.requests.begun + 1
+	h.mu.Unlock()
+	for {
+		h.mu.Lock()
+		r := &h.requests
+		if r.answered >= wanted {
+			defer h.mu.Unlock()
+			return r.safe, nil
+		}
+		if r.polled == nil {
+			r.polled = make(chan struct{})
+		}
+		polled := r.polled
+		h.mu.Unlock()
+
+		signal(h.asked)
+		select {
+		case <-polled:
+		case <-ctx.Done():
+			return Position{}, ctx.Err()
+		case <-h.done:
+			return Position{}, ErrClosed
+		}
+	}
+}
+
+// arrive waits until the dispatcher has taken a subscription in, or refused to.
+func (h *Hub) arrive(ctx context.Context, a *arrival) (welcome, error) {
+	h.mu.Lock()
+	h.requests.arrivals[a] = struct{}{}
+	h.mu.Unlock()
+	signal(h.asked)
+	var err error
+	select {
+	case w := <-a.answer:
+		return w, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-h.done:
+		err = ErrClosed
+	}
+	if h.claim(a) {
+		return welcome{}, err
+	}
+	return <-a.answer, nil // too late to withdraw
+}
+
+// claim takes an arrival out of the requests: whoever gets true decides what becomes of it.
+func (h *Hub) claim(a *arrival) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, waiting := h.requests.arrivals[a]
+	delete(h.requests.arrivals, a)
+	return waiting
+}
+
+// leave tells the dispatcher that a subscription, which it had taken in, has ended.
+func (h *Hub) leave(s *Subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended {
+		h.requests.leaving = append(h.requests.leaving, s)
+	}
+}
+
+// A turn is what was asked before a poll.
+type turn struct {
+	number   uint64
+	arrivals []*arrival
+	leaving  []*Subscription
+}
+
+// The most subscriptions to take in at a time, for their memberships are loaded in one query while deliveries wait.
+const maxArrivals = 500
+
+// turn begins a poll. Arrivals remain claimable.
+func (h *Hub) turn() turn {
+	clearSignal(h.hinted)
+	clearSignal(h.asked)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := &h.requests
+	r.begun++
+	t := turn{number: r.begun, leaving: r.leaving}
+	r.leaving = nil
+	for a := range r.arrivals {
+		if len(t.arrivals) == maxArrivals {
+			signal(h.asked)
+			break
+		}
+		t.arrivals = append(t.arrivals, a)
+	}
+	return t
+}
+
+// pollDone answers those who wait for a poll.
+func (h *Hub) pollDone(number uint64, safe Position) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := &h.requests
+	r.answered, r.safe = number, safe
+	if r.polled != nil {
+		close(r.polled)
+		r.polled = nil
+	}
+}
+
+// A signal is a flag that one goroutine waits for and any may set.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func clearSignal(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}

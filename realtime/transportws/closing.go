@@ -1,0 +1,131 @@
+package transportws
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// close ends the socket, after what is under way has had time to end. It returns at once.
+func (s *socket) close(why *CloseError) {
+	if why.Code == CodeSlowConsumer {
+		s.shut(why, 0) // what it does not read needs no end
+		return
+	}
+	s.shut(why, s.opts.DrainTimeout)
+}
+
+// closeNow ends the socket without waiting for operations. What is queued is still written.
+func (s *socket) closeNow(why *CloseError) { s.shut(why, 0) }
+
+func (s *socket) shut(why *CloseError, drain time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == closing {
+		return
+	}
+	s.state = closing
+	s.signalDrained()
+	s.cancel(why)
+	s.running.Go(func() { s.finish(why, drain) })
+}
+
+// finish writes what is left to be written, and the close frame.
+func (s *socket) finish(why *CloseError, drain time.Duration) {
+	if drain > 0 {
+		timer := time.NewTimer(drain)
+		defer timer.Stop()
+		select {
+		case <-s.drained:
+		case <-timer.C:
+		}
+	}
+	if why.Code == CodeSlowConsumer {
+		s.out.discard()
+	}
+	code, reason := closeFrame(why)
+	if s.out.close(s.takeOperations(), why.Errors) {
+		s.conn.Close(code, reason)
+	}
+	s.conn.CloseNow()
+	s.opts.Logger.Debug("socket closed", "code", code, "reason", reason)
+}
+
+// takeOperations returns the operations that are left, and are cut off.
+func (s *socket) takeOperations() []*operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := slices.Collect(maps.Values(s.operations))
+	clear(s.operations)
+	return left
+}
+
+// gone ends the socket of a client that has left, or whose connection has failed.
+func (s *socket) gone(err error) {
+	s.mu.Lock()
+	already := s.state == closing
+	s.state = closing
+	s.mu.Unlock()
+	s.cancel(err)
+	s.out.abandon()
+	s.conn.CloseNow()
+	if !already {
+		s.opts.Logger.Debug("socket ended by its client", "error", err)
+	}
+}
+
+// writeFailed cuts the connection: after a frame that was written in part, no close frame can follow.
+func (s *socket) writeFailed(err error) {
+	if isTimeout(err) {
+		s.opts.Logger.Debug("socket cut: slow consumer", "code", CodeSlowConsumer)
+	}
+	s.conn.CloseNow()
+}
+
+func (s *socket) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == closing
+}
+
+// endOf returns how the end of a session closes the socket.
+func endOf(session context.Context) *CloseError {
+	var why *CloseError
+	if errors.As(context.Cause(session), &why) {
+		return why
+	}
+	return &CloseError{Code: CodeGoingAway, Reason: "Session ended"}
+}
+
+// maxReasonBytes is what a close frame has room for.
+const maxReasonBytes = 123
+
+// closeFrame returns the code and the reason as they can be sent.
+func closeFrame(why *CloseError) (code int, reason string) {
+	code = why.Code
+	switch {
+	case code == 1004, code == 1005, code == 1006, code < 1000, code > 1014 && code < 3000, code > 4999:
+		code = CodeInternal
+	}
+	return code, cut(why.Reason, maxReasonBytes)
+}
+
+func subscriberExists(id string) string {
+	return "Subscriber for " + cut(id, 80) + " already exists"
+}
+
+// cut returns at most limit bytes of s, in whole characters.
+func cut(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}

@@ -1,0 +1,141 @@
+package transportws
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// The types of frames.
+const (
+	typeInit      = "connection_init"
+	typeAck       = "connection_ack"
+	typePing      = "ping"
+	typePong      = "pong"
+	typeSubscribe = "subscribe"
+	typeNext      = "next"
+	typeError     = "error"
+	typeComplete  = "complete"
+)
+
+// maxIDBytes caps the id of an operation, which is repeated in each of its frames.
+const maxIDBytes = 256
+
+// A frame is one message of a client.
+type frame struct {
+	typ     string
+	id      string          // of subscribe and complete
+	rawID   json.RawMessage // the id as the client wrote it, to be sent back just so
+	payload json.RawMessage // of the others; an object or nil
+	request Payload         // of subscribe
+}
+
+// parseFrame reads a frame. Its errors are texts for the client: they say what the protocol wants.
+func parseFrame(data []byte) (frame, error) {
+	var f frame
+	if !utf8.Valid(data) {
+		return f, errors.New("message is not UTF-8")
+	}
+	fields, err := fieldsOf(data)
+	if err != nil {
+		return f, errors.New("message is not a JSON object")
+	}
+	if f.typ, err = stringOf(fields["type"]); err != nil {
+		return f, errors.New("type must be a string")
+	}
+	switch f.typ {
+	case typeInit, typePing, typePong:
+		f.payload, err = objectOrNil("payload", fields["payload"])
+	case typeSubscribe:
+		if err = f.parseID(fields["id"]); err == nil {
+			err = f.parseRequest(fields["payload"])
+		}
+	case typeComplete:
+		err = f.parseID(fields["id"])
+	default:
+		err = errors.New("type is not one that a client sends")
+	}
+	return f, err
+}
+
+func (f *frame) parseID(raw json.RawMessage) (err error) {
+	f.rawID = raw
+	f.id, err = stringOf(raw)
+	if err != nil || f.id == "" || len(raw) > maxIDBytes {
+		return fmt.Errorf("id must be a string of 1 to %d bytes", maxIDBytes-len(`""`))
+	}
+	return nil
+}
+
+func (f *frame) parseRequest(raw json.RawMessage) error {
+	fields, err := fieldsOf(raw)
+	if err != nil {
+		return errors.New("payload must be an object")
+	}
+	p := &f.request
+	if p.Query, err = stringOf(fields["query"]); err != nil {
+		return errors.New("payload.query must be a string")
+	}
+	if name := fields["operationName"]; !isNull(name) {
+		if p.OperationName, err = stringOf(name); err != nil {
+			return errors.New("payload.operationName must be a string")
+		}
+	}
+	if p.Variables, err = objectOrNil("payload.variables", fields["variables"]); err != nil {
+		return err
+	}
+	p.Extensions, err = objectOrNil("payload.extensions", fields["extensions"])
+	return err
+}
+
+// fieldsOf returns the fields of a JSON object. It is a map because [json.Unmarshal] would take "Type" for the
+// "type" of a struct. Of a name that is there twice, the last one counts.
+func fieldsOf(object []byte) (fields map[string]json.RawMessage, err error) {
+	err = json.Unmarshal(object, &fields)
+	if err == nil && fields == nil {
+		err = errors.New("null")
+	}
+	return fields, err
+}
+
+func stringOf(raw json.RawMessage) (s string, err error) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", errors.New("not a string")
+	}
+	err = json.Unmarshal(raw, &s)
+	return s, err
+}
+
+func objectOrNil(name string, raw json.RawMessage) (json.RawMessage, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	if raw[0] != '{' {
+		return nil, fmt.Errorf("%s must be an object", name)
+	}
+	return raw, nil
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || raw[0] == 'n' }
+
+// frameOverhead is the most that appendFrame adds to an id and a payload.
+const frameOverhead = len(`{"id":,"type":"connection_ack","payload":}`)
+
+// appendFrame appends the frame of that type to dst. id and payload are JSON values, taken as they are, or nil.
+func appendFrame(dst []byte, typ string, id, payload json.RawMessage) []byte {
+	dst = append(dst, '{')
+	if id != nil {
+		dst = append(dst, `"id":`...)
+		dst = append(dst, id...)
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"type":"`...)
+	dst = append(dst, typ...)
+	dst = append(dst, '"')
+	if payload != nil {
+		dst = append(dst, `,"payload":`...)
+		dst = append(dst, payload...)
+	}
+	return append(dst, '}')
+}

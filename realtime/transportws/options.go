@@ -1,0 +1,85 @@
+package transportws
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Options are the limits of a [Server]. Nil is valid, as is the zero value of every field: it stands for the default.
+// Negative values are refused by [NewServer], except where a field says what they mean.
+type Options struct {
+	// Origins lists the origins whose pages may open sockets, besides those of the host that the request is
+	// made to: scheme, host and port as a browser sends them ("https://app.example.com", "http://localhost:3000").
+	// A request without an Origin header comes from no page, and is not held to the list.
+	Origins []string
+
+	// InitTimeout is how long a client may take to send connection_init. Default 10 seconds.
+	InitTimeout time.Duration
+	// MaxFrameBytes is the size of the largest message that a client may send. Default 256 KiB.
+	MaxFrameBytes int
+	// MaxOperations is how many operations may be under way on one socket; one more gets an error frame.
+	// Default 100.
+	MaxOperations int
+	// OverLimit is the payload of that frame, a JSON list of GraphQL errors. Default: one of code THROTTLED.
+	OverLimit json.RawMessage
+	// MessageRate is how many messages a second a client may send, and MessageBurst how many at once above
+	// that; more close the socket with CodePolicy. Default 100 and 500. A negative MessageRate is no limit.
+	MessageRate  float64
+	MessageBurst int
+
+	// PingInterval is the time between WebSocket pings. Default 25 seconds. Negative: no pings.
+	PingInterval time.Duration
+	// PongTimeout is how long a client may take to answer one before it counts as dead. Default 10 seconds.
+	PongTimeout time.Duration
+	// QueueBytes is how much may wait to be written before operations have to wait. As much again may be
+	// under way, and one result of any size is always taken. Default 64 KiB.
+	QueueBytes int
+	// WriteTimeout is how long a write, of what was queued, may take before the client counts as a slow
+	// consumer. Default 10 seconds.
+	WriteTimeout time.Duration
+	// DrainTimeout is how long operations may go on when the session ends or the server shuts down.
+	// Default 3 seconds.
+	DrainTimeout time.Duration
+
+	// Logger gets failures of handlers as errors, and the ends of sockets at debug level. It sees no payload and no
+	// header. Nil: silent.
+	Logger *slog.Logger
+}
+
+// withDefaults returns a copy of o without zero values, or says which field cannot be.
+func (o *Options) withDefaults() (*Options, error) {
+	d := Options{}
+	if o != nil {
+		d = *o
+	}
+	switch {
+	case d.MaxFrameBytes < 0, d.MaxOperations < 0, d.MessageBurst < 0, d.QueueBytes < 0:
+		return nil, errors.New("transportws: a negative limit in Options; zero stands for the default")
+	case d.InitTimeout < 0, d.PongTimeout < 0, d.WriteTimeout < 0, d.DrainTimeout < 0:
+		return nil, errors.New("transportws: a negative timeout in Options; zero stands for the default")
+	}
+	setDefault(&d.InitTimeout, 10*time.Second)
+	setDefault(&d.MaxFrameBytes, 256<<10)
+	setDefault(&d.MaxOperations, 100)
+	setDefault(&d.MessageRate, 100)
+	setDefault(&d.MessageBurst, 500)
+	setDefault(&d.PingInterval, 25*time.Second)
+	setDefault(&d.PongTimeout, 10*time.Second)
+	setDefault(&d.QueueBytes, 64<<10)
+	setDefault(&d.WriteTimeout, 10*time.Second)
+	setDefault(&d.DrainTimeout, 3*time.Second)
+	if len(d.OverLimit) == 0 {
+		d.OverLimit = json.RawMessage(overLimit)
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &d, nil
+}
+
+const overLimit = `[{"message":"too many operations on this socket: complete one first","extensions":{"code":"THROTTLED"}}]`
+
+func setDefault[T comparable](field *T, value T) { *field = cmp.Or(*field, value) }

@@ -1,0 +1,161 @@
+package transportws
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	subprotocol = "graphql-transport-ws"
+	goingAway   = "Going away"
+)
+
+// Server accepts sockets. Its methods may be called concurrently.
+type Server struct {
+	newHandler func(*http.Request) Handler
+	opts       *Options
+	origins    origins
+
+	mu      sync.Mutex
+	sockets map[*socket]struct{}
+	ending  bool
+	ended   chan struct{} // closed when the server is ending and no socket is left
+}
+
+// NewServer returns a server that starts nothing until it is asked to serve. newHandler is called once for
+// each socket, with the request that it was upgraded from. The error is about opts.
+func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	origins, err := newOrigins(opts.Origins)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		newHandler: newHandler,
+		opts:       opts,
+		origins:    origins,
+		sockets:    map[*socket]struct{}{},
+		ended:      make(chan struct{}),
+	}, nil
+}
+
+// ServeHTTP upgrades the request to a WebSocket and serves it until it has ended, with all its operations.
+// The context of the socket has the values of the request's, but not its end.
+//
+// What cannot be upgraded is answered by 400, 405 or 426 where the request is at fault, 403 where its Origin
+// is not allowed, 501 where the connection behind w cannot be taken over, and 503 after Shutdown.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.isEnding() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	if !s.origins.allow(r) {
+		http.Error(w, "this origin may not open sockets here", http.StatusForbidden)
+		return
+	}
+	c, chosen, err := accept(w, r)
+	if err != nil {
+		return // accept has answered
+	}
+	defer c.CloseNow()
+	if chosen != subprotocol {
+		c.Close(CodeSubprotocol, "Subprotocol not acceptable")
+		return
+	}
+	s.serve(context.WithoutCancel(r.Context()), c, s.newHandler(r))
+}
+
+func (s *Server) serve(ctx context.Context, c conn, h Handler) {
+	k := newSocket(ctx, c, h, s.opts)
+	if !s.add(k) {
+		c.Close(CodeGoingAway, goingAway)
+		return
+	}
+	defer s.remove(k)
+	k.serve()
+}
+
+// Shutdown lets no socket in any more, closes those that are open with [CodeGoingAway], as the package comment
+// says, and waits until all have ended. When ctx ends before, it cuts their connections and returns the error of
+// ctx, without waiting for handlers that have not returned. It may be called again, and waits again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	sockets := s.end()
+	for _, k := range sockets {
+		k.close(&CloseError{Code: CodeGoingAway, Reason: goingAway})
+	}
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, k := range sockets {
+		k.conn.CloseNow()
+	}
+	return ctx.Err()
+}
+
+// end returns the sockets that are open when the server begins to end.
+func (s *Server) end() []*socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ending {
+		s.ending = true
+		s.signalEnded()
+	}
+	return slices.Collect(maps.Keys(s.sockets))
+}
+
+func (s *Server) isEnding() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
+}
+
+// add registers a socket, unless the server has begun to end since its request was let in.
+func (s *Server) add(k *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		return false
+	}
+	s.sockets[k] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(k *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sockets, k)
+	s.signalEnded()
+}
+
+// signalEnded is called under the lock.
+func (s *Server) signalEnded() {
+	if s.ending && len(s.sockets) == 0 {
+		close(s.ended)
+	}
+}
+
+// IsUpgrade reports whether r asks for a WebSocket.
+func IsUpgrade(r *http.Request) bool {
+	return hasToken(r.Header, "Connection", "upgrade") && hasToken(r.Header, "Upgrade", "websocket")
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, value := range h.Values(name) {
+		for part := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,201 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// conversation is a locked row of conversations: nothing else happens there until the transaction ends.
+type conversation struct {
+	id      int64
+	kind    chat.Kind
+	lastSeq int64
+}
+
+// ownCopy is a row of copies.
+type ownCopy struct {
+	id, conversation int64
+	kind             chat.Kind
+	owner, other     user.ID
+	side             int
+	admin            bool
+	archived         bool
+	joinedSeq        int64
+	clearedSeq       int64
+	readSeq          int64
+	joinedAt         int64
+}
+
+const copyColumns = `c.id, c.conversation_id, c.kind, c.owner, c.other, c.side, c.admin, c.archived, c.joined_seq, c.cleared_seq, c.read_seq, c.joined_at`
+
+func (c *ownCopy) into() []any {
+	return []any{&c.id, &c.conversation, &c.kind, &c.owner, &c.other, &c.side, &c.admin, &c.archived,
+		&c.joinedSeq, &c.clearedSeq, &c.readSeq, &c.joinedAt}
+}
+
+// lockConversation locks a row of conversations by the condition, which is on v.
+func (t *tx) lockConversation(ctx context.Context, condition string, args ...any) (conversation, error) {
+	statement := `SELECT v.id, v.kind, v.last_seq FROM {conversations} v WHERE ` + condition + ` FOR NO KEY UPDATE`
+	if t.dialect == SQLite {
+		// A write, so that a transaction of the host's that began without one waits its turn here.
+		statement = `UPDATE {conversations} AS v SET kind = kind WHERE ` + condition + ` RETURNING id, kind, last_seq`
+	}
+	var v conversation
+	found, err := t.row(ctx, statement, args, &v.id, &v.kind, &v.lastSeq)
+	if err == nil && !found {
+		err = storage.NotFound()
+	}
+	return v, err
+}
+
+// lock locks the conversation of a copy and then reads the copy. One that is not there, has ended, is of another kind or
+// another's is not found.
+func (t *tx) lock(ctx context.Context, c chat.Copy) (conversation, ownCopy, error) {
+	v, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1)`, c.ID)
+	if err != nil {
+		return conversation{}, ownCopy{}, err
+	}
+	own, err := t.copy(ctx, c)
+	return v, own, err
+}
+
+// lockKind is lock for an act that there is in one kind of conversation only.
+func (t *tx) lockKind(ctx context.Context, kind chat.Kind, c chat.Copy) (conversation, ownCopy, error) {
+	if c.Kind != kind {
+		return conversation{}, ownCopy{}, storage.NotFound()
+	}
+	return t.lock(ctx, c)
+}
+
+// copy reads a present copy.
+func (t *tx) copy(ctx context.Context, c chat.Copy) (ownCopy, error) {
+	var own ownCopy
+	found, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0`,
+		[]any{c.ID, string(c.Owner), int64(c.Kind)}, own.into()...)
+	if err == nil && !found {
+		err = storage.NotFound()
+	}
+	return own, err
+}
+
+// lockUsers holds off the erasure of users until the transaction ends, and refuses those who were erased. It comes before the
+// lock of a conversation.
+func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
+	if t.dialect == PostgreSQL {
+		// In one order, whoever asks.
+		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT pg_advisory_xact_lock_shared(hashtextextended($2::text || u, 0))
+			FROM (SELECT DISTINCT u FROM unnest($1::text[]) u ORDER BY u) q) l`, []any{list(t.Store, users), t.prefix}, new(int64)); err != nil {
+			return err
+		}
+	}
+	var erased int64
+	if _, err := t.row(ctx, `SELECT count(*) FROM {erasures} x WHERE `+t.in("x.owner", "$1", "text"), []any{list(t.Store, users)}, &erased); err != nil {
+		return err
+	}
+	if erased > 0 {
+		return storage.NotFound()
+	}
+	return nil
+}
+
+// lockUserToErase waits for all who hold the user by lockUsers.
+func (t *tx) lockUserToErase(ctx context.Context, u user.ID) error {
+	if t.dialect != PostgreSQL {
+		return nil
+	}
+	_, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($2::text || $1::text, 0))`, string(u), t.prefix)
+	return err
+}
+
+// operation returns the operation of the conversation's kind.
+func operation(k chat.Kind, inChat, inGroup realtime.Operation) realtime.Operation {
+	if k == chat.Group {
+		return inGroup
+	}
+	return inChat
+}
+
+// each returns a FROM clause that joins every row of parent with the first rows of child, as x, that satisfy where (which may name both).
+// It reads no more of child than it returns, however many there are.
+func (s *Store) each(parent, child, where, order, limit string) string {
+	inner := ` FROM ` + child + ` x WHERE ` + where + ` ORDER BY ` + order + ` LIMIT ` + limit
+	if s.dialect == SQLite {
+		return parent + ` JOIN ` + child + ` x ON x.id IN (SELECT x.id` + inner + `)`
+	}
+	return parent + ` CROSS JOIN LATERAL (SELECT x.*` + inner + `) x`
+}
+
+// visible is the condition that the copy c shows the message x of its conversation.
+const visible = `x.seq > c.cleared_seq AND NOT x.gone
+	AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id)
+	AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`
+
+// messageColumns are those of the message x. A group's read moments are looked up in the one mark of everybody's and the one of the sender's
+// that can cover the place: the ranges of each do not overlap.
+const messageColumns = `x.id, x.conversation_id, x.seq, x.sender, x.content, COALESCE(x.client_id, ''), x.created_at, x.edited_at,
+	CASE WHEN x.read_at <> 0 THEN x.read_at ELSE COALESCE(
+		(SELECT CASE WHEN r.from_seq < x.seq THEN r.at END FROM {read_marks} r
+			WHERE r.conversation_id = x.conversation_id AND r.only_sender AND r.sender = x.sender AND r.to_seq >= x.seq
+			ORDER BY r.to_seq LIMIT 1),
+		(SELECT CASE WHEN r.from_seq < x.seq AND r.sender <> x.sender THEN r.at END FROM {read_marks} r
+			WHERE r.conversation_id = x.conversation_id AND NOT r.only_sender AND r.to_seq >= x.seq
+			ORDER BY r.to_seq LIMIT 1),
+		0) END`
+
+// messageRow is where the rows of one statement are scanned into, one after another: a message, and the copy that shows it where the statement
+// selects [copyOfMessage] behind [messageColumns].
+type messageRow struct {
+	message               chat.Message
+	sender, owner         string
+	created, edited, read int64
+	kind, copyID          int64
+	more                  int64 // a column of the statement's own, last
+	into                  []any
+}
+
+// copyOfMessage names the copy c.
+const copyOfMessage = `, c.kind, c.id, c.owner`
+
+func newMessageRow() *messageRow {
+	r := &messageRow{}
+	m := &r.message
+	r.into = []any{&m.ID, &m.Conversation, &m.Seq, &r.sender, &m.Content, &m.ClientID, &r.created, &r.edited, &r.read, &r.kind, &r.copyID, &r.owner, &r.more}
+	return r
+}
+
+// scan scans as many columns as a statement has: those of the message, and up to four more.
+func (r *messageRow) scan(rows *sql.Rows, more int) (chat.Message, error) {
+	if err := rows.Scan(r.into[:9+more]...); err != nil {
+		return chat.Message{}, err
+	}
+	m := r.message
+	m.Sender = user.ID(r.sender)
+	m.Date, m.EditedAt, m.ReadAt = moment(r.created), moment(r.edited), moment(r.read)
+	return m, nil
+}
+
+// copy names the copy of the row that was scanned.
+func (r *messageRow) copy() chat.Copy {
+	return chat.Copy{Kind: chat.Kind(r.kind), ID: r.copyID, Owner: user.ID(r.owner)}
+}
+
+// shown returns a message that the copy shows.
+func (t *tx) shown(ctx context.Context, c chat.Copy, message int64) (m chat.Message, err error) {
+	found := false
+	err = t.query(ctx, `SELECT `+messageColumns+` FROM {copies} c JOIN {messages} x ON x.conversation_id = c.conversation_id
+		WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0 AND x.id = $4 AND `+visible,
+		[]any{c.ID, string(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
+			found = true
+			m, err = newMessageRow().scan(rows, 0)
+			return err
+		})
+	if err == nil && !found {
+		err = storage.NotFound()
+	}
+	return m, err
+}

@@ -1,0 +1,78 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/user"
+)
+
+// EraseUser implements [user.Store]. It takes as long as the user has chats and groups; what the user wrote is emptied by [Store.Purge].
+func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
+	return s.act(ctx, func(t *tx) error {
+		if err := t.lockUserToErase(ctx, id); err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, `INSERT INTO {erasures} (owner, at) VALUES ($1, $2) ON CONFLICT (owner) DO NOTHING`, string(id), t.time())
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := t.eraseAccount(ctx, id); err != nil {
+			return err
+		}
+		ended, err := t.record(ctx, realtime.Record{Operation: realtime.SessionEnded, At: moment(t.time()), Recipient: id})
+		if err != nil {
+			return err
+		}
+		conversations, err := t.conversationsOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, conversation := range conversations {
+			if err := t.eraseFrom(ctx, conversation, id, ended); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(ctx, `UPDATE {groups} SET created_by = '' WHERE created_by = $1`, string(id))
+		return err
+	})
+}
+
+// conversationsOf returns where a user takes part, in the order in which they are locked.
+func (t *tx) conversationsOf(ctx context.Context, id user.ID) (ids []int64, err error) {
+	err = t.query(ctx, `SELECT c.conversation_id FROM {copies} c WHERE c.owner = $1 AND c.end_event = 0 ORDER BY c.conversation_id`,
+		[]any{string(id)}, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	return ids, err
+}
+
+// eraseFrom takes a user out of a conversation. sessions is the record of the end of their sessions.
+func (t *tx) eraseFrom(ctx context.Context, id int64, u user.ID, sessions int64) error {
+	v, err := t.lockConversation(ctx, `v.id = $1`, id)
+	if err != nil {
+		return err
+	}
+	var own ownCopy
+	present, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.conversation_id = $1 AND c.owner = $2 AND c.end_event = 0`,
+		[]any{v.id, string(u)}, own.into()...)
+	if err != nil || !present { // gone between the list and the lock
+		return err
+	}
+	if v.kind == chat.Group {
+		return t.leave(ctx, v, own, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
+	}
+	ended := sessions
+	if own.other != own.owner {
+		if ended, err = t.record(ctx, realtime.Record{Operation: realtime.ChatDeleted, At: moment(t.time()), Conversation: v.id, Kind: v.kind,
+			Recipient: own.other, Erased: true}); err != nil {
+			return err
+		}
+	}
+	return t.endCopies(ctx, v, ended, `TRUE`)
+}

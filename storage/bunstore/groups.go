@@ -1,0 +1,206 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// CreateGroup implements [group.Store].
+func (s *Store) CreateGroup(ctx context.Context, creator user.ID, d group.Draft) (g group.Group, own group.Copy, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		if err := t.lockUsers(ctx, creator); err != nil {
+			return err
+		}
+		now := t.time()
+		v := conversation{kind: chat.Group}
+		if _, err := t.row(ctx, `INSERT INTO {conversations} (kind) VALUES ($1) RETURNING id`, []any{int64(chat.Group)}, &v.id); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `INSERT INTO {groups} (conversation_id, title, description, created_by, members_count, updated_at) VALUES ($1, $2, $3, $4, 0, $5)`,
+			v.id, d.Title, d.Description, string(creator), now); err != nil {
+			return err
+		}
+		member, err := t.join(ctx, v, creator, creator, true, now)
+		if err != nil {
+			return err
+		}
+		g = group.Group{ID: v.id, Title: d.Title, Description: d.Description, MembersCount: 1, CreatedBy: creator, UpdatedAt: moment(now)}
+		own = group.Copy{Member: member, Activity: member.Joined}
+		return nil
+	})
+	return g, own, err
+}
+
+// join adds a member to a locked group and says so.
+func (t *tx) join(ctx context.Context, v conversation, u, actor user.ID, admin bool, now int64) (group.Member, error) {
+	m := group.Member{Group: v.id, User: u, Admin: admin, Joined: moment(now)}
+	if _, err := t.row(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, admin, joined_seq, cleared_seq, read_seq, joined_at)
+		VALUES ($1, $2, $3, $4, $5, $5, $5, $6) RETURNING id`,
+		[]any{v.id, int64(chat.Group), string(u), admin, v.lastSeq, now}, &m.ID); err != nil {
+		return m, err
+	}
+	if _, err := t.exec(ctx, `UPDATE {groups} SET members_count = members_count + 1 WHERE conversation_id = $1`, v.id); err != nil {
+		return m, err
+	}
+	joined, err := t.record(ctx, realtime.Record{Operation: realtime.MemberAdded, At: m.Joined, Conversation: v.id, Kind: v.kind, Actor: actor, Member: m.ID})
+	if err != nil {
+		return m, err
+	}
+	_, err = t.exec(ctx, `UPDATE {copies} SET join_event = $2 WHERE id = $1`, m.ID, joined)
+	return m, err
+}
+
+const memberColumns = `x.id, x.conversation_id, x.owner, x.admin, x.joined_at`
+
+func scanMember(rows *sql.Rows, more ...any) (group.Member, error) {
+	var m group.Member
+	var joined int64
+	err := rows.Scan(append([]any{&m.ID, &m.Group, &m.User, &m.Admin, &joined}, more...)...)
+	m.Joined = moment(joined)
+	return m, err
+}
+
+const groupCopyColumns = `c.id, c.conversation_id, c.owner, c.admin, c.joined_at, c.archived, ` + activity
+
+func scanGroupCopy(rows *sql.Rows) (group.Copy, error) {
+	var c group.Copy
+	var active int64
+	var err error
+	c.Member, err = scanMember(rows, &c.Archived, &active)
+	c.Activity = moment(active)
+	return c, err
+}
+
+// Copies implements [group.Store].
+func (s *Store) Copies(ctx context.Context, owner user.ID, ids ...int64) (map[int64]group.Copy, error) {
+	copies := make(map[int64]group.Copy, len(ids))
+	err := s.reader().query(ctx, `SELECT `+groupCopyColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
+		WHERE `+s.in("c.id", "$2", "bigint")+` AND c.owner = $1 AND c.kind = 2 AND c.end_event = 0`,
+		[]any{string(owner), list(s, ids)}, func(rows *sql.Rows) error {
+			c, err := scanGroupCopy(rows)
+			copies[c.ID] = c
+			return err
+		})
+	return copies, err
+}
+
+// ListCopies implements [group.Store].
+func (s *Store) ListCopies(ctx context.Context, owner user.ID, f group.Filter, r storage.Range) (copies []group.Copy, err error) {
+	err = s.listByActivity(ctx, chat.Group, owner, f.Archived, r, groupCopyColumns, func(rows *sql.Rows) error {
+		c, err := scanGroupCopy(rows)
+		copies = append(copies, c)
+		return err
+	})
+	if r.Backward {
+		reverse(copies)
+	}
+	return copies, err
+}
+
+// CountCopies implements [group.Store].
+func (s *Store) CountCopies(ctx context.Context, owner user.ID, f group.Filter) (int, error) {
+	return s.countByOwner(ctx, chat.Group, owner, f.Archived)
+}
+
+// Groups implements [group.Store].
+func (s *Store) Groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]group.Group, error) {
+	return s.reader().groups(ctx, viewer, ids...)
+}
+
+func (t *tx) groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]group.Group, error) {
+	groups := make(map[int64]group.Group, len(ids))
+	err := t.query(ctx, `SELECT g.conversation_id, g.title, g.description, g.image, g.members_count, g.created_by, g.updated_at FROM {groups} g
+		WHERE `+t.in("g.conversation_id", "$2", "bigint")+`
+		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = g.conversation_id AND c.owner = $1 AND c.end_event = 0)`,
+		[]any{string(viewer), list(t.Store, ids)}, func(rows *sql.Rows) error {
+			var g group.Group
+			var updated int64
+			err := rows.Scan(&g.ID, &g.Title, &g.Description, &g.Image, &g.MembersCount, &g.CreatedBy, &updated)
+			g.UpdatedAt = moment(updated)
+			groups[g.ID] = g
+			return err
+		})
+	return groups, err
+}
+
+// MembersByID implements [group.Store].
+func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]group.Member, error) {
+	members := make(map[int64]group.Member, len(ids))
+	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM {copies} x
+		JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.owner = $1 AND c.end_event = 0
+		WHERE `+s.in("x.id", "$2", "bigint")+` AND x.kind = 2 AND x.end_event = 0`,
+		[]any{string(viewer), list(s, ids)}, func(rows *sql.Rows) error {
+			m, err := scanMember(rows)
+			members[m.ID] = m
+			return err
+		})
+	return members, err
+}
+
+// Members implements [group.Store].
+func (s *Store) Members(ctx context.Context, groups []int64, r storage.Range) ([][]group.Member, error) {
+	sp := newSpan(r, "x.id", false, []any{list(s, groups)})
+	from := s.each(`{groups} g`, `{copies}`, sp.and(`x.conversation_id = g.conversation_id AND x.end_event = 0`), sp.order, sp.limit)
+	found := make(map[int64][]group.Member, len(groups))
+	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM `+from+` WHERE `+s.in("g.conversation_id", "$1", "bigint")+` ORDER BY x.id`,
+		sp.args, func(rows *sql.Rows) error {
+			m, err := scanMember(rows)
+			found[m.Group] = append(found[m.Group], m)
+			return err
+		})
+	return inPlace(groups, found), err
+}
+
+// hasRead is the condition that the member x has read the message m of another.
+const hasRead = `x.conversation_id = m.conversation_id AND x.end_event = 0 AND x.owner <> m.sender AND x.joined_seq < m.seq AND x.read_seq >= m.seq`
+
+// shownMessages is a table m of those of the messages ($1) that are shown by the copies ($2) beside them.
+func (s *Store) shownMessages() string {
+	return `(SELECT x.id, x.conversation_id, x.seq, x.sender, c.kind, c.id AS copy_id, c.owner FROM ` + s.pairs("$1", "$2") + ` p
+		JOIN {messages} x ON x.id = p.a JOIN {copies} c ON c.id = p.b AND c.conversation_id = x.conversation_id AND c.end_event = 0
+		WHERE ` + visible + `) m`
+}
+
+func idsOf(messages []group.MessageRef) (ids, copies []int64) {
+	for _, m := range messages {
+		ids, copies = append(ids, m.Message), append(copies, m.Copy.ID)
+	}
+	return ids, copies
+}
+
+// Readers implements [group.Store].
+func (s *Store) Readers(ctx context.Context, messages []group.MessageRef, r storage.Range) ([][]group.Member, error) {
+	ids, copies := idsOf(messages)
+	sp := newSpan(r, "x.id", false, []any{list(s, ids), list(s, copies)})
+	from := s.each(s.shownMessages(), `{copies}`, sp.and(hasRead), sp.order, sp.limit)
+	found := make(map[group.MessageRef][]group.Member, len(messages))
+	err := s.reader().query(ctx, `SELECT `+memberColumns+`, m.id, m.kind, m.copy_id, m.owner FROM `+from+` ORDER BY x.id`,
+		sp.args, func(rows *sql.Rows) error {
+			var m group.MessageRef
+			member, err := scanMember(rows, &m.Message, &m.Copy.Kind, &m.Copy.ID, &m.Copy.Owner)
+			found[m] = append(found[m], member)
+			return err
+		})
+	return inPlace(messages, found), err
+}
+
+// CountReaders implements [group.Store].
+func (s *Store) CountReaders(ctx context.Context, messages []group.MessageRef) ([]int, error) {
+	ids, copies := idsOf(messages)
+	found := make(map[group.MessageRef]int, len(messages))
+	err := s.reader().query(ctx, `SELECT m.id, m.kind, m.copy_id, m.owner, (SELECT count(*) FROM {copies} x WHERE `+hasRead+`) FROM `+s.shownMessages(),
+		[]any{list(s, ids), list(s, copies)}, func(rows *sql.Rows) error {
+			var m group.MessageRef
+			var n int
+			err := rows.Scan(&m.Message, &m.Copy.Kind, &m.Copy.ID, &m.Copy.Owner, &n)
+			found[m] = n
+			return err
+		})
+	return inPlace(messages, found), err
+}

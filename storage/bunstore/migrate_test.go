@@ -1,0 +1,145 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/storage/bunstore"
+)
+
+func TestMigratingTwiceDoesNothingMore(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, "")
+			require.NoError(t, db.Migrate(t.Context()))
+			require.NoError(t, db.Migrate(t.Context()))
+			require.Equal(t, 1, count(t, db.sql, `SELECT count(*) FROM buddychat_events`), "the log begins once")
+		})
+	}
+}
+
+func TestNodesMayMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			const nodes = 4
+			results := make(chan error, nodes)
+			first := open(t, "")
+			for range nodes {
+				node := first.again(t, "")
+				go func() { results <- node.Migrate(t.Context()) }()
+			}
+			for range nodes {
+				require.NoError(t, <-results)
+			}
+			require.Equal(t, 1, count(t, first.sql, `SELECT count(*) FROM buddychat_events`))
+		})
+	}
+}
+
+func TestStoresOfTwoPrefixesShareADatabase(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			one := open(t, "one_")
+			other := one.again(t, "other_")
+			require.NoError(t, one.Migrate(t.Context()))
+			require.NoError(t, other.Migrate(t.Context()))
+			require.Equal(t, 1, count(t, one.sql, `SELECT count(*) FROM one_events`))
+			require.Equal(t, 1, count(t, one.sql, `SELECT count(*) FROM other_events`))
+			var a, b int64
+			require.NoError(t, one.sql.QueryRow(`SELECT nonce FROM one_events`).Scan(&a))
+			require.NoError(t, one.sql.QueryRow(`SELECT nonce FROM other_events`).Scan(&b))
+			require.NotEqual(t, a, b, "each log is known by a nonce of its own")
+		})
+	}
+}
+
+func TestOnlyTheOwnTablesAreMade(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, "mine_")
+			require.NoError(t, db.Migrate(t.Context()))
+			tables := `SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'mine\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+			if db.dialect == bunstore.PostgreSQL {
+				tables = `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'mine\_%'`
+			}
+			require.Zero(t, count(t, db.sql, tables))
+		})
+	}
+}
+
+func TestAFailedMigrationLeavesNothingAndIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, "")
+			require.NoError(t, db.Migrate(t.Context()))
+			files := fstest.MapFS{
+				"9001_good.sql": {Data: []byte("CREATE TABLE {good} (id {{.ID}}, b {{.Bytes}}); -- a comment; it is dropped\n")},
+				"9002_bad.sql":  {Data: []byte("CREATE TABLE {half} (id {{.ID}});\nINSERT INTO {nowhere} VALUES (1);\n")},
+			}
+			err := db.MigrateFiles(t.Context(), files)
+			require.ErrorContains(t, err, "9002")
+			require.ErrorContains(t, err, "buddychat_nowhere")
+			require.Zero(t, count(t, db.sql, `SELECT count(*) FROM buddychat_good`), "what went before stays")
+
+			files["9002_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE {half} (id {{.ID}});\nINSERT INTO {half} (id)\n\tVALUES (1);")}
+			require.NoError(t, db.MigrateFiles(t.Context(), files))
+			require.Equal(t, 1, count(t, db.sql, `SELECT count(*) FROM buddychat_half`))
+		})
+	}
+}
+
+func TestMigrateRefusesAHostsTransaction(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, "")
+			tx, err := db.sql.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			defer tx.Rollback() //nolint:errcheck // nothing was written
+			require.ErrorContains(t, db.In(tx).Migrate(t.Context()), "transaction")
+		})
+	}
+}
+
+func TestMigrateRefusesAPostgreSQLThatLosesEvents(t *testing.T) {
+	t.Parallel()
+	db := openPostgres(t, "")
+	ctx := context.Background()
+	require.NoError(t, db.Migrate(ctx))
+
+	_, err := db.sql.ExecContext(ctx, `ALTER TABLE buddychat_events ALTER COLUMN id SET CACHE 32`)
+	require.NoError(t, err)
+	err = db.Migrate(ctx)
+	require.ErrorContains(t, err, "one by one")
+	_, err = db.sql.ExecContext(ctx, `ALTER TABLE buddychat_events ALTER COLUMN id SET CACHE 1 SET INCREMENT BY 1`) // as it says
+	require.NoError(t, err)
+	require.NoError(t, db.Migrate(ctx))
+
+	lossy := openPostgresWith(t, db.url+"&synchronous_commit=off", "")
+	require.ErrorContains(t, lossy.Migrate(ctx), "synchronous_commit is off")
+
+	lone := openPostgresWith(t, db.url, "")
+	lone.sql.SetMaxOpenConns(1)
+	require.ErrorContains(t, lone.Migrate(ctx), "SetMaxOpenConns")
+}
+
+func count(t *testing.T, db *sql.DB, query string, args ...any) (n int) {
+	t.Helper()
+	require.NoError(t, db.QueryRowContext(t.Context(), query, args...).Scan(&n))
+	return n
+}

@@ -1,0 +1,104 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/notify"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// marked is when the owner of the copy c marked the notification of the message x, 0 for not at all.
+const marked = `COALESCE((SELECT n.at FROM {notification_reads} n WHERE n.copy_id = c.id AND n.message_id = x.id), 0)`
+
+func (r *messageRow) scanNotification(rows *sql.Rows) (notify.Notification, error) {
+	m, err := r.scan(rows, 4)
+	return notify.Notification{Copy: r.copy(), Message: m, ReadAt: moment(r.more)}, err
+}
+
+const notificationColumns = messageColumns + copyOfMessage + `, ` + marked
+
+// ListNotifications implements [notify.Store]. It costs as much as the user has conversations.
+func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filter, r storage.Range) (found []notify.Notification, err error) {
+	where := `x.conversation_id = c.conversation_id AND x.sender <> c.owner AND ` + visible
+	if f.Read != nil {
+		exists := ` AND EXISTS (`
+		if !*f.Read {
+			exists = ` AND NOT EXISTS (`
+		}
+		where += exists + `SELECT 1 FROM {notification_reads} n WHERE n.copy_id = c.id AND n.message_id = x.id)`
+	}
+	sp := newSpan(r, "x.id", true, []any{string(u)})
+	from := s.each(`{copies} c`, `{messages}`, sp.and(where), sp.order, sp.limit)
+	row := newMessageRow()
+	err = s.reader().query(ctx, `SELECT `+notificationColumns+` FROM `+from+` WHERE c.owner = $1 AND c.end_event = 0 ORDER BY `+sp.order+` LIMIT `+sp.limit,
+		sp.args, func(rows *sql.Rows) error {
+			n, err := row.scanNotification(rows)
+			found = append(found, n)
+			return err
+		})
+	if sp.reverse {
+		reverse(found)
+	}
+	return found, err
+}
+
+// CountNotifications implements [notify.Store].
+func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filter) (int, error) {
+	var all, read int64
+	if f.Read == nil || !*f.Read {
+		if _, err := s.reader().row(ctx, `SELECT CAST(COALESCE(sum(`+countOthers(`c.cleared_seq`)+`), 0) AS BIGINT) FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
+			WHERE c.owner = $1 AND c.end_event = 0`, []any{string(u)}, &all); err != nil {
+			return 0, err
+		}
+	}
+	if f.Read != nil {
+		if _, err := s.reader().row(ctx, `SELECT count(*) FROM {copies} c JOIN {notification_reads} n ON n.copy_id = c.id JOIN {messages} x ON x.id = n.message_id
+			WHERE c.owner = $1 AND c.end_event = 0 AND `+visible, []any{string(u)}, &read); err != nil {
+			return 0, err
+		}
+	}
+	if f.Read != nil && *f.Read {
+		return int(read), nil
+	}
+	return int(all - read), nil
+}
+
+// Notification implements [notify.Store].
+func (s *Store) Notification(ctx context.Context, c chat.Copy, message int64) (notify.Notification, error) {
+	return s.reader().notification(ctx, c, message)
+}
+
+func (t *tx) notification(ctx context.Context, c chat.Copy, message int64) (n notify.Notification, err error) {
+	found := false
+	err = t.query(ctx, `SELECT `+notificationColumns+` FROM {copies} c JOIN {messages} x ON x.conversation_id = c.conversation_id
+		WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0 AND x.id = $4 AND x.sender <> c.owner AND `+visible,
+		[]any{c.ID, string(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
+			found = true
+			n, err = newMessageRow().scanNotification(rows)
+			return err
+		})
+	if err == nil && !found {
+		err = storage.NotFound()
+	}
+	return n, err
+}
+
+// MarkNotification implements [notify.Store].
+func (s *Store) MarkNotification(ctx context.Context, c chat.Copy, message int64) (n notify.Notification, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		if _, _, err := t.lock(ctx, c); err != nil {
+			return err
+		}
+		if n, err = t.notification(ctx, c, message); err != nil || !n.ReadAt.IsZero() {
+			return err
+		}
+		now := t.time()
+		n.ReadAt = moment(now)
+		_, err := t.exec(ctx, `INSERT INTO {notification_reads} (copy_id, message_id, at) VALUES ($1, $2, $3)`, c.ID, message, now)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,282 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"time"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// Purge implements [github.com/buddychat/buddychat.Store].
+func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
+	cutoff := micros(s.now().Add(-keep))
+	done := 0
+	for _, upkeep := range []func(context.Context, int) (int, error){
+		s.purgeCleared,
+		s.purgeHidden,
+		s.purgeErased,
+		func(ctx context.Context, limit int) (int, error) { return s.purgeRecords(ctx, cutoff, limit) },
+		s.purgeCopies,
+		func(ctx context.Context, limit int) (int, error) { return s.PurgeSessions(ctx, s.now(), limit) },
+	} {
+		n, err := upkeep(ctx, limit)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// ids runs a statement that answers ids.
+func (t *tx) ids(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
+	err = t.query(ctx, statement, args, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// purgeCleared empties what lies before the point from which any copy shows anything, in conversations where a copy was cleared or ended.
+func (s *Store) purgeCleared(ctx context.Context, limit int) (done int, err error) {
+	due, err := s.reader().ids(ctx, `SELECT v.id FROM {conversations} v WHERE v.purge_due LIMIT $1`, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range due {
+		n, err := s.purgeConversation(ctx, id, limit-done)
+		if done += n; err != nil || done >= limit {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (s *Store) purgeConversation(ctx context.Context, id int64, limit int) (done int, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		v, err := t.lockConversation(ctx, `v.id = $1 AND v.purge_due`, id)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		floor := int64(math.MaxInt64)
+		if _, err := t.row(ctx, `SELECT COALESCE(min(c.cleared_seq), $2) FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0`,
+			[]any{v.id, int64(math.MaxInt64)}, &floor); err != nil {
+			return err
+		}
+		floor = min(floor, v.lastSeq)
+		var from int64
+		if _, err := t.row(ctx, `SELECT v.purged_seq FROM {conversations} v WHERE v.id = $1`, []any{v.id}, &from); err != nil {
+			return err
+		}
+		to := min(floor, from+int64(limit))
+		gone, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq <= $3 AND NOT x.gone`, v.id, from, to)
+		if err != nil {
+			return err
+		}
+		if len(gone) > 0 {
+			if err := t.empty(ctx, gone); err != nil {
+				return err
+			}
+		}
+		// What one copy hides another may just have cleared: look at what is hidden again.
+		if _, err := t.exec(ctx, `UPDATE {hidden} SET checked = FALSE WHERE NOT gone AND checked AND copy_id IN
+			(SELECT c.id FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0)`, v.id); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `UPDATE {conversations} SET purged_seq = $2, purge_due = $3 WHERE id = $1`, v.id, max(from, to), to < floor)
+		done = max(1, len(gone))
+		return err
+	})
+	return done, err
+}
+
+// purgeHidden empties messages that every copy which would show them has deleted.
+func (s *Store) purgeHidden(ctx context.Context, limit int) (done int, err error) {
+	messages, err := s.reader().ids(ctx, `SELECT DISTINCT h.message_id FROM {hidden} h WHERE NOT h.checked LIMIT $1`, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, message := range messages {
+		if err := s.purgeMessage(ctx, message); err != nil {
+			return done, err
+		}
+		done++
+	}
+	return done, nil
+}
+
+func (s *Store) purgeMessage(ctx context.Context, message int64) error {
+	return s.act(ctx, func(t *tx) error {
+		v, err := t.lockConversation(ctx, `v.id = (SELECT x.conversation_id FROM {messages} x WHERE x.id = $1)`, message)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		var shown int64
+		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT 1 FROM {messages} x JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.end_event = 0 AND c.cleared_seq < x.seq
+			WHERE x.id = $1 AND c.conversation_id = $2 AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id) LIMIT 1) q`,
+			[]any{message, v.id}, &shown); err != nil {
+			return err
+		}
+		if shown == 0 {
+			return t.empty(ctx, []int64{message})
+		}
+		_, err = t.exec(ctx, `UPDATE {hidden} SET checked = TRUE WHERE message_id = $1`, message)
+		return err
+	})
+}
+
+// purgeErased empties what an erased user wrote, one conversation at a time.
+func (s *Store) purgeErased(ctx context.Context, limit int) (done int, err error) {
+	for done < limit {
+		var owner user.ID
+		open, err := s.reader().row(ctx, `SELECT z.owner FROM {erasures} z WHERE NOT z.done LIMIT 1`, nil, &owner)
+		if err != nil || !open {
+			return done, err
+		}
+		n, err := s.purgeErasedUser(ctx, owner, limit-done)
+		if done += n; err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (s *Store) purgeErasedUser(ctx context.Context, owner user.ID, limit int) (done int, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		var conversation int64
+		found, err := t.row(ctx, `SELECT x.conversation_id FROM {messages} x WHERE x.sender = $1 AND NOT x.gone LIMIT 1`, []any{string(owner)}, &conversation)
+		if err != nil {
+			return err
+		}
+		if !found {
+			done, err = t.forget(ctx, owner, limit)
+			return err
+		}
+		v, err := t.lockConversation(ctx, `v.id = $1`, conversation)
+		if err != nil {
+			return err
+		}
+		wrote, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone ORDER BY x.seq LIMIT $3`, string(owner), v.id, limit)
+		if err != nil {
+			return err
+		}
+		done = max(1, len(wrote))
+		return t.empty(ctx, wrote)
+	})
+	return done, err
+}
+
+// forget takes the erased user's name from the tombstones, the marks, the log and the ended copies, and ends the job when none is left.
+func (t *tx) forget(ctx context.Context, owner user.ID, limit int) (int, error) {
+	tombstones, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.gone AND x.sender <> '' LIMIT $2`, string(owner), limit)
+	if err != nil {
+		return 0, err
+	}
+	if len(tombstones) > 0 {
+		_, err := t.exec(ctx, `UPDATE {messages} SET sender = '', client_id = NULL WHERE `+t.in("id", "$1", "bigint"), list(t.Store, tombstones))
+		return len(tombstones), err
+	}
+	_, err = t.exec(ctx, `UPDATE {erasures} SET done = TRUE WHERE owner = $1`, string(owner))
+	return 1, err
+}
+
+// purgeRecords removes the oldest records, but for the newest that is old enough: a position taken since then still knows it.
+func (s *Store) purgeRecords(ctx context.Context, cutoff int64, limit int) (done int, err error) {
+	t := s.reader()
+	var last int64
+	old := true
+	err = t.query(ctx, `SELECT e.id, e.at FROM {events} e ORDER BY e.id LIMIT $1`, []any{limit + 1}, func(rows *sql.Rows) error {
+		var id, at int64
+		err := rows.Scan(&id, &at)
+		if old = old && at < cutoff; old {
+			last = id
+		}
+		return err
+	})
+	if err != nil || last == 0 {
+		return 0, err
+	}
+	n, err := t.exec(ctx, `DELETE FROM {events} WHERE id < $1`, last)
+	return int(n), err
+}
+
+// purgeCopies removes copies that ended before the oldest record, and conversations that nobody is left of.
+func (s *Store) purgeCopies(ctx context.Context, limit int) (int, error) {
+	ended, err := s.reader().ids(ctx, `SELECT c.id FROM {copies} c WHERE c.end_event <> 0 AND c.end_event < (SELECT COALESCE(min(e.id), 0) FROM {events} e) LIMIT $1`, limit)
+	if err != nil || len(ended) == 0 {
+		return 0, err
+	}
+	done := 0
+	for _, id := range ended {
+		n, err := s.purgeCopy(ctx, id, limit)
+		if done += n; err != nil || done >= limit {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (s *Store) purgeCopy(ctx context.Context, id int64, limit int) (done int, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		v, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1)`, id)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		var others int64
+		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT 1 FROM {copies} c WHERE c.conversation_id = $1 AND c.id <> $2 LIMIT 1) q`, []any{v.id, id}, &others); err != nil {
+			return err
+		}
+		if others == 0 {
+			messages, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.conversation_id = $1 LIMIT $2`, v.id, limit)
+			if err != nil {
+				return err
+			}
+			if done = len(messages); done > 0 {
+				return t.drop(ctx, messages)
+			}
+		}
+		for _, statement := range []string{`DELETE FROM {hidden} WHERE copy_id = $1`, `DELETE FROM {notification_reads} WHERE copy_id = $1`, `DELETE FROM {copies} WHERE id = $1`} {
+			if _, err := t.exec(ctx, statement, id); err != nil {
+				return err
+			}
+		}
+		done = 1
+		if others > 0 {
+			return nil
+		}
+		for _, statement := range []string{`DELETE FROM {read_marks} WHERE conversation_id = $1`, `DELETE FROM {conversations} WHERE id = $1`} {
+			if _, err := t.exec(ctx, statement, v.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return done, err
+}
+
+// drop removes messages with what hangs on them.
+func (t *tx) drop(ctx context.Context, messages []int64) error {
+	ids := list(t.Store, messages)
+	for _, statement := range []string{
+		`DELETE FROM {hidden} WHERE ` + t.in("message_id", "$1", "bigint"),
+		`DELETE FROM {notification_reads} WHERE ` + t.in("message_id", "$1", "bigint"),
+		`DELETE FROM {messages} WHERE ` + t.in("id", "$1", "bigint"),
+	} {
+		if _, err := t.exec(ctx, statement, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ignoreNotFound(err error) error {
+	if storage.Message(err) != "" {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,228 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+// CreateSession implements [token.Store].
+func (s *Store) CreateSession(ctx context.Context, n token.Session, refresh []byte, expires time.Time) error {
+	return s.act(ctx, func(t *tx) error {
+		there, err := t.lockAccount(ctx, number(n.User))
+		if err != nil {
+			return err
+		}
+		if !there {
+			return storage.Unauthenticated("this account is gone")
+		}
+		if _, err := t.exec(ctx, `INSERT INTO {sessions} (id, user_number, began_at) VALUES ($1, $2, $3)`, n.ID, number(n.User), micros(n.Began)); err != nil {
+			return err
+		}
+		return t.insertToken(ctx, n.ID, nil, refresh, expires)
+	})
+}
+
+// insertToken stores a refresh token and the hash of the one that was spent for it, nil for the first of a session.
+func (t *tx) insertToken(ctx context.Context, session string, parent any, hash []byte, expires time.Time) error {
+	_, err := t.exec(ctx, `INSERT INTO {refresh_tokens} (hash, session_id, parent, expires_at) VALUES ($1, $2, $3, $4)`, hash, session, parent, micros(expires))
+	return err
+}
+
+// SessionActive implements [token.Store].
+func (s *Store) SessionActive(ctx context.Context, id string) (bool, error) {
+	return s.reader().exists(ctx, `SELECT 1 FROM {sessions} WHERE id = $1 AND NOT ended`, id)
+}
+
+// RotateRefresh implements [token.Store].
+func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Session, error) {
+	var in token.Session
+	var spendable bool
+	err := s.act(ctx, func(t *tx) (err error) {
+		var spent refreshToken
+		if in, spent, err = t.present(ctx, r.Spent, r.Now); err != nil {
+			return err
+		}
+		if spendable, err = t.spendable(ctx, r, spent); err != nil {
+			return err
+		}
+		if !spendable {
+			return t.endSession(ctx, in) // which is kept, though the caller is refused
+		}
+		return t.rotate(ctx, r, in, spent)
+	})
+	if err == nil && !spendable {
+		err = errToken()
+	}
+	if err != nil {
+		return token.Session{}, err
+	}
+	return in, nil
+}
+
+// refreshToken is one of a session's family.
+type refreshToken struct {
+	parent     []byte
+	spent      time.Time // the first use, zero where there was none
+	superseded bool      // a sibling was spent before
+}
+
+func errToken() error {
+	return storage.Unauthenticated("this refresh token is not valid any more: log in again")
+}
+
+// present locks the session of a refresh token, which must last, as every act on its family begins. The token may be spent,
+// and must not have expired.
+func (t *tx) present(ctx context.Context, hash []byte, now time.Time) (token.Session, refreshToken, error) {
+	var in token.Session
+	var owner, began int64
+	lasts, err := t.row(ctx, `
+		UPDATE {sessions} SET ended = FALSE
+		WHERE id = (SELECT session_id FROM {refresh_tokens} WHERE hash = $1) AND NOT ended RETURNING id, user_number, began_at`,
+		[]any{hash}, &in.ID, &owner, &began)
+	if err != nil {
+		return token.Session{}, refreshToken{}, err
+	}
+	in.User, in.Began = accountID(owner), moment(began)
+
+	var rt refreshToken
+	var expires, spent int64
+	found, err := t.row(ctx, `SELECT parent, expires_at, spent_at, superseded FROM {refresh_tokens} WHERE hash = $1`,
+		[]any{hash}, &rt.parent, &expires, &spent, &rt.superseded)
+	if err != nil {
+		return token.Session{}, refreshToken{}, err
+	}
+	rt.spent = moment(spent)
+	if !lasts || !found || !now.Before(moment(expires)) {
+		return token.Session{}, refreshToken{}, errToken()
+	}
+	return in, rt, nil
+}
+
+// spendable reports whether a token may be spent now: for the first time, or again by a client that lost the answer.
+func (t *tx) spendable(ctx context.Context, r token.Rotation, rt refreshToken) (bool, error) {
+	switch {
+	case rt.superseded:
+		return false, nil
+	case rt.spent.IsZero():
+		return true, nil
+	case r.Now.Sub(rt.spent) >= r.Grace:
+		return false, nil
+	}
+	used, err := t.exists(ctx, `SELECT 1 FROM {refresh_tokens} WHERE parent = $1 AND spent_at <> 0 LIMIT 1`, r.Spent)
+	return !used, err
+}
+
+// rotate spends a token and stores the one to follow it.
+func (t *tx) rotate(ctx context.Context, r token.Rotation, in token.Session, spent refreshToken) error {
+	if spent.spent.IsZero() {
+		if _, err := t.exec(ctx, `UPDATE {refresh_tokens} SET spent_at = $2 WHERE hash = $1`, r.Spent, micros(r.Now)); err != nil {
+			return err
+		}
+	}
+	if spent.spent.IsZero() && spent.parent != nil {
+		if _, err := t.exec(ctx, `UPDATE {refresh_tokens} SET superseded = TRUE WHERE parent = $1 AND hash <> $2`, spent.parent, r.Spent); err != nil {
+			return err
+		}
+	}
+	return t.insertToken(ctx, in.ID, r.Spent, r.Next, r.Expires)
+}
+
+// RevokeRefresh implements [token.Store].
+func (s *Store) RevokeRefresh(ctx context.Context, refresh []byte, now time.Time) (token.Session, error) {
+	var in token.Session
+	err := s.act(ctx, func(t *tx) (err error) {
+		if in, _, err = t.present(ctx, refresh, now); err != nil {
+			return err
+		}
+		return t.endSession(ctx, in)
+	})
+	if err != nil {
+		return token.Session{}, err
+	}
+	return in, nil
+}
+
+// EndSession implements [token.Store].
+func (s *Store) EndSession(ctx context.Context, u user.ID, id string) error {
+	return s.act(ctx, func(t *tx) error {
+		if id == "" {
+			if _, err := t.lockAccount(ctx, number(u)); err != nil {
+				return err
+			}
+			return t.endSessions(ctx, u)
+		}
+		var owner int64
+		ours, err := t.row(ctx, `UPDATE {sessions} SET ended = ended WHERE id = $1 RETURNING user_number`, []any{id}, &owner)
+		if err != nil {
+			return err
+		}
+		if ours && owner != number(u) {
+			return nil
+		}
+		if ours {
+			return t.endSession(ctx, token.Session{ID: id, User: u})
+		}
+		return t.recordEnd(ctx, u, id)
+	})
+}
+
+// endSession ends one session, once.
+func (t *tx) endSession(ctx context.Context, in token.Session) error {
+	n, err := t.exec(ctx, `UPDATE {sessions} SET ended = TRUE WHERE id = $1 AND NOT ended`, in.ID)
+	if err != nil || n == 0 {
+		return err
+	}
+	return t.recordEnd(ctx, in.User, in.ID)
+}
+
+// endSessions ends every session of a user, one of a host's too, of whose sessions only the host knows. The account is
+// locked.
+func (t *tx) endSessions(ctx context.Context, u user.ID) error {
+	if _, err := t.exec(ctx, `UPDATE {sessions} SET ended = TRUE WHERE user_number = $1 AND NOT ended`, number(u)); err != nil {
+		return err
+	}
+	return t.recordEnd(ctx, u, "")
+}
+
+// recordEnd records that a session of the user ended, or with "" that all did.
+func (t *tx) recordEnd(ctx context.Context, u user.ID, session string) error {
+	if t.dialect == PostgreSQL {
+		// Of a host's session there is nothing to write before: see record.
+		if _, err := t.exec(ctx, `SELECT pg_current_xact_id()`); err != nil {
+			return err
+		}
+	}
+	_, err := t.record(ctx, realtime.Record{Operation: realtime.SessionEnded, Recipient: u, Actor: u, Session: session, At: t.now()})
+	return err
+}
+
+// PurgeSessions implements [token.Store].
+func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int) (removed int, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		removed = 0
+		var sessions []string
+		err := t.query(ctx, `
+			DELETE FROM {refresh_tokens} WHERE hash IN (
+				SELECT hash FROM {refresh_tokens} WHERE expires_at < $1 ORDER BY expires_at, hash LIMIT $2)
+			RETURNING session_id`, []any{micros(expired), limit}, func(rows *sql.Rows) error {
+			var session string
+			err := rows.Scan(&session)
+			removed, sessions = removed+1, append(sessions, session)
+			return err
+		})
+		if err != nil || removed == 0 {
+			return err
+		}
+		_, err = t.exec(ctx, `
+			DELETE FROM {sessions} WHERE `+t.in("id", "$1", "text")+`
+			AND NOT EXISTS (SELECT 1 FROM {refresh_tokens} r WHERE r.session_id = {sessions}.id)`, list(t.Store, sessions))
+		return err
+	})
+	return removed, err
+}

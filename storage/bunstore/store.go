@@ -1,0 +1,328 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+)
+
+// DefaultPrefix is what the names of all tables begin with unless the host sets another prefix.
+const DefaultPrefix = "buddychat_"
+
+// Dialect is the kind of a database.
+type Dialect int
+
+// The databases that the store runs on.
+const (
+	PostgreSQL Dialect = iota + 1
+	SQLite
+)
+
+// Driver is what only a database driver has, and what the openers hand over. The zero value does without.
+type Driver struct {
+	// IsConflict reports whether an error says that a unique index refused a row.
+	IsConflict func(error) bool
+	// IsTransient reports whether an error says that the transaction was undone for another one's sake and may be tried
+	// again: a deadlock, a serialization failure, a busy database.
+	IsTransient func(error) bool
+	// Writer, where set, is the same database as the store's, and used for acts alone, which wait for each other there and so take no
+	// connection from reads and from the host.
+	Writer *sql.DB
+}
+
+// Options has what can be set. Its zero value, and nil, are valid.
+type Options struct {
+	// Prefix begins the names of all tables: letters, digits and _, at most 30. "" is [DefaultPrefix].
+	Prefix string
+	// Now is the clock; nil is [time.Now].
+	Now func() time.Time
+	// Driver is what the opener knows of the database's driver.
+	Driver Driver
+}
+
+// Store is a [github.com/buddychat/buddychat.Store] on a SQL database. It is safe for concurrent use. It owns neither the database nor
+// any goroutine: there is nothing to close.
+type Store struct {
+	db      *bun.DB
+	host    *sql.Tx // nil: every act has a transaction of its own
+	dialect Dialect
+	prefix  string
+	now     func() time.Time
+	driver  Driver
+	texts   *sync.Map // the statements, as written here, to the statements as sent
+	commits *bell
+}
+
+// Open returns a store on a database of the host's. The tables are made by [Store.Migrate].
+func Open(db *sql.DB, d Dialect, o *Options) (*Store, error) {
+	var sd schema.Dialect
+	switch d {
+	case PostgreSQL:
+		sd = pgdialect.New()
+	case SQLite:
+		sd = sqlitedialect.New()
+	default:
+		return nil, fmt.Errorf("bunstore: dialect must be PostgreSQL or SQLite")
+	}
+	return New(bun.NewDB(db, sd), o)
+}
+
+var validPrefix = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,29}$`)
+
+// New returns a store on a bun database of the host's, with the dialect that this has. The tables are made by
+// [Store.Migrate].
+func New(db *bun.DB, o *Options) (*Store, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	s := &Store{db: db, prefix: o.Prefix, now: o.Now, driver: o.Driver, texts: &sync.Map{}, commits: &bell{}}
+	switch db.Dialect().Name() {
+	case dialect.PG:
+		s.dialect = PostgreSQL
+	case dialect.SQLite:
+		s.dialect = SQLite
+	default:
+		return nil, fmt.Errorf("bunstore: the dialect %s is not supported: use pgdialect or sqlitedialect", db.Dialect().Name())
+	}
+	if s.prefix == "" {
+		s.prefix = DefaultPrefix
+	}
+	if !validPrefix.MatchString(s.prefix) {
+		return nil, fmt.Errorf("bunstore: the prefix %q must be 1 to 30 of a-z, 0-9 and _, and not begin with a digit", s.prefix)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s, nil
+}
+
+// In returns the store bound to a transaction of the host's. Its acts become visible, and their events are delivered, when and
+// only when the host commits. Each act is all or nothing: one that fails leaves the transaction as it was before it, and fit to go on.
+//
+// An act holds the lock of its conversation until the transaction ends; other conversations are not held up. The transaction may run at any isolation level; from
+// REPEATABLE READ on an act can fail as not serializable, and the host begins again. The events of a committed transaction are
+// found within the poll interval of whoever follows the log, or at once after [github.com/buddychat/buddychat/realtime.Hub.Hint].
+// On SQLite begin the transaction with a write or BEGIN IMMEDIATE.
+//
+// The returned store is for one goroutine, and its Tail, Purge and Migrate must not be used.
+func (s *Store) In(tx *sql.Tx) *Store {
+	bound := *s
+	bound.host = tx
+	return &bound
+}
+
+// conn is what statements run on: the database or a transaction.
+type conn interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// tx is the transaction of one act.
+type tx struct {
+	*Store
+	conn     conn
+	recorded bool // whether it wrote a record into the log
+}
+
+// reader returns what reads outside of an act run on.
+func (s *Store) reader() *tx {
+	if s.host != nil {
+		return &tx{Store: s, conn: s.host}
+	}
+	return &tx{Store: s, conn: s.db.DB}
+}
+
+// attempts is how often an act is tried that was undone for another one's sake.
+const attempts = 10
+
+// act runs f as one atomic act: in a transaction of its own, or behind a savepoint in the host's.
+func (s *Store) act(ctx context.Context, f func(t *tx) error) error {
+	if s.host != nil {
+		return s.actInHost(ctx, f)
+	}
+	var err error
+	for range attempts {
+		if err = s.actOnce(ctx, f); err == nil || !s.isTransient(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
+	db := s.db.DB
+	if s.driver.Writer != nil {
+		db = s.driver.Writer
+	}
+	own, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("bunstore: begin: %w", err)
+	}
+	defer own.Rollback() //nolint:errcheck // after a commit it has nothing to do, and before one the cause is on its way up
+	t := &tx{Store: s, conn: own}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := own.Commit(); err != nil {
+		return fmt.Errorf("bunstore: commit: %w", err)
+	}
+	if t.recorded {
+		s.commits.ring()
+	}
+	return nil
+}
+
+func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
+	t := &tx{Store: s, conn: s.host}
+	if _, err := t.exec(ctx, `SAVEPOINT buddychat`); err != nil {
+		return err
+	}
+	if err := f(t); err != nil {
+		if _, undo := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat`); undo != nil {
+			return errors.Join(err, undo)
+		}
+		if _, undo := t.exec(ctx, `RELEASE SAVEPOINT buddychat`); undo != nil {
+			return errors.Join(err, undo)
+		}
+		return err
+	}
+	_, err := t.exec(ctx, `RELEASE SAVEPOINT buddychat`)
+	return err
+}
+
+func (s *Store) isConflict(err error) bool {
+	return s.driver.IsConflict != nil && s.driver.IsConflict(err) || isConflictText(err)
+}
+
+func (s *Store) isTransient(err error) bool {
+	return s.driver.IsTransient != nil && s.driver.IsTransient(err)
+}
+
+// isConflictText tells a refused row by the words of the drivers, for those that the openers do not know.
+func isConflictText(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "SQLSTATE 23505") || strings.Contains(err.Error(), "duplicate key value") ||
+		strings.Contains(err.Error(), "UNIQUE constraint failed"))
+}
+
+// text returns a statement as it is sent: {name} is the table of that name. Statements are written with $1, which both databases know.
+func (s *Store) text(statement string) string {
+	if t, ok := s.texts.Load(statement); ok {
+		return t.(string)
+	}
+	t := tableName.ReplaceAllString(statement, s.prefix+"$1")
+	s.texts.Store(statement, t)
+	return t
+}
+
+var tableName = regexp.MustCompile(`\{([a-z_]+)\}`)
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	r, err := t.conn.ExecContext(ctx, t.text(statement), args...)
+	if err != nil {
+		return 0, fmt.Errorf("bunstore: %w", err)
+	}
+	n, err := r.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("bunstore: %w", err)
+	}
+	return n, nil
+}
+
+// query runs a statement and hands each row to scan.
+func (t *tx) query(ctx context.Context, statement string, args []any, scan func(*sql.Rows) error) (err error) {
+	rows, err := t.conn.QueryContext(ctx, t.text(statement), args...)
+	if err != nil {
+		return fmt.Errorf("bunstore: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("bunstore: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("bunstore: %w", err)
+	}
+	return nil
+}
+
+// row runs a statement that answers one row at most, and reports whether it did.
+func (t *tx) row(ctx context.Context, statement string, args []any, into ...any) (found bool, err error) {
+	err = t.query(ctx, statement, args, func(rows *sql.Rows) error {
+		found = true
+		return rows.Scan(into...)
+	})
+	return found, err
+}
+
+// list makes a slice an argument for [Store.in].
+func list[T ~int64 | ~string](s *Store, values []T) any {
+	if s.dialect == SQLite {
+		return jsonArray(values)
+	}
+	return arrayLiteral(values)
+}
+
+// micros is how a moment is stored: microseconds since 1970, 0 for none.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// time returns the moment of an act, in microseconds.
+func (s *Store) time() int64 { return s.now().UnixMicro() }
+
+// bell tells those who follow the log in this process that there is news.
+type bell struct {
+	mu        sync.RWMutex
+	next      int
+	listeners map[int]func()
+}
+
+func (b *bell) add(f func()) (remove func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.listeners == nil {
+		b.listeners = map[int]func(){}
+	}
+	id := b.next
+	b.next++
+	b.listeners[id] = f
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.listeners, id)
+	}
+}
+
+func (b *bell) ring() {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, f := range b.listeners {
+		f()
+	}
+}
+
+// OnCommit implements [github.com/buddychat/buddychat/realtime.Log].
+func (s *Store) OnCommit(f func()) (remove func()) { return s.commits.add(f) }

@@ -1,0 +1,282 @@
+package bunstore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/buddychat/buddychat/realtime"
+)
+
+// postgresTail follows the log of a database with many writers, whose ids are committed out of order.
+//
+// What is new is told by snapshots, not by ids: a record is new if its transaction was not visible in the snapshot before and is in this one. That is
+// every transaction from the former snapshot's xmax on, and those that it listed as running. Nothing can be missed so, and a transaction that takes long
+// holds up nothing but itself.
+//
+// Ids are watched for one thing only, the position below which nothing is open. An id that is missing between others may still be committed by a
+// transaction that drew it and runs. When it is first missed, this tail draws a transaction number of its own, which is higher than that of whoever
+// drew the id (who had locked its conversation, and so had its number, before). When a later snapshot's xmin has reached that number and the id is
+// still missing, it is given up: its transaction was rolled back.
+type postgresTail struct {
+	t    *tx
+	seen snapshot // what was visible at the last step
+
+	safe  realtime.Position
+	above []realtime.Position // records read above safe, in the order of their ids
+	high  int64               // the highest id read
+	holes []hole              // ids missing between safe and high, in their order
+
+	first  []realtime.Record // what was there above safe when the tail began: it comes with the first step
+	resync bool              // after an error: read again by id, from safe
+	saved  time.Time
+}
+
+// hole is a range of missing ids.
+type hole struct {
+	from, to int64
+	stamp    uint64 // 0: none yet
+}
+
+// snapshot is a pg_snapshot: every transaction below xmin has ended, none from xmax on has, and of those between xip run.
+type snapshot struct {
+	xmin, xmax uint64
+	xip        []string
+}
+
+func parseSnapshot(s string) (snapshot, error) {
+	parts := strings.Split(s, ":")
+	if len(parts) != 3 {
+		return snapshot{}, fmt.Errorf("bunstore: %q is not a snapshot", s)
+	}
+	xmin, err := strconv.ParseUint(parts[0], 10, 64)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("bunstore: snapshot: %w", err)
+	}
+	xmax, err := strconv.ParseUint(parts[1], 10, 64)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("bunstore: snapshot: %w", err)
+	}
+	sn := snapshot{xmin: xmin, xmax: xmax}
+	if parts[2] != "" {
+		sn.xip = strings.Split(parts[2], ",")
+	}
+	return sn, nil
+}
+
+// savedPosition is how old the stored position, from which the next tail begins to look for holes, may be.
+const savedPosition = 5 * time.Second
+
+func (s *Store) tailPostgres(ctx context.Context) (realtime.Tail, error) {
+	l := &postgresTail{t: s.reader()}
+	if err := l.thaw(ctx); err != nil {
+		return nil, err
+	}
+	start := int64(0)
+	if _, err := l.t.row(ctx, `SELECT p.id FROM {log_positions} p WHERE p.name = 'safe'`, nil, &start); err != nil {
+		return nil, err
+	}
+	at, found, err := l.t.positionAt(ctx, start)
+	if err != nil {
+		return nil, err
+	}
+	if !found { // nothing is known: begin with the oldest record
+		if _, err := l.t.row(ctx, `SELECT e.id, e.nonce FROM {events} e ORDER BY e.id LIMIT 1`, nil, &at.ID, &at.Nonce); err != nil {
+			return nil, err
+		}
+		start = at.ID
+	}
+	l.safe, l.high = realtime.Position{ID: start, Nonce: at.Nonce}, start
+	// What is there by now is not new, but where it has holes, it lies above what a position can say: whoever begins at that position needs it.
+	there, err := l.byID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.first = slices.DeleteFunc(there, func(r realtime.Record) bool { return r.ID <= l.safe.ID })
+	return l, l.stamp(ctx)
+}
+
+// thaw gives the records of a restored dump a transaction number of the past: in a new cluster those that they had lie in the future.
+func (l *postgresTail) thaw(ctx context.Context) error {
+	_, err := l.t.exec(ctx, `UPDATE {events} SET xid = '3' WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())
+		AND xid > pg_current_xact_id()`)
+	return err
+}
+
+// Next implements [realtime.Tail].
+func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
+	read := l.bySnapshot
+	if l.resync {
+		read = l.byID
+	}
+	records, err := read(ctx)
+	if err == nil && len(l.first) > 0 {
+		records = append(l.first, records...)
+		slices.SortFunc(records, func(a, b realtime.Record) int { return cmp.Compare(a.ID, b.ID) })
+		l.first = nil
+	}
+	if err == nil && l.stamp(ctx) == nil {
+		l.save(ctx)
+		return realtime.Batch{Records: records, Safe: l.safe}, nil
+	}
+	l.resync = true
+	for i := range l.holes {
+		l.holes[i].stamp = 0 // a database that crashed may give the same numbers again
+	}
+	if err != nil {
+		return realtime.Batch{}, err
+	}
+	return realtime.Batch{Records: records, Safe: l.safe}, nil // they were read: holes are stamped with the next step
+}
+
+// bySnapshot reads what has become visible since the last step.
+func (l *postgresTail) bySnapshot(ctx context.Context) ([]realtime.Record, error) {
+	return l.read(ctx, `SELECT s.snap::text, `+nullableRecord+` FROM (SELECT pg_current_snapshot() AS snap) s LEFT JOIN LATERAL (
+			SELECT e.* FROM {events} e WHERE e.xid >= $1::text::xid8
+			UNION ALL
+			SELECT e.* FROM {events} e WHERE e.xid = ANY ($2::text[]::xid8[]) AND e.xid < $1::text::xid8
+		) e ON TRUE ORDER BY e.id`, strconv.FormatUint(l.seen.xmax, 10), list(l.t.Store, l.seen.xip))
+}
+
+// byID reads everything above the safe position, and leaves out what was read before.
+func (l *postgresTail) byID(ctx context.Context) ([]realtime.Record, error) {
+	records, err := l.read(ctx, `SELECT s.snap::text, `+nullableRecord+` FROM (SELECT pg_current_snapshot() AS snap) s LEFT JOIN {events} e ON e.id > $1 ORDER BY e.id`, l.safe.ID)
+	if err == nil {
+		l.resync = false
+	}
+	return records, err
+}
+
+// nullableRecord are the columns of a record that may be missing, for its snapshot comes all the same.
+var nullableRecord = strings.NewReplacer(
+	"e.id", "COALESCE(e.id, 0)", "e.nonce", "COALESCE(e.nonce, 0)", "e.operation", "COALESCE(e.operation, '')", "e.at", "COALESCE(e.at, 0)",
+	"e.conversation_id", "COALESCE(e.conversation_id, 0)", "e.kind", "COALESCE(e.kind, 0)", "e.recipient", "COALESCE(e.recipient, '')",
+	"e.actor", "COALESCE(e.actor, '')", "e.message_id", "COALESCE(e.message_id, 0)", "e.seq", "COALESCE(e.seq, 0)", "e.from_seq", "COALESCE(e.from_seq, 0)",
+	"e.member_id", "COALESCE(e.member_id, 0)", "e.session", "COALESCE(e.session, '')", "e.erased", "COALESCE(e.erased, FALSE)").Replace(recordColumns)
+
+// read runs one statement, so that its records and its snapshot are of one moment, and takes them in.
+func (l *postgresTail) read(ctx context.Context, statement string, args ...any) ([]realtime.Record, error) {
+	var snap string
+	var records []realtime.Record
+	err := l.t.query(ctx, statement, args, func(rows *sql.Rows) error {
+		r, err := scanSnapshotRecord(rows, &snap)
+		if err == nil && r.ID != 0 && !l.known(r.ID) {
+			records = append(records, r)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen, err := parseSnapshot(snap)
+	if err != nil {
+		return nil, err
+	}
+	l.seen = seen
+	l.take(records)
+	return records, nil
+}
+
+// known reports whether a record was read before.
+func (l *postgresTail) known(id int64) bool {
+	if id <= l.safe.ID {
+		return true
+	}
+	_, found := slices.BinarySearchFunc(l.above, id, func(p realtime.Position, id int64) int { return cmp.Compare(p.ID, id) })
+	return found
+}
+
+// take enters new records, gives up the holes that nobody can fill any more, and moves the safe position.
+func (l *postgresTail) take(records []realtime.Record) {
+	for _, r := range records {
+		if r.ID > l.high {
+			if r.ID > l.high+1 {
+				l.holes = append(l.holes, hole{from: l.high + 1, to: r.ID - 1})
+			}
+			l.high = r.ID
+		} else {
+			l.fill(r.ID)
+		}
+		l.above = append(l.above, r.Position)
+	}
+	slices.SortFunc(l.above, func(a, b realtime.Position) int { return cmp.Compare(a.ID, b.ID) })
+	l.holes = slices.DeleteFunc(l.holes, func(h hole) bool { return h.stamp != 0 && h.stamp <= l.seen.xmin })
+	safe := l.high
+	if len(l.holes) > 0 {
+		safe = l.holes[0].from - 1
+	}
+	n := 0
+	for n < len(l.above) && l.above[n].ID <= safe {
+		l.safe.Nonce = l.above[n].Nonce
+		n++
+	}
+	l.above = slices.Delete(l.above, 0, n)
+	l.safe.ID = max(l.safe.ID, safe)
+}
+
+// fill takes an id out of the hole that it lay in.
+func (l *postgresTail) fill(id int64) {
+	for i, h := range l.holes {
+		if id < h.from || id > h.to {
+			continue
+		}
+		var rest []hole
+		if h.from < id {
+			rest = append(rest, hole{h.from, id - 1, h.stamp})
+		}
+		if id < h.to {
+			rest = append(rest, hole{id + 1, h.to, h.stamp})
+		}
+		l.holes = slices.Replace(l.holes, i, i+1, rest...)
+		return
+	}
+}
+
+// stamp draws a transaction number for the holes that have none.
+func (l *postgresTail) stamp(ctx context.Context) error {
+	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.stamp == 0 }) {
+		return nil
+	}
+	var text string
+	if _, err := l.t.row(ctx, `SELECT pg_current_xact_id()::text`, nil, &text); err != nil {
+		return err
+	}
+	stamp, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("bunstore: transaction number: %w", err)
+	}
+	for i := range l.holes {
+		if l.holes[i].stamp == 0 {
+			l.holes[i].stamp = stamp
+		}
+	}
+	return nil
+}
+
+// save stores the safe position now and then. It is a help for the next tail, no more: what fails is tried again.
+func (l *postgresTail) save(ctx context.Context) {
+	if l.t.now().Sub(l.saved).Abs() < savedPosition {
+		return
+	}
+	if _, err := l.t.exec(ctx, `INSERT INTO {log_positions} AS p (name, id) VALUES ('safe', $1)
+		ON CONFLICT (name) DO UPDATE SET id = excluded.id WHERE p.id < excluded.id`, l.safe.ID); err == nil {
+		l.saved = l.t.now()
+	}
+}
+
+// Close implements [realtime.Tail].
+func (l *postgresTail) Close() error { return nil }
+
+func scanSnapshotRecord(rows *sql.Rows, snap *string) (realtime.Record, error) {
+	var r realtime.Record
+	var at int64
+	err := rows.Scan(snap, &r.ID, &r.Nonce, &r.Operation, &at, &r.Conversation, &r.Kind, &r.Recipient, &r.Actor,
+		&r.Message, &r.Seq, &r.From, &r.Member, &r.Session, &r.Erased)
+	r.At = moment(at)
+	return r, err
+}

@@ -1,0 +1,279 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/internal/pgtest"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage/postgres"
+	"github.com/buddychat/buddychat/user"
+)
+
+// logged is a PostgreSQL store whose log is followed.
+type logged struct {
+	*testing.T
+	db   *postgres.DB
+	tail realtime.Tail
+}
+
+func newLogged(t *testing.T) *logged {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), pgtest.URL(t), &postgres.Options{Migrate: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	l := &logged{T: t, db: db}
+	l.follow()
+	return l
+}
+
+// follow begins to follow the log anew, as another node does.
+func (l *logged) follow() {
+	l.Helper()
+	tail, err := l.db.Tail(l.Context())
+	require.NoError(l, err)
+	l.Cleanup(func() { require.NoError(l, tail.Close()) })
+	l.tail = tail
+}
+
+func (l *logged) chat(owner, other user.ID) chat.Copy {
+	l.Helper()
+	mine, _, err := l.db.OpenChat(l.Context(), owner, other)
+	require.NoError(l, err)
+	return mine.Copy()
+}
+
+func (l *logged) send(c chat.Copy) int64 {
+	l.Helper()
+	m, err := l.db.AppendMessage(l.Context(), c, chat.Draft{Content: "a"})
+	require.NoError(l, err)
+	return m.ID
+}
+
+func (l *logged) begin() *sql.Tx {
+	l.Helper()
+	tx, err := l.db.SQL().BeginTx(l.Context(), nil)
+	require.NoError(l, err)
+	l.Cleanup(func() { _ = tx.Rollback() }) // most have ended by then
+	return tx
+}
+
+func (l *logged) sendIn(tx *sql.Tx, c chat.Copy) int64 {
+	l.Helper()
+	m, err := l.db.In(tx).AppendMessage(l.Context(), c, chat.Draft{Content: "in a transaction"})
+	require.NoError(l, err)
+	return m.ID
+}
+
+// next returns the messages that the next batch tells of, and its safe position.
+func (l *logged) next() (messages []int64, safe realtime.Position) {
+	l.Helper()
+	b, err := l.tail.Next(l.Context())
+	require.NoError(l, err)
+	for _, r := range b.Records {
+		if r.Message != 0 {
+			messages = append(messages, r.Message)
+		}
+	}
+	return messages, b.Safe
+}
+
+// safeAbove waits until the safe position lies above an id. Transactions of other tests on the same server may hold it up: as long as they run,
+// a missing id might be theirs.
+func (l *logged) safeAbove(id int64) (safe realtime.Position) {
+	l.Helper()
+	require.Eventually(l, func() bool {
+		_, safe = l.next()
+		return safe.ID > id
+	}, time.Minute, 10*time.Millisecond)
+	return safe
+}
+
+func TestATransactionThatTakesLongHoldsUpNothingButItself(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
+	_, start := l.next()
+	tx := l.begin()
+	late := l.sendIn(tx, slow)
+
+	first := l.send(quick)
+	messages, safe := l.next()
+	require.Equal(t, []int64{first}, messages)
+	require.Equal(t, start, safe, "what is open may still come, so nobody may be told to go on behind it")
+	second := l.send(quick)
+	messages, safe = l.next()
+	require.Equal(t, []int64{second}, messages)
+	require.Equal(t, start, safe)
+
+	require.NoError(t, tx.Commit())
+	messages, safe = l.next()
+	require.Equal(t, []int64{late}, messages)
+	require.Greater(t, safe.ID, start.ID)
+	require.NoError(t, l.db.CheckPosition(t.Context(), safe))
+	messages, _ = l.next()
+	require.Empty(t, messages)
+}
+
+func TestWhatIsRolledBackLeavesNoHoleForEver(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
+	l.next()
+	tx := l.begin()
+	l.sendIn(tx, slow)
+	l.send(quick)
+	_, before := l.next()
+	require.NoError(t, tx.Rollback())
+	last := l.send(quick)
+	messages, _ := l.next()
+	require.Equal(t, []int64{last}, messages)
+	safe := l.safeAbove(before.ID)
+	require.NoError(t, l.db.CheckPosition(t.Context(), safe))
+}
+
+func TestANodeThatStartsBesideAnOpenTransactionMissesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
+	_, start := l.next()
+	tx := l.begin()
+	late := l.sendIn(tx, slow)
+	above := l.send(quick)
+
+	l.follow()
+	messages, safe := l.next()
+	require.Equal(t, []int64{above}, messages, "whoever resumes at the safe position needs what lies above it")
+	require.LessOrEqual(t, safe.ID, start.ID)
+	require.NoError(t, tx.Commit())
+	messages, safe = l.next()
+	require.Equal(t, []int64{late}, messages)
+	require.Greater(t, safe.ID, start.ID)
+}
+
+func TestAfterAnErrorTheTailGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
+	tx := l.begin()
+	late := l.sendIn(tx, slow)
+	before := l.send(quick)
+	messages, _ := l.next()
+	require.Equal(t, []int64{before}, messages)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := l.tail.Next(ended)
+	require.ErrorIs(t, err, context.Canceled)
+	meanwhile := l.send(quick)
+	require.NoError(t, tx.Commit())
+	_, err = l.tail.Next(ended)
+	require.Error(t, err)
+
+	messages, safe := l.next()
+	require.ElementsMatch(t, []int64{late, meanwhile}, messages, "each once, and nothing twice")
+	after := l.send(quick)
+	messages, later := l.next()
+	require.Equal(t, []int64{after}, messages)
+	require.Greater(t, later.ID, safe.ID)
+}
+
+func TestAPositionOfAnotherLogIsRefused(t *testing.T) {
+	t.Parallel()
+	l, other := newLogged(t), newLogged(t)
+	l.send(l.chat("alice", "bob"))
+	other.send(other.chat("alice", "bob"))
+	_, safe := l.next()
+	require.NoError(t, l.db.CheckPosition(t.Context(), safe))
+	require.Error(t, other.db.CheckPosition(t.Context(), safe))
+}
+
+func TestTheLogOfARestoredDumpIsFollowedFromItsEnd(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	c := l.chat("alice", "bob")
+	l.send(c)
+	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET xid = '9000000000'`) // as if the old cluster had been that far
+	require.NoError(t, err)
+	l.follow()
+	for range 3 {
+		messages, _ := l.next()
+		require.Empty(t, messages, "what is old comes no second time")
+	}
+	m := l.send(c)
+	messages, _ := l.next()
+	require.Equal(t, []int64{m}, messages)
+}
+
+// Writers with transactions of all kinds, and a tail that must find each record once, in order within its conversation.
+func TestManyWritersAndNothingIsMissed(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	const writers, each = 8, 40
+	var copies []chat.Copy
+	for i := range writers / 2 {
+		copies = append(copies, l.chat(user.ID(fmt.Sprint("a", i)), user.ID(fmt.Sprint("b", i))))
+	}
+	l.next()
+	var wg sync.WaitGroup
+	sent := make(chan int64, writers*each*2)
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				switch c := copies[(w+i)%len(copies)]; i % 4 {
+				case 0, 1:
+					sent <- l.send(c)
+				case 2:
+					tx := l.begin()
+					m := l.sendIn(tx, c)
+					if tx.Commit() == nil {
+						sent <- m
+					}
+				case 3:
+					tx := l.begin()
+					l.sendIn(tx, c)
+					_ = tx.Rollback() // leaves a hole
+				}
+			}
+		})
+	}
+	go func() { wg.Wait(); close(sent) }()
+
+	found, last := map[int64]int{}, map[int64]realtime.Record{}
+	var safe realtime.Position
+	read := func() {
+		b, err := l.tail.Next(t.Context())
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, b.Safe.ID, safe.ID, "the safe position never falls")
+		for _, r := range b.Records {
+			require.Greater(t, r.ID, safe.ID, "nothing comes from below a safe position")
+			require.Greater(t, r.ID, last[r.Conversation].ID)
+			require.Equal(t, last[r.Conversation].Seq+1, r.Seq)
+			last[r.Conversation] = r
+			found[r.Message]++
+		}
+		safe = b.Safe
+	}
+	var all []int64
+	for m := range sent {
+		all = append(all, m)
+		read()
+	}
+	read()
+	require.Len(t, found, len(all))
+	for _, m := range all {
+		require.Equal(t, 1, found[m])
+	}
+	newest := int64(0)
+	for _, r := range last {
+		newest = max(newest, r.ID)
+	}
+	l.safeAbove(newest - 1)
+}

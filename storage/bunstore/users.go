@@ -1,0 +1,291 @@
+package bunstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// number returns the number of an account, of which its id is the decimal form. Ids of any other form are
+// a host's, and no account has number 0.
+func number(id user.ID) int64 {
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	if err != nil || n < 1 || strconv.FormatInt(n, 10) != string(id) {
+		return 0
+	}
+	return n
+}
+
+func accountID(number int64) user.ID { return user.ID(strconv.FormatInt(number, 10)) }
+
+func emailKey(email string) []byte {
+	key := sha256.Sum256([]byte(user.Fold(email)))
+	return key[:]
+}
+
+const userColumns = `number, username, first_name, last_name, bio, picture, joined_at, email`
+
+func scanUser(rows *sql.Rows, more ...any) (user.User, error) {
+	var u user.User
+	var joined int64
+	err := rows.Scan(append([]any{&u.Number, &u.Username, &u.FirstName, &u.LastName, &u.Bio, &u.Picture, &joined, &u.Email}, more...)...)
+	u.ID, u.Joined = accountID(u.Number), moment(joined)
+	return u, err
+}
+
+// CreateUser implements [user.Store].
+func (s *Store) CreateUser(ctx context.Context, a user.Account) (u user.User, p user.Phone, err error) {
+	err = s.act(ctx, func(t *tx) (err error) {
+		if u, err = t.insertUser(ctx, a); err == nil {
+			p, err = t.insertPhone(ctx, u.Number, a.Phone)
+		}
+		return err
+	})
+	if err != nil {
+		return user.User{}, user.Phone{}, err
+	}
+	return u, p, nil
+}
+
+func (t *tx) insertUser(ctx context.Context, a user.Account) (user.User, error) {
+	joined := t.time()
+	u := user.User{Email: a.Email, Profile: user.Profile{
+		Username: a.Username, FirstName: a.FirstName, LastName: a.LastName, Joined: moment(joined),
+	}}
+	username, email := user.Fold(a.Username), emailKey(a.Email)
+	// Not to raise is not to undo anything of a host's; and it waits for whoever registers the same name at this moment.
+	inserted, err := t.row(ctx, `
+		INSERT INTO {users} (username, username_fold, email, email_key, first_name, first_name_fold, last_name, last_name_fold, password_hash, joined_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT DO NOTHING RETURNING number`,
+		[]any{a.Username, username, a.Email, email, a.FirstName, user.Fold(a.FirstName), a.LastName, user.Fold(a.LastName), a.PasswordHash, joined}, &u.Number)
+	if err != nil {
+		return user.User{}, err
+	}
+	if inserted {
+		u.ID = accountID(u.Number)
+		return u, nil
+	}
+	nameTaken, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE username_fold = $1`, username)
+	if err != nil {
+		return user.User{}, err
+	}
+	if nameTaken {
+		return user.User{}, storage.Conflict("this username is taken: choose another one")
+	}
+	return user.User{}, storage.Conflict("this email is in use: log in, or give another one")
+}
+
+func (t *tx) exists(ctx context.Context, query string, args ...any) (bool, error) {
+	var one int
+	return t.row(ctx, query, args, &one)
+}
+
+// lockAccount locks the row of an account, as every act on one begins, and reports whether there is one.
+func (t *tx) lockAccount(ctx context.Context, number int64) (bool, error) {
+	n, err := t.exec(ctx, `UPDATE {users} SET joined_at = joined_at WHERE number = $1`, number)
+	return n == 1, err
+}
+
+// Users implements [user.Store].
+func (s *Store) Users(ctx context.Context, ids ...user.ID) (map[user.ID]user.User, error) {
+	found := make(map[user.ID]user.User, len(ids))
+	err := s.reader().query(ctx, `SELECT `+userColumns+` FROM {users} WHERE `+s.in("number", "$1", "bigint"), []any{list(s, numbers(ids))},
+		func(rows *sql.Rows) error {
+			u, err := scanUser(rows)
+			found[u.ID] = u
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func numbers(ids []user.ID) []int64 {
+	all := make([]int64, 0, len(ids))
+	for _, id := range ids {
+		if n := number(id); n != 0 {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// CredentialsByName implements [user.Store].
+func (s *Store) CredentialsByName(ctx context.Context, username string) (user.Credentials, error) {
+	return s.reader().credentials(ctx, `username_fold = $1`, user.Fold(username))
+}
+
+// Credentials implements [user.Store].
+func (s *Store) Credentials(ctx context.Context, id user.ID) (user.Credentials, error) {
+	return s.reader().credentials(ctx, `number = $1`, number(id))
+}
+
+func (t *tx) credentials(ctx context.Context, where string, arg any) (user.Credentials, error) {
+	var c user.Credentials
+	err := t.query(ctx, `SELECT `+userColumns+`, password_hash FROM {users} WHERE `+where, []any{arg}, func(rows *sql.Rows) (err error) {
+		c.User, err = scanUser(rows, &c.PasswordHash)
+		return err
+	})
+	if err == nil && c.User.Number == 0 {
+		err = storage.NotFound()
+	}
+	return c, err
+}
+
+// UpdateUser implements [user.Store].
+func (s *Store) UpdateUser(ctx context.Context, id user.ID, up user.Update) (u user.User, err error) {
+	err = s.act(ctx, func(t *tx) error {
+		u = user.User{}
+		err := t.query(ctx, `
+			UPDATE {users} SET
+				first_name = COALESCE($2, first_name), first_name_fold = COALESCE($3, first_name_fold),
+				last_name = COALESCE($4, last_name), last_name_fold = COALESCE($5, last_name_fold),
+				bio = COALESCE($6, bio), picture = COALESCE($7, picture)
+			WHERE number = $1 RETURNING `+userColumns,
+			[]any{number(id), up.FirstName, foldOptional(up.FirstName), up.LastName, foldOptional(up.LastName), up.Bio, up.Picture},
+			func(rows *sql.Rows) (err error) {
+				u, err = scanUser(rows)
+				return err
+			})
+		if err == nil && u.Number == 0 {
+			err = storage.NotFound()
+		}
+		return err
+	})
+	return u, err
+}
+
+func foldOptional(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	folded := user.Fold(*s)
+	return &folded
+}
+
+// ReplaceHash implements [user.Store].
+func (s *Store) ReplaceHash(ctx context.Context, id user.ID, old, hash string) error {
+	return s.act(ctx, func(t *tx) error {
+		_, err := t.replaceHash(ctx, id, old, hash)
+		return err
+	})
+}
+
+// SetPassword implements [user.Store].
+func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) error {
+	return s.act(ctx, func(t *tx) error {
+		replaced, err := t.replaceHash(ctx, id, old, hash)
+		if err != nil {
+			return err
+		}
+		if !replaced {
+			return storage.Conflict("the password was changed meanwhile: log in again")
+		}
+		return t.endSessions(ctx, id)
+	})
+}
+
+// replaceHash reports whether the old hash was still there.
+func (t *tx) replaceHash(ctx context.Context, id user.ID, old, hash string) (bool, error) {
+	n, err := t.exec(ctx, `UPDATE {users} SET password_hash = $3 WHERE number = $1 AND password_hash = $2`, number(id), old, hash)
+	if err != nil || n == 1 {
+		return n == 1, err
+	}
+	there, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE number = $1`, number(id))
+	if err == nil && !there {
+		err = storage.NotFound()
+	}
+	return false, err
+}
+
+// ListUsers implements [user.Lister].
+func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) ([]user.User, error) {
+	where, args := s.matching(f)
+	for _, bound := range []struct {
+		key  *storage.Key
+		than string
+	}{{r.After, ">"}, {r.Before, "<"}} {
+		if bound.key != nil {
+			args = append(args, bound.key.Major)
+			where = append(where, fmt.Sprintf("number %s $%d", bound.than, len(args)))
+		}
+	}
+	order := "ASC"
+	if r.Backward {
+		order = "DESC"
+	}
+	args = append(args, r.Limit)
+	query := fmt.Sprintf(`SELECT %s FROM {users} WHERE %s ORDER BY number %s LIMIT $%d`, userColumns, strings.Join(where, " AND "), order, len(args))
+	var found []user.User
+	err := s.reader().query(ctx, query, args, func(rows *sql.Rows) error {
+		u, err := scanUser(rows)
+		found = append(found, u)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Backward {
+		slices.Reverse(found)
+	}
+	return found, nil
+}
+
+// CountUsers implements [user.Lister].
+func (s *Store) CountUsers(ctx context.Context, f user.Filter) (n int, err error) {
+	where, args := s.matching(f)
+	_, err = s.reader().row(ctx, `SELECT count(*) FROM {users} WHERE `+strings.Join(where, " AND "), args, &n)
+	return n, err
+}
+
+// matching returns the conditions of a filter, at least one, and their arguments.
+func (s *Store) matching(f user.Filter) (where []string, args []any) {
+	where = []string{"TRUE"}
+	for _, exact := range []struct{ column, name string }{
+		{"username_fold", f.Username}, {"first_name_fold", f.FirstName}, {"last_name_fold", f.LastName},
+	} {
+		if exact.name != "" {
+			args = append(args, user.Fold(exact.name))
+			where = append(where, fmt.Sprintf("%s = $%d", exact.column, len(args)))
+		}
+	}
+	if f.Search != "" {
+		position := "strpos" // no pattern, in which some characters would stand for others
+		if s.dialect == SQLite {
+			position = "instr"
+		}
+		args = append(args, user.Fold(f.Search))
+		where = append(where, fmt.Sprintf("(%[1]s(username_fold, $%[2]d) > 0 OR %[1]s(first_name_fold, $%[2]d) > 0 OR %[1]s(last_name_fold, $%[2]d) > 0)",
+			position, len(args)))
+	}
+	return where, args
+}
+
+// eraseAccount removes an account with its phone numbers and sessions. An id that is no account's is no error.
+func (t *tx) eraseAccount(ctx context.Context, id user.ID) error {
+	n := number(id)
+	if there, err := t.lockAccount(ctx, n); err != nil || !there {
+		return err
+	}
+	for _, statement := range []string{
+		`UPDATE {sessions} SET ended = TRUE WHERE user_number = $1`, // waits for whoever refreshes one at this moment
+		`DELETE FROM {refresh_tokens} WHERE session_id IN (SELECT id FROM {sessions} WHERE user_number = $1)`,
+		`DELETE FROM {sessions} WHERE user_number = $1`,
+		`DELETE FROM {phones} WHERE user_number = $1`,
+		`DELETE FROM {users} WHERE number = $1`,
+	} {
+		if _, err := t.exec(ctx, statement, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+type session struct {
+	token.Session
+	ended bool
+}
+
+// refreshToken is one of a session's family.
+type refreshToken struct {
+	session string
+	parent  string // the hash of the token that this one follows, "" for the first
+	expires time.Time
+	spent   time.Time // the first use, zero where there was none
+	// superseded says that a sibling was spent first: this one has no grace.
+	superseded bool
+}
+
+// CreateSession implements [token.Store].
+func (s *Store) CreateSession(ctx context.Context, n token.Session, refresh []byte, expires time.Time) error {
+	return run(ctx, s, func(a *act) error {
+		if _, err := a.account(n.User); err != nil {
+			return storage.Unauthenticated("this account is gone")
+		}
+		a.sessions[n.ID] = &session{Session: n}
+		a.refresh[string(refresh)] = &refreshToken{session: n.ID, expires: expires}
+		return nil
+	})
+}
+
+// SessionActive implements [token.Store].
+func (s *Store) SessionActive(ctx context.Context, id string) (bool, error) {
+	return look(ctx, s, func(st *state) (bool, error) {
+		in, ok := st.sessions[id]
+		return ok && !in.ended, nil
+	})
+}
+
+// RotateRefresh implements [token.Store].
+func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Session, error) {
+	return change(ctx, s, func(a *act) (token.Session, error) {
+		spent, in, err := a.usable(r.Spent, r.Now)
+		if err != nil {
+			return token.Session{}, err
+		}
+		if !a.spendable(r, spent) {
+			a.endSession(in)
+			return token.Session{}, errToken()
+		}
+		if spent.spent.IsZero() {
+			spent.spent = r.Now
+			a.supersedeSiblings(spent)
+		}
+		a.refresh[string(r.Next)] = &refreshToken{session: in.ID, parent: string(r.Spent), expires: r.Expires}
+		return in.Session, nil
+	})
+}
+
+// usable returns a token that is known, of a session that lasts, and not expired; it may be spent.
+func (s *state) usable(hash []byte, now time.Time) (*refreshToken, *session, error) {
+	t, ok := s.refresh[string(hash)]
+	if !ok || !now.Before(t.expires) || s.sessions[t.session].ended {
+		return nil, nil, errToken()
+	}
+	return t, s.sessions[t.session], nil
+}
+
+func errToken() error {
+	return storage.Unauthenticated("this refresh token is not valid any more: log in again")
+}
+
+// spendable reports whether a token may be spent now: for the first time, or again by a client that lost the answer.
+func (s *state) spendable(r token.Rotation, t *refreshToken) bool {
+	if t.superseded {
+		return false
+	}
+	if t.spent.IsZero() {
+		return true
+	}
+	if r.Now.Sub(t.spent) >= r.Grace {
+		return false
+	}
+	for _, successor := range s.refresh {
+		if successor.parent == string(r.Spent) && !successor.spent.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *act) supersedeSiblings(t *refreshToken) {
+	if t.parent == "" {
+		return
+	}
+	for _, sibling := range a.refresh {
+		if sibling.parent == t.parent && sibling != t {
+			sibling.superseded = true
+		}
+	}
+}
+
+// RevokeRefresh implements [token.Store].
+func (s *Store) RevokeRefresh(ctx context.Context, refresh []byte, now time.Time) (token.Session, error) {
+	return change(ctx, s, func(a *act) (token.Session, error) {
+		_, in, err := a.usable(refresh, now)
+		if err != nil {
+			return token.Session{}, err
+		}
+		a.endSession(in)
+		return in.Session, nil
+	})
+}
+
+// EndSession implements [token.Store].
+func (s *Store) EndSession(ctx context.Context, u user.ID, id string) error {
+	return run(ctx, s, func(a *act) error {
+		in, ok := a.sessions[id]
+		switch {
+		case id == "":
+			a.endSessions(u)
+		case ok && in.User == u:
+			a.endSession(in)
+		case !ok:
+			a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: u, Actor: u, Session: id})
+		}
+		return nil
+	})
+}
+
+// endSession ends one session, once.
+func (a *act) endSession(in *session) {
+	if in.ended {
+		return
+	}
+	in.ended = true
+	a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: in.User, Actor: in.User, Session: in.ID})
+}
+
+// endSessions ends every session of the user, and returns the id of the record that says so.
+func (a *act) endSessions(u user.ID) int64 {
+	for _, in := range a.sessions {
+		if in.User == u {
+			in.ended = true
+		}
+	}
+	return a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: u, Actor: u})
+}
+
+// PurgeSessions implements [token.Store].
+func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int) (int, error) {
+	return change(ctx, s, func(a *act) (int, error) {
+		removed := 0
+		for hash, t := range a.refresh {
+			if removed < limit && t.expires.Before(expired) {
+				delete(a.refresh, hash)
+				removed++
+			}
+		}
+		left := map[string]bool{}
+		for _, t := range a.refresh {
+			left[t.session] = true
+		}
+		for id := range a.sessions {
+			if !left[id] {
+				delete(a.sessions, id)
+			}
+		}
+		return removed, nil
+	})
+}

@@ -1,0 +1,249 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// account is one of the built-in users.
+type account struct {
+	user.User
+	hash   string
+	phones []user.Phone // in the order of their ids
+}
+
+func (acc *account) clone() *account {
+	c := *acc
+	c.phones = slices.Clone(acc.phones)
+	return &c
+}
+
+// account returns the account of this id.
+func (s *state) account(id user.ID) (*account, error) {
+	acc, ok := s.accounts[id]
+	if !ok {
+		return nil, storage.NotFound()
+	}
+	return acc, nil
+}
+
+func (s *state) phoneTaken(p user.Phone) bool {
+	for _, acc := range s.accounts {
+		if slices.ContainsFunc(acc.phones, func(q user.Phone) bool {
+			return q.Number == p.Number && q.CountryCode == p.CountryCode
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+func errPhoneTaken() error {
+	return storage.Conflict("this phone number is in use: give another one")
+}
+
+// CreateUser implements [user.Store].
+func (s *Store) CreateUser(ctx context.Context, n user.Account) (user.User, user.Phone, error) {
+	acc, err := change(ctx, s, func(a *act) (account, error) {
+		for _, other := range a.accounts {
+			if user.Fold(other.Username) == user.Fold(n.Username) {
+				return account{}, storage.Conflict("this username is taken: choose another one")
+			}
+			if user.Fold(other.Email) == user.Fold(n.Email) {
+				return account{}, storage.Conflict("this email is in use: log in, or give another one")
+			}
+		}
+		if a.phoneTaken(n.Phone) {
+			return account{}, errPhoneTaken()
+		}
+		number := next(&a.lastUser)
+		phone := n.Phone
+		phone.ID = next(&a.lastPhone)
+		acc := account{
+			User: user.User{
+				Profile: user.Profile{
+					ID:       user.ID(strconv.FormatInt(number, 10)),
+					Username: n.Username, FirstName: n.FirstName, LastName: n.LastName,
+					Joined: a.now,
+				},
+				Number: number,
+				Email:  n.Email,
+			},
+			hash:   n.PasswordHash,
+			phones: []user.Phone{phone},
+		}
+		a.accounts[acc.ID] = acc.clone()
+		return acc, nil
+	})
+	if err != nil {
+		return user.User{}, user.Phone{}, err
+	}
+	return acc.User, acc.phones[0], nil
+}
+
+// Users implements [user.Store].
+func (s *Store) Users(ctx context.Context, ids ...user.ID) (map[user.ID]user.User, error) {
+	return look(ctx, s, func(st *state) (map[user.ID]user.User, error) {
+		found := map[user.ID]user.User{}
+		for _, id := range ids {
+			if acc, ok := st.accounts[id]; ok {
+				found[id] = acc.User
+			}
+		}
+		return found, nil
+	})
+}
+
+// CredentialsByName implements [user.Store].
+func (s *Store) CredentialsByName(ctx context.Context, username string) (user.Credentials, error) {
+	return look(ctx, s, func(st *state) (user.Credentials, error) {
+		for _, acc := range st.accounts {
+			if user.Fold(acc.Username) == user.Fold(username) {
+				return user.Credentials{User: acc.User, PasswordHash: acc.hash}, nil
+			}
+		}
+		return user.Credentials{}, storage.NotFound()
+	})
+}
+
+// Credentials implements [user.Store].
+func (s *Store) Credentials(ctx context.Context, id user.ID) (user.Credentials, error) {
+	return look(ctx, s, func(st *state) (user.Credentials, error) {
+		acc, err := st.account(id)
+		if err != nil {
+			return user.Credentials{}, err
+		}
+		return user.Credentials{User: acc.User, PasswordHash: acc.hash}, nil
+	})
+}
+
+// UpdateUser implements [user.Store].
+func (s *Store) UpdateUser(ctx context.Context, id user.ID, u user.Update) (user.User, error) {
+	return change(ctx, s, func(a *act) (user.User, error) {
+		acc, err := a.account(id)
+		if err != nil {
+			return user.User{}, err
+		}
+		assign(&acc.FirstName, u.FirstName)
+		assign(&acc.LastName, u.LastName)
+		assign(&acc.Bio, u.Bio)
+		assign(&acc.Picture, u.Picture)
+		return acc.User, nil
+	})
+}
+
+// assign stores a value that is given.
+func assign(to, value *string) {
+	if value != nil {
+		*to = *value
+	}
+}
+
+// ReplaceHash implements [user.Store].
+func (s *Store) ReplaceHash(ctx context.Context, id user.ID, old, hash string) error {
+	return run(ctx, s, func(a *act) error {
+		acc, err := a.account(id)
+		if err != nil {
+			return err
+		}
+		if acc.hash == old {
+			acc.hash = hash
+		}
+		return nil
+	})
+}
+
+// SetPassword implements [user.Store].
+func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) error {
+	return run(ctx, s, func(a *act) error {
+		acc, err := a.account(id)
+		if err != nil {
+			return err
+		}
+		if acc.hash != old {
+			return storage.Conflict("the password was changed meanwhile: log in again")
+		}
+		acc.hash = hash
+		a.endSessions(id)
+		return nil
+	})
+}
+
+// AddPhone implements [user.Store].
+func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit int) (user.Phone, error) {
+	return change(ctx, s, func(a *act) (user.Phone, error) {
+		acc, err := a.account(id)
+		if err != nil {
+			return user.Phone{}, err
+		}
+		if a.phoneTaken(p) {
+			return user.Phone{}, errPhoneTaken()
+		}
+		if len(acc.phones) >= limit {
+			return user.Phone{}, storage.Conflict("a user can have %d phone numbers: remove one first", limit)
+		}
+		p.ID = next(&a.lastPhone)
+		acc.phones = append(acc.phones, p)
+		return p, nil
+	})
+}
+
+// RemovePhone implements [user.Store].
+func (s *Store) RemovePhone(ctx context.Context, id user.ID, phone int64) error {
+	return run(ctx, s, func(a *act) error {
+		acc, err := a.account(id)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(acc.phones, func(p user.Phone) bool { return p.ID == phone })
+		if i < 0 {
+			return storage.NotFound()
+		}
+		acc.phones = slices.Delete(acc.phones, i, i+1)
+		return nil
+	})
+}
+
+// Phones implements [user.Store].
+func (s *Store) Phones(ctx context.Context, ids ...user.ID) (map[user.ID][]user.Phone, error) {
+	return look(ctx, s, func(st *state) (map[user.ID][]user.Phone, error) {
+		found := map[user.ID][]user.Phone{}
+		for _, id := range ids {
+			if acc, ok := st.accounts[id]; ok && len(acc.phones) > 0 {
+				found[id] = slices.Clone(acc.phones)
+			}
+		}
+		return found, nil
+	})
+}
+
+// ListUsers implements [user.Lister].
+func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) ([]user.User, error) {
+	return look(ctx, s, func(st *state) ([]user.User, error) {
+		return page(st.users(f), r, user.User.Key, ascending), nil
+	})
+}
+
+// CountUsers implements [user.Lister].
+func (s *Store) CountUsers(ctx context.Context, f user.Filter) (int, error) {
+	return look(ctx, s, func(st *state) (int, error) { return len(st.users(f)), nil })
+}
+
+// users returns those that match, in no order.
+func (s *state) users(f user.Filter) []user.User {
+	is := func(name, wanted string) bool { return wanted == "" || user.Fold(name) == user.Fold(wanted) }
+	has := func(name string) bool { return strings.Contains(user.Fold(name), user.Fold(f.Search)) }
+	var found []user.User
+	for _, acc := range s.accounts {
+		if is(acc.Username, f.Username) && is(acc.FirstName, f.FirstName) && is(acc.LastName, f.LastName) &&
+			(has(acc.Username) || has(acc.FirstName) || has(acc.LastName)) {
+			found = append(found, acc.User)
+		}
+	}
+	return found
+}

@@ -1,0 +1,496 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+func concurrencyTests() []test {
+	return slices.Concat(
+		[]test{
+			{"one chat is opened by many at once", manyOpenChat},
+			{"one name is registered by many at once", manyRegister},
+			{"one phone number is added by many at once", manyAddPhone},
+			{"one member is added by many at once", manyAddMember},
+			{"a group does not pass its limit", manyJoin},
+			{"the last admins leave at once", adminsLeave},
+			{"the last admins take each other's role at once", adminsDemote},
+			{"everybody leaves at once", everybodyLeaves},
+			{"a refresh token is spent twice at once", refreshAtOnce},
+			{"a user is erased while everybody writes to them", erasedWhileWritten},
+		},
+		inBoth("one draft is sent by many at once", manySendDraft),
+		inBoth("sends, clears, hides and reads at once count right", everythingAtOnce),
+		[]test{{"a tail misses nothing of what many write", tailMissesNothing}},
+	)
+}
+
+func manyOpenChat(f *fixture) {
+	tail := f.tail()
+	ids := make([][2]int64, 32)
+	f.allWin(f.atOnce(len(ids), func(i int) error {
+		owner, other := alice, bob
+		if i%2 == 1 {
+			owner, other = bob, alice
+		}
+		mine, others, err := f.store.OpenChat(f.ctx, owner, other)
+		if i%2 == 1 {
+			mine, others = others, mine
+		}
+		ids[i] = [2]int64{mine.ID, others.ID}
+		return err
+	}))
+	for _, each := range ids {
+		f.Equal(ids[0], each)
+	}
+	f.Len(f.next(tail), 1)
+	for _, u := range []user.ID{alice, bob} {
+		n, err := f.store.CountChats(f.ctx, u, chat.Filter{})
+		f.NoError(err)
+		f.Equal(1, n)
+	}
+}
+
+func manyRegister(f *fixture) {
+	errs := f.atOnce(16, func(i int) error {
+		n := newAccount(fmt.Sprint("user", i))
+		n.Username = []string{"anna", "ANNA"}[i%2]
+		_, _, err := f.store.CreateUser(f.ctx, n)
+		return err
+	})
+	f.oneWins(storage.ErrConflict, errs)
+	n, err := f.store.CountUsers(f.ctx, user.Filter{Username: "Anna"})
+	f.NoError(err)
+	f.Equal(1, n)
+}
+
+func manyAddPhone(f *fixture) {
+	users := []user.ID{f.account("anna").ID, f.account("bert").ID}
+	f.oneWins(storage.ErrConflict, f.atOnce(8, func(i int) error {
+		_, err := f.store.AddPhone(f.ctx, users[i%2], user.Phone{Number: "12345678", CountryCode: "1"}, limit)
+		return err
+	}))
+	errs := f.atOnce(8, func(i int) error {
+		_, err := f.store.AddPhone(f.ctx, users[0], user.Phone{Number: fmt.Sprint("1000000", i), CountryCode: "1"}, 4)
+		return err
+	})
+	phones, err := f.store.Phones(f.ctx, users[0])
+	f.NoError(err)
+	f.Len(phones[users[0]], 4, "the limit")
+	for _, err := range errs {
+		if err != nil {
+			f.ErrorIs(err, storage.ErrConflict)
+		}
+	}
+}
+
+func manyAddMember(f *fixture) {
+	copies := f.group(alice, bob)
+	f.promote(copies[0], copies[1].ID)
+	tail := f.tail()
+	f.oneWins(storage.ErrConflict, f.atOnce(16, func(i int) error {
+		_, err := f.store.AddMember(f.ctx, copies[i%2], carol, limit)
+		return err
+	}))
+	f.Len(f.next(tail), 1)
+	f.Len(f.members(copies[0]), 3)
+}
+
+func manyJoin(f *fixture) {
+	copies := f.group(alice)
+	errs := f.atOnce(16, func(i int) error {
+		_, err := f.store.AddMember(f.ctx, copies[0], user.ID(fmt.Sprint("user", i)), 5)
+		return err
+	})
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		f.ErrorIs(err, storage.ErrConflict)
+	}
+	f.Equal(4, won)
+	f.Len(f.members(copies[0]), 5)
+}
+
+func adminsLeave(f *fixture) {
+	for range 5 {
+		copies := f.group(alice, bob, carol, dave)
+		f.promote(copies[0], copies[1].ID)
+		f.allWin(f.atOnce(2, func(i int) error { return f.store.Leave(f.ctx, copies[i]) }))
+		f.Equal([]user.ID{carol}, f.admins(copies[3]))
+		f.Len(f.members(copies[3]), 2)
+	}
+}
+
+func adminsDemote(f *fixture) {
+	for range 5 {
+		copies := f.group(alice, bob, carol)
+		f.promote(copies[0], copies[1].ID)
+		errs := f.atOnce(2, func(i int) error {
+			_, err := f.store.SetAdmin(f.ctx, copies[i], copies[1-i].ID, false)
+			return err
+		})
+		f.oneWins(storage.ErrForbidden, errs)
+		f.Len(f.admins(copies[2]), 1)
+		f.promote(copies[slices.Index(errs, nil)], copies[2].ID)
+		errs = f.atOnce(2, func(i int) error { // each lays down their own
+			c := []chat.Copy{copies[slices.Index(errs, nil)], copies[2]}[i]
+			_, err := f.store.SetAdmin(f.ctx, c, c.ID, false)
+			return err
+		})
+		f.oneWins(storage.ErrConflict, errs)
+		f.Len(f.admins(copies[2]), 1)
+	}
+}
+
+func everybodyLeaves(f *fixture) {
+	users := []user.ID{alice}
+	for i := range 7 {
+		users = append(users, user.ID(fmt.Sprint("user", i)))
+	}
+	copies := f.group(users[0], users[1:]...)
+	id := f.groupOf(copies[0])
+	m := f.send(copies[0], "one")
+	tail := f.tail()
+	f.allWin(f.atOnce(len(copies), func(i int) error { return f.store.Leave(f.ctx, copies[i]) }))
+	left := 0
+	for _, r := range f.next(tail) {
+		if r.Operation == realtime.MemberLeft {
+			left++
+		}
+	}
+	f.Equal(len(copies), left)
+	f.groupIsGone(id, m.ID, copies...)
+}
+
+func refreshAtOnce(f *fixture) {
+	u := f.account("anna").ID
+	spend := func(in string, grace time.Duration) []error {
+		now := f.tick()
+		return f.atOnce(2, func(i int) error {
+			_, err := f.store.RotateRefresh(f.ctx, token.Rotation{
+				Spent: hashed(in), Next: hashed(fmt.Sprint(in, i)), Now: now, Expires: now.Add(lifetime), Grace: grace,
+			})
+			return err
+		})
+	}
+	strict := f.login(u, "strict")
+	f.oneWins(storage.ErrUnauthenticated, spend("strict", 0))
+	f.active(false, strict)
+
+	kind := f.login(u, "kind")
+	f.allWin(spend("kind", grace))
+	f.active(true, kind)
+	f.rotate("kind0", "next")
+	f.reuse(u, kind, "kind1")
+}
+
+func erasedWhileWritten(f *fixture) {
+	mine, others := f.chat(alice, bob)
+	copies := f.group(alice, bob, carol)
+	errs := f.atOnce(12, func(i int) error {
+		switch i {
+		case 5:
+			return f.store.EraseUser(f.ctx, bob)
+		case 6:
+			_, _, err := f.store.OpenChat(f.ctx, carol, bob)
+			return err
+		case 7:
+			_, err := f.store.AddMember(f.ctx, copies[0], bob, limit)
+			return err
+		}
+		c := []chat.Copy{mine, others, copies[0], copies[1]}[i%4]
+		_, err := f.store.AppendMessage(f.ctx, c, chat.Draft{Content: "by " + string(c.Owner)})
+		return err
+	})
+	for i, err := range errs {
+		if err != nil && i != 7 {
+			f.ErrorIs(err, storage.ErrNotFound, "act %d", i)
+		}
+	}
+	f.NoError(errs[5])
+	f.absent(mine, 0)
+	f.absent(others, 0)
+	f.absent(copies[1], 0)
+	for _, u := range []user.ID{alice, bob, carol} {
+		n, err := f.store.CountChats(f.ctx, u, chat.Filter{})
+		f.NoError(err)
+		f.Zero(n, "chats of %s", u)
+	}
+	f.Len(f.members(copies[0]), 2)
+	for _, m := range f.messages(copies[2]) {
+		f.Equal(alice, m.Sender)
+	}
+	f.shows(copies[2], slices.Repeat([]string{"by alice"}, len(f.messages(copies[0])))...)
+}
+
+func manySendDraft(p *pair) {
+	tail := p.tail()
+	sent := make([]chat.Message, 32)
+	p.allWin(p.atOnce(len(sent), func(i int) error {
+		var err error
+		sent[i], err = p.store.AppendMessage(p.ctx, p.mine, chat.Draft{Content: "one", ClientID: "id"})
+		return err
+	}))
+	for _, m := range sent {
+		p.Equal(sent[0], m)
+	}
+	p.Len(p.next(tail), 1)
+	p.shows(p.others, "one")
+
+	errs := p.atOnce(8, func(i int) error {
+		_, err := p.store.AppendMessage(p.ctx, p.mine, chat.Draft{Content: fmt.Sprint(i), ClientID: "other"})
+		return err
+	})
+	p.oneWins(storage.ErrConflict, errs)
+	p.Equal(int64(2), p.messages(p.mine)[0].Seq)
+}
+
+func everythingAtOnce(p *pair) {
+	f := p.fixture
+	var before []chat.Message
+	for i := range 12 {
+		before = append(before, f.send([]chat.Copy{p.mine, p.others}[i%2], "before"))
+	}
+	f.allWin(f.atOnce(24, func(i int) error {
+		c := []chat.Copy{p.mine, p.others}[i%2]
+		var errs []error
+		for j := range 4 {
+			m, err := f.store.AppendMessage(f.ctx, c, chat.Draft{Content: fmt.Sprint(i, " ", j)})
+			errs = append(errs, err)
+			if i%6 == 3 && j == 0 { // by bob, whose copy nobody clears
+				errs = append(errs, f.store.UnsendMessage(f.ctx, c, m.ID))
+			}
+		}
+		if i < 6 {
+			errs = append(errs, f.store.HideMessage(f.ctx, p.others, before[2*i].ID), tolerate(f.readAny(p.others, before[11-i].ID)))
+		}
+		if i == 9 || i == 10 {
+			errs = append(errs, f.store.ClearCopy(f.ctx, p.mine))
+		}
+		return errors.Join(errs...)
+	}))
+	const sent, unsent, hidden = 12 + 24*4, 4, 6
+	counts, err := f.store.CountMessages(f.ctx, []chat.Copy{p.others, p.mine})
+	f.NoError(err)
+	f.Equal(sent-unsent-hidden, counts[0], "what was not unsent or hidden")
+	for i, c := range []chat.Copy{p.others, p.mine} {
+		shown := f.messages(c)
+		f.Len(shown, counts[i])
+		f.True(slices.IsSortedFunc(shown, func(a, b chat.Message) int { return int(b.Seq - a.Seq) }))
+		if c.Kind == chat.OneToOne {
+			n := 0
+			for _, m := range shown {
+				if m.Sender != c.Owner && m.ReadAt.IsZero() {
+					n++
+				}
+			}
+			f.unread(n, c)
+		}
+	}
+	f.Equal(int64(sent), f.messages(p.others)[0].Seq, "places without gaps")
+	p.unreadAfterwards()
+}
+
+// unreadAfterwards checks what is unread in a group once a member has read up to the middle of it.
+func (p *pair) unreadAfterwards() {
+	p.t.Helper()
+	shown := p.messages(p.others)
+	middle := shown[len(shown)/2]
+	p.read(p.others, middle)
+	n := 0
+	for _, m := range p.messages(p.others) {
+		unread := m.ReadAt.IsZero()
+		if p.others.Kind == chat.Group {
+			unread = m.Seq > middle.Seq
+		}
+		if m.Sender != bob && unread {
+			n++
+		}
+	}
+	p.unread(n, p.others)
+}
+
+// readAny reads a message of either kind of conversation.
+func (f *fixture) readAny(c chat.Copy, message int64) error {
+	read := f.store.ReadMessage
+	if c.Kind == chat.Group {
+		read = f.store.ReadThrough
+	}
+	_, err := read(f.ctx, c, message)
+	return err
+}
+
+// tolerate drops the error of an act that another was faster than.
+func tolerate(err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func tailMissesNothing(f *fixture) {
+	const writers, each = 12, 12
+	var copies []chat.Copy
+	for i := range 3 {
+		mine, _ := f.chat(alice, user.ID(fmt.Sprint("user", i)))
+		copies = append(copies, mine)
+	}
+	copies = append(copies, f.group(alice, bob)[0])
+	other := f.group(carol)[0]
+
+	hint := make(chan struct{}, 1)
+	f.t.Cleanup(f.store.OnCommit(func() {
+		select {
+		case hint <- struct{}{}:
+		default:
+		}
+	}))
+	tail := f.tail()
+	writing, done := context.WithCancel(f.ctx)
+	followed := make(chan follower)
+	go func() { followed <- follow(f.ctx, tail, hint, writing.Done()) }()
+
+	late := make([]*lateTail, writers)
+	errs := f.atOnce(writers, func(i int) error {
+		c := copies[i%len(copies)]
+		var errs []error
+		for j := range each {
+			if i == j {
+				errs = append(errs, f.beginLate(&late[i]))
+			}
+			_, err := f.store.AppendMessage(f.ctx, c, chat.Draft{Content: fmt.Sprint(i, " ", j)})
+			errs = append(errs, err)
+			if j%4 == 0 {
+				errs = append(errs, f.store.ClearCopy(f.ctx, c))
+				_, err = f.store.UpdateGroup(f.ctx, other, group.Update{Title: new(fmt.Sprint(i, j))})
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	})
+	done()
+	got := <-followed
+	f.allWin(errs)
+	f.NoError(got.err)
+	f.Empty(got.faults, strings.Join(got.faults, "\n"))
+	f.Equal(map[realtime.Operation]int{
+		realtime.ChatMessageCreated:  writers * each * 3 / 4,
+		realtime.GroupMessageCreated: writers * each / 4,
+		realtime.ChatDeleted:         writers * each / 4 * 3 / 4,
+		realtime.GroupDeleted:        writers * each / 4 / 4,
+		realtime.GroupUpdated:        writers * each / 4,
+	}, got.count)
+	for _, each := range late {
+		f.missesNothing(each, got.seen)
+	}
+	f.safe(tail, got.newest)
+	records, err := f.store.Records(f.ctx, alice, 0, got.newest, 10_000)
+	f.NoError(err)
+	for _, r := range records {
+		delete(got.seen, r.ID)
+	}
+	f.Len(got.seen, writers*each/4, "but for carol's, a replay has what the tail had")
+}
+
+// lateTail is one that begins while others write.
+type lateTail struct {
+	tail  realtime.Tail
+	first realtime.Batch
+}
+
+func (f *fixture) beginLate(late **lateTail) error {
+	tail, err := f.store.Tail(f.ctx)
+	if err != nil {
+		return err
+	}
+	*late = &lateTail{tail: tail}
+	(*late).first, err = tail.Next(f.ctx)
+	return err
+}
+
+// missesNothing checks, after all was written, that the tail had everything behind what was safe when it began.
+func (f *fixture) missesNothing(late *lateTail, written map[int64]bool) {
+	f.t.Helper()
+	seen := map[int64]bool{}
+	for _, r := range slices.Concat(late.first.Records, f.next(late.tail)) {
+		f.False(seen[r.ID], "record %d is there twice", r.ID)
+		seen[r.ID] = true
+	}
+	for id := range written {
+		f.True(id <= late.first.Safe.ID || seen[id], "record %d is missed by a tail that began at %d", id, late.first.Safe.ID)
+	}
+	f.NoError(late.tail.Close())
+}
+
+// follower is what somebody who follows the log finds.
+type follower struct {
+	count  map[realtime.Operation]int
+	seen   map[int64]bool
+	newest int64
+	faults []string
+	err    error
+}
+
+// follow reads a tail at every hint, and once more when all is written.
+func follow(ctx context.Context, tail realtime.Tail, hint, written <-chan struct{}) follower {
+	f := follower{count: map[realtime.Operation]int{}, seen: map[int64]bool{}}
+	var safe int64
+	lastID, lastSeq := map[int64]int64{}, map[int64]int64{}
+	for last := false; !last; {
+		select {
+		case <-hint:
+		case <-written:
+			last = true
+		}
+		b, err := tail.Next(ctx)
+		if err != nil {
+			f.err = err
+			return f
+		}
+		previous := int64(0)
+		for _, r := range b.Records {
+			switch {
+			case f.seen[r.ID]:
+				f.fault("record %d is there twice", r.ID)
+			case r.ID <= safe:
+				f.fault("record %d comes after %d was safe", r.ID, safe)
+			case r.ID < previous:
+				f.fault("record %d stands behind %d in its batch", r.ID, previous)
+			case r.ID < lastID[r.Conversation]:
+				f.fault("record %d of conversation %d comes after %d", r.ID, r.Conversation, lastID[r.Conversation])
+			case r.Seq > 0 && r.Seq != lastSeq[r.Conversation]+1:
+				f.fault("place %d of conversation %d comes after %d", r.Seq, r.Conversation, lastSeq[r.Conversation])
+			}
+			f.seen[r.ID] = true
+			f.count[r.Operation]++
+			f.newest = max(f.newest, r.ID)
+			previous, lastID[r.Conversation] = r.ID, r.ID
+			if r.Seq > 0 {
+				lastSeq[r.Conversation] = r.Seq
+			}
+		}
+		if b.Safe.ID < safe {
+			f.fault("what is safe falls from %d to %d", safe, b.Safe.ID)
+		}
+		safe = b.Safe.ID
+	}
+	return f
+}
+
+func (f *follower) fault(format string, args ...any) {
+	f.faults = append(f.faults, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,281 @@
+package storagetest
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+func sessionTests() []test {
+	return []test{
+		{"a session is active from its login on", sessionBegins},
+		{"nobody logs in to an account that is gone", sessionNeedsAccount},
+		{"a refresh token is spent for the next", refreshRotates},
+		{"a token that is unknown or expired is refused, and ends nothing", refreshIsRefused},
+		{"a token that is spent again after the grace ends the session", refreshIsReused},
+		{"a client that lost the answer may ask again, until a successor is used", refreshHasGrace},
+		{"of two successors one can be used, and the other ends the session", refreshSiblings},
+		{"any token of a session revokes it", refreshIsRevoked},
+		{"a user ends one session or all of them", sessionsEnd},
+		{"sessions that expired are purged in batches", sessionsArePurged},
+	}
+}
+
+// A session of the tests is known by the word that its first refresh token is made of.
+
+const (
+	lifetime = 7 * 24 * time.Hour
+	grace    = 30 * time.Second
+)
+
+func sessionID(name string) string { return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String() }
+
+func (f *fixture) login(u user.ID, refresh string) string {
+	f.t.Helper()
+	in := token.Session{ID: sessionID(refresh), User: u, Began: f.tick()}
+	f.NoError(f.store.CreateSession(f.ctx, in, hashed(refresh), in.Began.Add(lifetime)))
+	return in.ID
+}
+
+func (f *fixture) active(want bool, session string) {
+	f.t.Helper()
+	got, err := f.store.SessionActive(f.ctx, session)
+	f.NoError(err)
+	f.Equal(want, got, "whether %s is active", session)
+}
+
+func hashed(refresh string) []byte {
+	sum := sha256.Sum256([]byte(refresh))
+	return sum[:]
+}
+
+// rotation spends a token a second from now.
+func (f *fixture) rotation(spent, next string) token.Rotation {
+	now := f.tick()
+	return token.Rotation{Spent: hashed(spent), Next: hashed(next), Now: now, Expires: now.Add(lifetime), Grace: grace}
+}
+
+func (f *fixture) rotate(spent, next string) {
+	f.t.Helper()
+	_, err := f.store.RotateRefresh(f.ctx, f.rotation(spent, next))
+	f.NoError(err)
+}
+
+// endsSession checks that an act records the end of a session, or with "" of all, and nothing else.
+func (f *fixture) endsSession(u user.ID, session string, act func()) {
+	f.t.Helper()
+	records := f.recorded(act)
+	f.Len(records, 1)
+	records[0].Actor = "" // whose doing it was is not said
+	f.Equal(realtime.Record{Operation: realtime.SessionEnded, Recipient: u, Session: session}, records[0])
+}
+
+// reuse spends a token that must end its session.
+func (f *fixture) reuse(u user.ID, session, spent string) {
+	f.t.Helper()
+	f.endsSession(u, session, func() {
+		_, err := f.store.RotateRefresh(f.ctx, f.rotation(spent, "the spoils of "+spent))
+		f.ErrorIs(err, storage.ErrUnauthenticated)
+	})
+	f.active(false, session)
+	f.refused(storage.ErrUnauthenticated, func() error {
+		_, err := f.store.RotateRefresh(f.ctx, f.rotation("the spoils of "+spent, "more"))
+		return err
+	})
+}
+
+func sessionBegins(f *fixture) {
+	u := f.account("anna")
+	var in string
+	f.silent(func() { in = f.login(u.ID, "one") })
+	f.active(true, in)
+	f.active(false, sessionID("another"))
+	f.active(false, "")
+}
+
+func sessionNeedsAccount(f *fixture) {
+	u := f.account("anna")
+	f.erase(u.ID)
+	for _, id := range []user.ID{u.ID, "987654321", "no number"} {
+		f.refused(storage.ErrUnauthenticated, func() error {
+			return f.store.CreateSession(f.ctx, token.Session{ID: sessionID("in"), User: id, Began: f.tick()}, hashed("one"), f.tick().Add(lifetime))
+		})
+	}
+	f.active(false, sessionID("in"))
+}
+
+func refreshRotates(f *fixture) {
+	u := f.account("anna")
+	began := f.tick()
+	want := token.Session{ID: sessionID("in"), User: u.ID, Began: began}
+	f.NoError(f.store.CreateSession(f.ctx, want, hashed("0"), began.Add(lifetime)))
+	f.silent(func() {
+		for _, step := range []struct{ spent, next string }{{"0", "1"}, {"1", "2"}, {"2", "3"}} {
+			f.clock.advance(lifetime / 2) // longer in all than any one token lives
+			got, err := f.store.RotateRefresh(f.ctx, f.rotation(step.spent, step.next))
+			f.NoError(err)
+			f.Equal(want, got)
+		}
+	})
+	f.active(true, sessionID("in"))
+}
+
+func refreshIsRefused(f *fixture) {
+	in := f.login(f.account("anna").ID, "one")
+	f.refused(storage.ErrUnauthenticated, func() error {
+		_, err := f.store.RotateRefresh(f.ctx, f.rotation("unknown", "next"))
+		return err
+	})
+	f.refused(storage.ErrUnauthenticated, func() error {
+		_, err := f.store.RevokeRefresh(f.ctx, hashed("unknown"), f.tick())
+		return err
+	})
+	f.clock.advance(lifetime)
+	f.refused(storage.ErrUnauthenticated, func() error {
+		_, err := f.store.RotateRefresh(f.ctx, f.rotation("one", "next"))
+		return err
+	})
+	f.refused(storage.ErrUnauthenticated, func() error {
+		_, err := f.store.RevokeRefresh(f.ctx, hashed("one"), f.tick())
+		return err
+	})
+	f.active(true, in)
+}
+
+func refreshIsReused(f *fixture) {
+	u := f.account("anna")
+	in, other := f.login(u.ID, "one"), f.login(u.ID, "other")
+	r := f.rotation("one", "two")
+	_, err := f.store.RotateRefresh(f.ctx, r)
+	f.NoError(err)
+	f.clock.advance(grace - time.Second)
+	f.reuse(u.ID, in, "one") // exactly the grace later
+	f.active(true, other)
+	for _, t := range []string{"one", "two"} {
+		f.refused(storage.ErrUnauthenticated, func() error {
+			_, err := f.store.RotateRefresh(f.ctx, f.rotation(t, "three"))
+			return err
+		})
+	}
+	f.rotate("other", "another")
+}
+
+func refreshHasGrace(f *fixture) {
+	u := f.account("anna")
+	in := f.login(u.ID, "one")
+	f.silent(func() {
+		f.rotate("one", "lost")
+		f.clock.advance(grace - 3*time.Second)
+		f.rotate("one", "found")
+		f.rotate("found", "two")
+	})
+	f.active(true, in)
+	f.reuse(u.ID, in, "one") // a successor of it was used
+
+	in = f.login(u.ID, "eins")
+	f.rotate("eins", "verloren")
+	f.clock.advance(grace / 2)
+	f.rotate("eins", "noch einmal")
+	f.clock.advance(grace / 2)
+	f.reuse(u.ID, in, "eins") // the grace is counted from the first use
+
+	in = f.login(u.ID, "uno")
+	f.rotate("uno", "due")
+	f.rotate("due", "tre")
+	f.reuse(u.ID, in, "uno") // at once, but a successor of it was used
+}
+
+func refreshSiblings(f *fixture) {
+	u := f.account("anna")
+	in := f.login(u.ID, "one")
+	f.rotate("one", "left")
+	f.rotate("one", "right")
+	f.rotate("left", "two")
+	f.reuse(u.ID, in, "right")
+	f.refused(storage.ErrUnauthenticated, func() error {
+		_, err := f.store.RotateRefresh(f.ctx, f.rotation("two", "three"))
+		return err
+	})
+}
+
+func refreshIsRevoked(f *fixture) {
+	u := f.account("anna")
+	for name, revoked := range map[string]string{"spent": "one", "fresh": "two"} {
+		in := token.Session{ID: sessionID(name), User: u.ID, Began: f.tick()}
+		f.NoError(f.store.CreateSession(f.ctx, in, hashed(name+"one"), in.Began.Add(lifetime)))
+		f.rotate(name+"one", name+"two")
+		f.endsSession(u.ID, in.ID, func() {
+			got, err := f.store.RevokeRefresh(f.ctx, hashed(name+revoked), f.tick())
+			f.NoError(err)
+			f.Equal(in, got)
+		})
+		f.active(false, in.ID)
+		for _, t := range []string{"one", "two"} {
+			f.refused(storage.ErrUnauthenticated, func() error {
+				_, err := f.store.RevokeRefresh(f.ctx, hashed(name+t), f.tick())
+				return err
+			})
+		}
+	}
+}
+
+func sessionsEnd(f *fixture) {
+	u, other := f.account("anna"), f.account("other")
+	one, two, three := f.login(u.ID, "one"), f.login(u.ID, "two"), f.login(u.ID, "three")
+	others := f.login(other.ID, "others")
+	end := func(u user.ID, id string) func() {
+		return func() {
+			f.tick()
+			f.NoError(f.store.EndSession(f.ctx, u, id))
+		}
+	}
+	f.endsSession(u.ID, one, end(u.ID, one))
+	f.active(false, one)
+	f.active(true, two)
+	end(u.ID, one)() // once more is no error
+
+	end(other.ID, two)()
+	f.active(true, two) // it is not the other's to end
+
+	f.endsSession(u.ID, "", end(u.ID, ""))
+	f.active(false, two)
+	f.active(false, three)
+	f.active(true, others)
+
+	f.endsSession("a user of the host", "a session of the host", end("a user of the host", "a session of the host"))
+	f.endsSession("a user of the host", "", end("a user of the host", ""))
+}
+
+func sessionsArePurged(f *fixture) {
+	u := f.account("anna")
+	old := f.login(u.ID, "old")
+	f.rotate("old", "old, too")
+	f.clock.advance(lifetime)
+	young := f.login(u.ID, "young")
+	f.rotate("young", "young, too")
+	now := f.tick()
+	var removed []int
+	for {
+		n, err := f.store.PurgeSessions(f.ctx, now, 1)
+		f.NoError(err)
+		if n == 0 {
+			break
+		}
+		removed = append(removed, n)
+	}
+	f.Equal([]int{1, 1}, removed, "one at a time, and the tokens that expired alone")
+	f.active(false, old)
+	f.active(true, young)
+	f.rotate("young, too", "next")
+
+	n, err := f.store.PurgeSessions(f.ctx, f.clock.advance(2*lifetime), 100)
+	f.NoError(err)
+	f.Equal(3, n)
+	f.active(false, young)
+}

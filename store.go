@@ -1,0 +1,33 @@
+package buddychat
+
+import (
+	"context"
+	"time"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/notify"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+// Store is everything that a database keeps for BuddyChat. The packages storage/memory and
+// storage/bunstore have one; storage/storagetest holds any other to the same promises.
+type Store interface {
+	user.Store
+	token.Store
+	chat.Store
+	group.Store
+	notify.Store
+	realtime.Log
+
+	// Purge does at most limit rows of each kind of upkeep, and returns how many it did; 0 says that nothing is left.
+	//
+	//   - The content of messages that no copy shows any more, and of users who were erased, is emptied. No list moves and no count changes.
+	//   - Records older than keep are removed, but for the newest of those, by which positions are known; memberships
+	//     that ended before them, and conversations left without a copy, go with them.
+	//
+	// It may run on several nodes at once, and may be interrupted at any point.
+	Purge(ctx context.Context, keep time.Duration, limit int) (int, error)
+}

@@ -1,0 +1,214 @@
+package token_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+	"github.com/buddychat/buddychat/user/token"
+)
+
+// fakeStore is a token.Store in maps.
+type fakeStore struct {
+	mu       sync.Mutex
+	sessions map[string]*fakeSession
+	refresh  map[string]*fakeRefresh // by hash
+	erased   map[user.ID]bool
+	asked    int   // how often anything was asked
+	err      error // what everything answers, if it is there
+}
+
+type fakeSession struct {
+	token.Session
+	ended bool
+}
+
+type fakeRefresh struct {
+	session        *fakeSession
+	parent         *fakeRefresh
+	expires, spent time.Time
+}
+
+func newFakeStore() *fakeStore {
+	return &fakeStore{sessions: map[string]*fakeSession{}, refresh: map[string]*fakeRefresh{}, erased: map[user.ID]bool{}}
+}
+
+func (f *fakeStore) begin() (unlock func(), err error) {
+	f.mu.Lock()
+	f.asked++
+	return f.mu.Unlock, f.err
+}
+
+func (f *fakeStore) CreateSession(_ context.Context, s token.Session, refresh []byte, expires time.Time) error {
+	unlock, err := f.begin()
+	defer unlock()
+	if err != nil {
+		return err
+	}
+	if f.erased[s.User] {
+		return storage.Unauthenticated("no such account")
+	}
+	session := &fakeSession{Session: s}
+	f.sessions[s.ID] = session
+	f.refresh[string(refresh)] = &fakeRefresh{session: session, expires: expires}
+	return nil
+}
+
+func (f *fakeStore) SessionActive(_ context.Context, id string) (bool, error) {
+	unlock, err := f.begin()
+	defer unlock()
+	s, ok := f.sessions[id]
+	return ok && !s.ended, err
+}
+
+// find returns a refresh token that can be spent or revoked.
+func (f *fakeStore) find(hash []byte, now time.Time) (*fakeRefresh, error) {
+	r, ok := f.refresh[string(hash)]
+	if !ok || !now.Before(r.expires) || r.session.ended {
+		return nil, storage.Unauthenticated("why is nobody's business")
+	}
+	return r, nil
+}
+
+func (f *fakeStore) successorUsed(r *fakeRefresh) bool {
+	for _, other := range f.refresh {
+		if other.parent == r && !other.spent.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fakeStore) RotateRefresh(_ context.Context, r token.Rotation) (token.Session, error) {
+	unlock, err := f.begin()
+	defer unlock()
+	if err != nil {
+		return token.Session{}, err
+	}
+	spent, err := f.find(r.Spent, r.Now)
+	if err != nil {
+		return token.Session{}, err
+	}
+	if !spent.spent.IsZero() && (r.Now.Sub(spent.spent) >= r.Grace || f.successorUsed(spent)) {
+		spent.session.ended = true
+		return token.Session{}, storage.Unauthenticated("spent before")
+	}
+	if spent.spent.IsZero() {
+		spent.spent = r.Now
+	}
+	f.refresh[string(r.Next)] = &fakeRefresh{session: spent.session, parent: spent, expires: r.Expires}
+	return spent.session.Session, nil
+}
+
+func (f *fakeStore) RevokeRefresh(_ context.Context, refresh []byte, now time.Time) (token.Session, error) {
+	unlock, err := f.begin()
+	defer unlock()
+	if err != nil {
+		return token.Session{}, err
+	}
+	r, err := f.find(refresh, now)
+	if err != nil {
+		return token.Session{}, err
+	}
+	r.session.ended = true
+	return r.session.Session, nil
+}
+
+func (f *fakeStore) EndSession(_ context.Context, u user.ID, id string) error {
+	unlock, err := f.begin()
+	defer unlock()
+	for _, s := range f.sessions {
+		if s.User == u && (id == "" || s.ID == id) {
+			s.ended = true
+		}
+	}
+	return err
+}
+
+func (f *fakeStore) PurgeSessions(_ context.Context, expired time.Time, limit int) (int, error) {
+	unlock, err := f.begin()
+	defer unlock()
+	n := 0
+	for hash, r := range f.refresh {
+		if n < limit && r.expires.Before(expired) {
+			delete(f.refresh, hash)
+			n++
+		}
+	}
+	return n, err
+}
+
+// directory knows users by their names.
+type directory map[user.ID]string
+
+func (d directory) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+	found := map[user.ID]user.Profile{}
+	for _, id := range ids {
+		if name, ok := d[id]; ok {
+			found[id] = user.Profile{ID: id, Username: name}
+		}
+	}
+	return found, nil
+}
+
+// clock stands still until it is moved.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time       { return c.at }
+func (c *clock) pass(d time.Duration) { c.at = c.at.Add(d) }
+
+func newClock() *clock {
+	return &clock{time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.UTC)}
+}
+
+var (
+	ada    = user.User{Profile: user.Profile{ID: "7", Username: "ada"}, Number: 7}
+	people = directory{"7": "ada"}
+	keyA   = token.Key{ID: "a", Secret: []byte("0123456789abcdef0123456789abcdef")}
+	keyB   = token.Key{ID: "b", Secret: []byte("fedcba9876543210fedcba9876543210")}
+)
+
+// fixture is a service over a fake store, with a clock that the test moves.
+type fixture struct {
+	*token.Service
+	store *fakeStore
+	clock *clock
+}
+
+func newFixture(t testing.TB, change ...func(*token.Options)) fixture {
+	t.Helper()
+	f := fixture{store: newFakeStore(), clock: newClock()}
+	f.Service = f.service(t, change...)
+	return f
+}
+
+// service returns another service over the same store and clock.
+func (f fixture) service(t testing.TB, change ...func(*token.Options)) *token.Service {
+	t.Helper()
+	o := token.Options{Keys: []token.Key{keyA}, Now: f.clock.now}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := token.NewService(f.store, &o)
+	require.NoError(t, err)
+	return s
+}
+
+func (f fixture) login(t testing.TB) token.Pair {
+	t.Helper()
+	p, err := f.Login(t.Context(), ada)
+	require.NoError(t, err)
+	return p
+}
+
+// requireRefused requires the one answer to every token that is not good.
+func requireRefused(t testing.TB, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, storage.ErrUnauthenticated)
+	require.Equal(t, "the token is not valid, or no longer: log in again", storage.Message(err))
+}

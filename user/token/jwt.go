@@ -1,0 +1,156 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/buddychat/buddychat/user"
+)
+
+// maxAccess is the most bytes of an access token that are looked at. Ours have a few hundred.
+const maxAccess = 4 << 10
+
+// accessType is the media type of access tokens (RFC 9068), by which no other JWT is taken for one.
+const accessType = "at+jwt"
+
+// Claims are what an access token says. Times are whole seconds in UTC.
+type Claims struct {
+	UserID   user.ID
+	Username string
+	// Session is the id of the [Session] to which the token belongs.
+	Session string
+	// OrigIat is the moment of the login, which refreshing keeps.
+	OrigIat time.Time
+	// IssuedAt is the moment of the login or refresh that made the token, Expires that from which it is refused.
+	IssuedAt, Expires time.Time
+	Issuer, Audience  string
+}
+
+// Payload returns the claims as they stand in the token: username, sub, sid, iss and aud, and in Unix
+// seconds exp, iat and origIat.
+func (c Claims) Payload() map[string]any {
+	return map[string]any{
+		"username": c.Username,
+		"sub":      string(c.UserID),
+		"sid":      c.Session,
+		"iss":      c.Issuer,
+		"aud":      c.Audience,
+		"exp":      c.Expires.Unix(),
+		"iat":      c.IssuedAt.Unix(),
+		"origIat":  c.OrigIat.Unix(),
+	}
+}
+
+// wire is the JSON of an access token's claims.
+type wire struct {
+	Username string `json:"username"`
+	Sub      string `json:"sub"`
+	Sid      string `json:"sid"`
+	Iss      string `json:"iss"`
+	Aud      string `json:"aud"`
+	Exp      int64  `json:"exp"`
+	Iat      int64  `json:"iat"`
+	OrigIat  int64  `json:"origIat"`
+}
+
+var _ jwt.Claims = (*wire)(nil)
+
+func (w *wire) GetExpirationTime() (*jwt.NumericDate, error) {
+	if w.Exp == 0 {
+		return nil, nil // missing
+	}
+	return jwt.NewNumericDate(time.Unix(w.Exp, 0)), nil
+}
+
+func (w *wire) GetIssuedAt() (*jwt.NumericDate, error) {
+	return jwt.NewNumericDate(time.Unix(w.Iat, 0)), nil
+}
+
+func (w *wire) GetNotBefore() (*jwt.NumericDate, error) { return nil, nil }
+func (w *wire) GetIssuer() (string, error)              { return w.Iss, nil }
+func (w *wire) GetSubject() (string, error)             { return w.Sub, nil }
+func (w *wire) GetAudience() (jwt.ClaimStrings, error)  { return jwt.ClaimStrings{w.Aud}, nil }
+
+// signer signs access tokens with the first of its keys, and checks those of every key.
+type signer struct {
+	first  Key
+	keys   map[string][]byte
+	parser *jwt.Parser
+}
+
+func newSigner(o Options) *signer {
+	s := &signer{first: o.Keys[0], keys: make(map[string][]byte, len(o.Keys))}
+	for _, k := range o.Keys {
+		s.keys[k.ID] = k.Secret
+	}
+	s.parser = jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithIssuer(o.Issuer),
+		jwt.WithAudience(o.Audience),
+		jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(o.Now),
+		jwt.WithStrictDecoding(),
+	)
+	return s
+}
+
+func (s *signer) sign(c Claims) (string, error) {
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, &wire{
+		Username: c.Username,
+		Sub:      string(c.UserID),
+		Sid:      c.Session,
+		Iss:      c.Issuer,
+		Aud:      c.Audience,
+		Exp:      c.Expires.Unix(),
+		Iat:      c.IssuedAt.Unix(),
+		OrigIat:  c.OrigIat.Unix(),
+	})
+	t.Header["typ"] = accessType
+	t.Header["kid"] = s.first.ID
+	signed, err := t.SignedString(s.first.Secret)
+	if err != nil {
+		return "", fmt.Errorf("sign an access token: %w", err)
+	}
+	return signed, nil
+}
+
+// parse returns the claims of a token that was signed with one of the keys, is for us, and has not
+// expired. Its error is for the log.
+func (s *signer) parse(access string) (Claims, error) {
+	if len(access) > maxAccess {
+		return Claims{}, errors.New("the token is too long")
+	}
+	var w wire
+	if _, err := s.parser.ParseWithClaims(access, &w, s.key); err != nil {
+		return Claims{}, err
+	}
+	if w.Sub == "" || w.Sid == "" {
+		return Claims{}, errors.New("the token names no user or no session")
+	}
+	return Claims{
+		UserID:   user.ID(w.Sub),
+		Username: w.Username,
+		Session:  w.Sid,
+		Issuer:   w.Iss,
+		Audience: w.Aud,
+		Expires:  time.Unix(w.Exp, 0).UTC(),
+		IssuedAt: time.Unix(w.Iat, 0).UTC(),
+		OrigIat:  time.Unix(w.OrigIat, 0).UTC(),
+	}, nil
+}
+
+// key returns the key that a token names, if the token is of our type.
+func (s *signer) key(t *jwt.Token) (any, error) {
+	if t.Header["typ"] != accessType {
+		return nil, errors.New("not an access token")
+	}
+	kid, _ := t.Header["kid"].(string)
+	secret, ok := s.keys[kid]
+	if !ok {
+		return nil, errors.New("no key of this id")
+	}
+	return secret, nil
+}

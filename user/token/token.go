@@ -1,0 +1,54 @@
+// Package token issues and checks what the built-in users log in with: short-lived access tokens, which
+// are signed (JWT), and long-lived refresh tokens, which are random, stored only as a hash, and
+// replaced at every use (RFC 9700, section 4.14).
+package token
+
+import (
+	"context"
+	"time"
+
+	"github.com/buddychat/buddychat/user"
+)
+
+// Session is what begins with a login and lives on through its refresh tokens, which form one family.
+type Session struct {
+	ID   string // a UUID
+	User user.ID
+	// Began is the moment of the login.
+	Began time.Time
+}
+
+// Rotation asks a store to replace a refresh token.
+type Rotation struct {
+	// Spent and Next are the SHA-256 hashes of the token that is used and of the one to follow it.
+	Spent, Next []byte
+	// Now is the moment of the use, Expires that until which the next token can be used.
+	Now, Expires time.Time
+	// Grace is how long a token that was spent can be spent again, by a client that lost the answer.
+	Grace time.Duration
+}
+
+// Store keeps sessions. Every method is one atomic act, safe for concurrent use. What ends a session
+// writes a [github.com/buddychat/buddychat/realtime.SessionEnded] event in the same act.
+type Store interface {
+	// CreateSession stores a session and the hash of its first refresh token. An account that is not
+	// there (erased meanwhile) is [storage.ErrUnauthenticated].
+	CreateSession(ctx context.Context, s Session, refresh []byte, expires time.Time) error
+	// SessionActive reports whether the session is there and has not ended.
+	SessionActive(ctx context.Context, id string) (bool, error)
+	// RotateRefresh spends one refresh token for the next. A token that is unknown, expired or of an
+	// ended session is [storage.ErrUnauthenticated]. So is one that was spent before, and it ends the
+	// session (and this is kept although the call fails), unless it was spent less than Grace ago and none of
+	// its successors has been used; then it gets one more successor. Spending one of several
+	// successors spends its siblings without a grace.
+	RotateRefresh(ctx context.Context, r Rotation) (Session, error)
+	// RevokeRefresh ends the session of a refresh token, spent or not. A token that is unknown, expired or
+	// of an ended session is [storage.ErrUnauthenticated].
+	RevokeRefresh(ctx context.Context, refresh []byte, now time.Time) (Session, error)
+	// EndSession ends one session of the user, or with id "" all of them. Ending what has ended is no error.
+	// It works for sessions that only the host knows, too: then it only writes the event.
+	EndSession(ctx context.Context, u user.ID, id string) error
+	// PurgeSessions removes sessions and refresh tokens that expired before the moment, at most limit at a time,
+	// and returns how many tokens it removed.
+	PurgeSessions(ctx context.Context, expired time.Time, limit int) (int, error)
+}

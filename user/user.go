@@ -1,0 +1,135 @@
+// Package user knows who takes part: the opaque [ID] by which every other package knows a user, the
+// [Directory] that says how a user is shown, and, for applications that have no users of their own,
+// a [Service] that registers them.
+//
+// An application with its own users needs the first two alone:
+//
+//	type directory struct{ db *sql.DB }
+//
+//	func (d directory) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) { … }
+package user
+
+import (
+	"context"
+	"time"
+
+	"github.com/buddychat/buddychat/storage"
+)
+
+// ID names a user. Only the application that issues it knows its form: a number, a UUID, anything of 1
+// to [MaxIDLength] bytes that is valid UTF-8 without NUL. The built-in users have decimal numbers. The
+// id of a user who was erased must not be given to another.
+type ID string
+
+// MaxIDLength is the most bytes that an [ID] may have.
+const MaxIDLength = 255
+
+// Profile is what everybody may see of a user.
+type Profile struct {
+	ID        ID
+	Username  string
+	FirstName string
+	LastName  string
+	Bio       string
+	Picture   string // an http(s) URL or a path, "" for none
+	Joined    time.Time
+}
+
+// Directory says how users are shown. It must be safe for concurrent use.
+type Directory interface {
+	// Lookup returns the profiles of those ids that it knows; the others are left out, which is no error.
+	// It is called once for a whole page.
+	Lookup(ctx context.Context, ids ...ID) (map[ID]Profile, error)
+}
+
+// Lister is what a [Directory] may offer beside it: the list of all users. Without it the list is empty.
+type Lister interface {
+	// ListUsers returns the users that match, by [User.Key].
+	ListUsers(ctx context.Context, f Filter, r storage.Range) ([]User, error)
+	// CountUsers returns how many match.
+	CountUsers(ctx context.Context, f Filter) (int, error)
+}
+
+// Filter picks users. Empty fields pick everybody; several must all hold. Comparison is by [Fold]ed text.
+type Filter struct {
+	Username, FirstName, LastName string // the whole name
+	Search                        string // a part of username, first or last name
+}
+
+// User is an account of the built-in users. Everything outside Profile is the user's own.
+type User struct {
+	Profile
+	// Number is the account's number, of which ID is the decimal form; lists are ordered by it.
+	Number int64
+	Email  string
+}
+
+// Key is the place of u in the list of users.
+func (u User) Key() storage.Key { return storage.Key{Major: u.Number} }
+
+// Phone is a phone number of a user.
+type Phone struct {
+	ID          int64
+	Number      string // 8 to 15 digits
+	CountryCode string // 1 to 4 digits
+}
+
+// Credentials are what a login is checked against.
+type Credentials struct {
+	User         User
+	PasswordHash string // PHC string format
+}
+
+// Account is a user to be created, normalised and checked by [Service.Register].
+type Account struct {
+	Username, Email, FirstName, LastName string
+	PasswordHash                         string
+	Phone                                Phone
+}
+
+// Update changes a profile. A nil field stays as it is.
+type Update struct {
+	FirstName, LastName, Bio, Picture *string
+}
+
+// Store keeps the built-in users. Every method is one atomic act, safe for concurrent use; unknown
+// users and phones are [storage.ErrNotFound].
+type Store interface {
+	Lister
+
+	// CreateUser stores a new account. A username, email or phone number that exists is
+	// [storage.ErrConflict], saying which; of two at the same time one wins.
+	// Usernames and emails are compared by [Fold].
+	CreateUser(ctx context.Context, a Account) (User, Phone, error)
+	// Users returns those of the accounts that exist.
+	Users(ctx context.Context, ids ...ID) (map[ID]User, error)
+	// CredentialsByName finds an account by its username, compared by [Fold].
+	CredentialsByName(ctx context.Context, username string) (Credentials, error)
+	// Credentials finds an account by its id.
+	Credentials(ctx context.Context, id ID) (Credentials, error)
+	// UpdateUser changes the profile.
+	UpdateUser(ctx context.Context, id ID, u Update) (User, error)
+	// ReplaceHash stores a new hash of the same password, where the old one is still there. It ends no
+	// session. Where the hash has changed meanwhile it does nothing.
+	ReplaceHash(ctx context.Context, id ID, old, hash string) error
+	// SetPassword stores the hash of a new password, where the old one is still there, and ends every
+	// session of the user. Where the hash has changed meanwhile it is [storage.ErrConflict].
+	SetPassword(ctx context.Context, id ID, old, hash string) error
+
+	// AddPhone adds a phone number, at most limit to one user. One that exists, with anybody, and one
+	// too many are [storage.ErrConflict].
+	AddPhone(ctx context.Context, id ID, p Phone, limit int) (Phone, error)
+	// RemovePhone removes a phone number of this user.
+	RemovePhone(ctx context.Context, id ID, phone int64) error
+	// Phones returns the phone numbers of each of the users, in the order of their ids.
+	Phones(ctx context.Context, ids ...ID) (map[ID][]Phone, error)
+
+	// EraseUser erases a user, one's own or a host's: the account with its phone numbers and sessions,
+	// the chats on both sides, the memberships (a group left without an admin gets its
+	// longest-standing member as one, a group left empty is removed). What the user wrote can be seen by nobody
+	// from the return on; its rows are emptied in batches by the store's Purge. The id can take part in
+	// nothing afterwards. An id that has nothing stored is no error; an erased one neither.
+	// Events: MEMBER_LEFT with Erased in every group, CHAT_DELETED with Erased to the other user of
+	// every chat, and the end of every session.
+	EraseUser(ctx context.Context, id ID) error
+}

@@ -15,8 +15,8 @@ import (
 
 // record writes a record and returns its id.
 func (a *act) record(r realtime.Record) int64 {
-	r.Position.ID = a.lastRecord() + 1
-	r.Position.Nonce = rand.Int64() //nolint:gosec // it tells logs apart, and keeps nothing secret
+	r.ID = a.lastRecord() + 1
+	r.Nonce = rand.Int64() //nolint:gosec // it tells logs apart, and keeps nothing secret
 	r.At = a.now
 	a.log = append(a.log, r)
 	return r.ID

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"sync"
@@ -143,21 +144,29 @@ func (s *Store) reader() *tx {
 	return &tx{Store: s, conn: s.db.DB}
 }
 
-// attempts is how often an act is tried that was undone for another one's sake.
-const attempts = 10
+// attempts is how often an act is tried that was undone for another one's sake, with pauses in between that leave the other one time to end: the first
+// is up to firstPause, and each up to twice the one before.
+const (
+	attempts   = 10
+	firstPause = 2 * time.Millisecond
+)
 
 // act runs f as one atomic act: in a transaction of its own, or behind a savepoint in the host's.
 func (s *Store) act(ctx context.Context, f func(t *tx) error) error {
 	if s.host != nil {
 		return s.actInHost(ctx, f)
 	}
-	var err error
-	for range attempts {
-		if err = s.actOnce(ctx, f); err == nil || !s.isTransient(err) || ctx.Err() != nil {
+	for n := 1; ; n++ {
+		err := s.actOnce(ctx, f)
+		if err == nil || !s.isTransient(err) || n == attempts {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(firstPause << (n - 1))): //nolint:gosec // chance, not secrecy
+		case <-ctx.Done():
 			return err
 		}
 	}
-	return err
 }
 
 func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {

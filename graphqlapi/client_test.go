@@ -3,7 +3,6 @@ package graphqlapi_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -53,6 +52,7 @@ func (a *api) dial(t testing.TB, header http.Header) *client {
 }
 
 func (a *api) tryDial(t testing.TB, header http.Header) (*client, *http.Response, error) {
+	t.Helper()
 	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(a.server.URL, "http")+"/graphql", &websocket.DialOptions{
 		HTTPHeader: header, Subprotocols: []string{"graphql-transport-ws"},
 	})
@@ -171,7 +171,7 @@ func (c *client) closed() (code int, reason string) {
 			continue
 		}
 		var closed websocket.CloseError
-		require.True(c.t, errors.As(err, &closed), "%v", err)
+		require.ErrorAs(c.t, err, &closed, "%v", err)
 		return int(closed.Code), closed.Reason
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -127,9 +128,7 @@ func (a *api) do(t testing.TB, method, query, body string, header http.Header) a
 	r, err := http.NewRequestWithContext(t.Context(), method, a.server.URL+"/graphql"+query, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	response, err := a.server.Client().Do(r)
 	require.NoError(t, err)
 	defer response.Body.Close()

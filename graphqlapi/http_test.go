@@ -253,7 +253,7 @@ func (u hostUsers) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.P
 
 func TestAHostCanSayWhoCalls(t *testing.T) {
 	t.Parallel()
-	host := hostUsers{func(_ context.Context, r *http.Request, token string) (graphqlapi.Identity, error) {
+	host := hostUsers{func(_ context.Context, r *http.Request, _ string) (graphqlapi.Identity, error) {
 		switch name := r.Header.Get("X-User"); name {
 		case "broken":
 			return graphqlapi.Identity{}, context.DeadlineExceeded

@@ -98,7 +98,7 @@ func TestEveryListPagesBothWays(t *testing.T) {
 				forward = append(forward, r.list(l.at+".nodes", "id")...)
 				require.EqualValues(t, len(want), r.at(l.at+".totalCount"))
 				require.Equal(t, args != "first: 2", r.at(l.at+".pageInfo.hasPreviousPage"))
-				if r.at(l.at+".pageInfo.hasNextPage") == false {
+				if !r.is(l.at + ".pageInfo.hasNextPage") {
 					break
 				}
 				args = fmt.Sprintf("first: 2, after: %q", r.string(l.at+".pageInfo.endCursor"))
@@ -109,7 +109,7 @@ func TestEveryListPagesBothWays(t *testing.T) {
 			for args := "last: 2"; ; {
 				r := get(args)
 				backward = append(r.list(l.at+".nodes", "id"), backward...)
-				if r.at(l.at+".pageInfo.hasPreviousPage") == false {
+				if !r.is(l.at + ".pageInfo.hasPreviousPage") {
 					break
 				}
 				args = fmt.Sprintf("last: 2, before: %q", r.string(l.at+".pageInfo.startCursor"))

@@ -20,7 +20,7 @@ func TestANewUserGetsEverythingOfTheirOwnThoughNobodyIsLoggedIn(t *testing.T) {
 	require.Equal(t, "Ada.1", r.string("createUser.user.username"))
 	require.Equal(t, "Ada", r.string("createUser.user.firstName"))
 	require.Equal(t, "Ada@Example.com", r.string("createUser.user.email"))
-	require.Equal(t, "", r.string("createUser.user.bio"))
+	require.Empty(t, r.string("createUser.user.bio"))
 	require.Nil(t, r.at("createUser.user.profilePicture"))
 	require.Regexp(t, aMoment, r.string("createUser.user.dateJoined"))
 	require.Equal(t, "12345678", r.string("createUser.phoneNumber.number"))

@@ -179,12 +179,11 @@ func (m *mutations) DeleteUser(ctx context.Context, args struct{ Password string
 	if err := m.app.Users.Delete(ctx, v.User, args.Password); err != nil {
 		return nil, m.wire(ctx, err)
 	}
-	number, err := strconv.ParseInt(string(v.User), 10, 32)
-	if err != nil {
-		return &erasedUser{}, nil
+	if number, err := strconv.ParseInt(string(v.User), 10, 32); err == nil {
+		id := int32(number)
+		return &erasedUser{&id}, nil
 	}
-	id := int32(number)
-	return &erasedUser{&id}, nil
+	return &erasedUser{}, nil // an id that is no Int
 }
 
 // AddPhoneNumber resolves Mutation.addPhoneNumber.

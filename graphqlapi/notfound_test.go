@@ -1,6 +1,7 @@
 package graphqlapi
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -171,9 +172,7 @@ func TestWhatIsNotThereAnswersAsWhatOneMayNotSeeAndChangesNothing(t *testing.T) 
 	t.Parallel()
 	s := newScene(t)
 	ids := s.gone()
-	for what, id := range s.foreign() {
-		ids[what] = id
-	}
+	maps.Copy(ids, s.foreign())
 	for i, id := range garbage() {
 		ids["garbage "+jsonText(i)] = id
 	}

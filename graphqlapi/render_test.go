@@ -42,6 +42,7 @@ func newTestHandler(t testing.TB, directory user.Directory) *Handler {
 
 // run runs the application until the test ends.
 func (h *Handler) runForTest(t testing.TB) {
+	t.Helper()
 	ran := make(chan error, 1)
 	go func() { ran <- h.app.Run(context.Background()) }()
 	t.Cleanup(func() {

@@ -1,7 +1,6 @@
 package graphqlapi
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -46,7 +45,7 @@ func checkRequest(t *testing.T, r *http.Request) {
 		return
 	}
 	var refused *refusal
-	require.True(t, errors.As(err, &refused))
+	require.ErrorAs(t, err, &refused)
 	require.GreaterOrEqual(t, refused.status, 400)
 	require.Less(t, refused.status, 500)
 	require.Equal(t, refused.status, refused.plain)

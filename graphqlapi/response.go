@@ -110,12 +110,10 @@ func malformed(status int, format string, args ...any) *refusal {
 
 // refuse makes a refusal of what stopped an operation before it was executed.
 func (h *Handler) refuse(ctx context.Context, err error) *refusal {
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
 	}
-	var invalid *gqldoc.Error
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*gqldoc.Error](err); ok {
 		return refuseInvalid(invalid)
 	}
 	if errors.Is(err, gqldoc.ErrTooComplex) {

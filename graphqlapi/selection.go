@@ -2,6 +2,7 @@ package graphqlapi
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/graph-gophers/graphql-go"
@@ -54,9 +55,7 @@ func union(a, b selection) selection {
 		return a
 	}
 	both := make(selection, len(a)+len(b))
-	for name, below := range a {
-		both[name] = below
-	}
+	maps.Copy(both, a)
 	for name, below := range b {
 		both[name] = union(both[name], below)
 	}

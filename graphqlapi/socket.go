@@ -204,8 +204,7 @@ func (h *Handler) finishing(ctx context.Context, kind gqldoc.Operation) (context
 		return shielded, cancel
 	}
 	stop := context.AfterFunc(ctx, func() {
-		var closing *transportws.CloseError
-		if !errors.As(context.Cause(ctx), &closing) {
+		if _, ok := errors.AsType[*transportws.CloseError](context.Cause(ctx)); !ok {
 			cancel()
 		}
 	})

@@ -225,7 +225,7 @@ func TestAMutationThatEndsItsOwnLoginIsAnswered(t *testing.T) {
 func TestALogoutDuringTheGreetingIsNotMissed(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
-	host := hostUsers{func(ctx context.Context, _ *http.Request, access string) (graphqlapi.Identity, error) {
+	host := hostUsers{func(_ context.Context, _ *http.Request, access string) (graphqlapi.Identity, error) {
 		if asked.Add(1) > 1 {
 			return graphqlapi.Identity{}, storage.Unauthenticated("ended between the two")
 		}

@@ -2,6 +2,7 @@ package graphqlapi_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,7 @@ type talk struct {
 }
 
 func newTalk(t testing.TB) *talk {
+	t.Helper()
 	a := serve(t)
 	k := &talk{api: a, t: t}
 	alice, bob := a.register(t, "alice"), a.register(t, "robert")
@@ -97,9 +99,7 @@ func (k *talk) say(content, clientID string) (message object, alices, bobs any) 
 
 func with(m object, key string, value any) object {
 	copied := object{key: value}
-	for k, v := range m {
-		copied[k] = v
-	}
+	maps.Copy(copied, m)
 	return copied
 }
 

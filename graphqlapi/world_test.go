@@ -40,7 +40,10 @@ type world struct {
 	hash       string
 }
 
-func newWorld(t testing.TB) *world { return newWorldOn(t, memory.New(nil), nil) }
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldOn(t, memory.New(nil), nil)
+}
 
 // newWorldOn makes a world on a store; with a nil directory its users are the built-in ones.
 func newWorldOn(t testing.TB, store buddychat.Store, directory user.Directory) *world {
@@ -144,6 +147,13 @@ func (r result) string(path string) string {
 	s, ok := r.at(path).(string)
 	require.True(r.t, ok, "%s in %s", path, r.text)
 	return s
+}
+
+func (r result) is(path string) bool {
+	r.t.Helper()
+	b, ok := r.at(path).(bool)
+	require.True(r.t, ok, "%s in %s", path, r.text)
+	return b
 }
 
 // list returns the strings at a path under each element of a list.

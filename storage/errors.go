@@ -65,8 +65,7 @@ func CursorExpired() error {
 
 // Field returns the name of the argument that an [ErrInvalid] is about, else "".
 func Field(err error) string {
-	var a *answer
-	if errors.As(err, &a) {
+	if a, ok := errors.AsType[*answer](err); ok {
 		return a.field
 	}
 	return ""
@@ -75,8 +74,7 @@ func Field(err error) string {
 // Message returns the text that an answer has for its caller. It is "" for an error that is no answer,
 // whose text is for the log alone.
 func Message(err error) string {
-	var a *answer
-	if errors.As(err, &a) {
+	if a, ok := errors.AsType[*answer](err); ok {
 		return a.message
 	}
 	return ""

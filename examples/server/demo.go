@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -25,24 +24,24 @@ var demoText string
 // demonstrate makes two users with a chat and a group, or finds them again, and writes the requests to talk as them.
 func demonstrate(ctx context.Context, app *buddychat.App, url string, out io.Writer) error {
 	d := demo{URL: url}
-	steps := []func(context.Context) error{
-		func(ctx context.Context) (err error) {
-			d.Alice, err = join(ctx, app, url, "Alice", "00000001")
-			return err
-		},
-		func(ctx context.Context) (err error) {
-			d.Robert, err = join(ctx, app, url, "Robert", "00000002")
-			return err
-		},
-		d.openChat,
-		d.openGroup,
+	var err error
+	if d.Alice, err = join(ctx, app, url, "Alice", "00000001"); err != nil {
+		return err
 	}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return fmt.Errorf("-demo: %w", err)
-		}
+	if d.Robert, err = join(ctx, app, url, "Robert", "00000002"); err != nil {
+		return err
 	}
-	return template.Must(template.New("").Parse(demoText)).Execute(out, d)
+	if err := d.openChat(ctx); err != nil {
+		return err
+	}
+	if err := d.openGroup(ctx); err != nil {
+		return err
+	}
+	text, err := template.New("demo.txt").Parse(demoText)
+	if err != nil {
+		return err
+	}
+	return text.Execute(out, d)
 }
 
 type demo struct {
@@ -176,7 +175,7 @@ func (c client) do(ctx context.Context, data any, query string, variables map[st
 		Errors []graphQLError
 	}{Data: data}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("%s answers %s: %w", c.url, response.Status, cmp.Or(err, io.ErrUnexpectedEOF))
+		return fmt.Errorf("%s answers %s: %w", c.url, response.Status, err)
 	}
 	if len(answer.Errors) > 0 {
 		return &answer.Errors[0]

@@ -55,19 +55,20 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	flags.DurationVar(&c.refreshTokenTTL, "refresh-token-ttl", 7*24*time.Hour, "refresh tokens live for this `duration`")
 	flags.Var(&c.origins, "origin", "let pages of this `origin` (scheme://host[:port]) call from another host; repeat it for more, in the variable put commas between them")
 	flags.BoolVar(&c.demo, "demo", false, "make two users with a chat and a group, and print requests to talk as them")
-	for _, parse := range []func() error{
-		func() error { return flags.Parse(args) },
-		func() error { return parseEnvironment(flags, getenv) },
-		func() error { return c.check(flags.Args()) },
-	} {
-		err := parse()
-		if errors.Is(err, flag.ErrHelp) {
-			writeHelp(flags, out)
-			return c, err
-		}
-		if err != nil {
-			return c, fmt.Errorf("%w (-h shows all flags)", err)
-		}
+
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		writeHelp(flags, out)
+		return c, err
+	}
+	if err == nil {
+		err = parseEnvironment(flags, getenv)
+	}
+	if err == nil {
+		err = c.check(flags.Args())
+	}
+	if err != nil {
+		return c, fmt.Errorf("%w (-h shows all flags)", err)
 	}
 	return c, nil
 }

@@ -65,8 +65,11 @@ func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err
 		base := baseURL(listener.Addr())
 		log.Info("ready", "url", base)
 		fmt.Fprintln(stdout, "listening on", base)
-		if c.demo {
-			return demonstrate(ctx, app, base+"/graphql", stdout)
+		if !c.demo {
+			return nil
+		}
+		if err := demonstrate(ctx, app, base+"/graphql", stdout); err != nil {
+			return fmt.Errorf("-demo: %w", err)
 		}
 		return nil
 	})

@@ -76,7 +76,7 @@ func fromParser(err error, class error) *Error {
 		return &Error{Message: err.Error(), class: class}
 	}
 	e := &Error{Message: g.Message, class: class}
-	if class == ErrSyntax {
+	if errors.Is(class, ErrSyntax) {
 		e.Message = "Syntax Error: " + g.Message
 	}
 	for _, l := range g.Locations {

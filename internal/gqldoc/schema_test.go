@@ -123,7 +123,7 @@ func TestEachErrorHasOneClass(t *testing.T) {
 	} {
 		_, err := schema.Parse(query, "", nil)
 		for _, other := range []error{ErrSyntax, ErrInvalid, ErrTooComplex} {
-			require.Equal(t, other == class, errors.Is(err, other), "%s: %v", query, err)
+			require.Equal(t, errors.Is(other, class), errors.Is(err, other), "%s: %v", query, err)
 		}
 	}
 }

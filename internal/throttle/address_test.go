@@ -71,7 +71,7 @@ func TestAddressesOfOneSubscriberShareAKey(t *testing.T) {
 	require.Equal(t, key("192.0.2.1"), key("::ffff:192.0.2.1"))
 	require.NotEqual(t, key("192.0.2.1"), key("192.0.2.2"))
 	require.Equal(t, key("fe80::1%eth0"), key("fe80::2%eth1"))
-	require.Equal(t, AddressKey(netip.Addr{}), AddressKey(netip.Addr{}))
+	require.NotEmpty(t, AddressKey(netip.Addr{}), "those without an address share one bucket")
 }
 
 func TestSpellingsOfOneAccountShareAKey(t *testing.T) {

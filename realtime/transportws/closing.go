@@ -94,8 +94,7 @@ func (s *socket) isClosing() bool {
 
 // endOf returns how the end of a session closes the socket.
 func endOf(session context.Context) *CloseError {
-	var why *CloseError
-	if errors.As(context.Cause(session), &why) {
+	if why, ok := errors.AsType[*CloseError](context.Cause(session)); ok {
 		return why
 	}
 	return &CloseError{Code: CodeGoingAway, Reason: "Session ended"}

@@ -1,4 +1,3 @@
-//nolint:staticcheck // See nhooyr.go.
 package transportws_test
 
 import (

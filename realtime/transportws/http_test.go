@@ -1,4 +1,3 @@
-//nolint:staticcheck // The library is frozen, and deprecated for its successor with the same API, coder/websocket.
 package transportws
 
 import (

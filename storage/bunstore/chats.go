@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
@@ -18,7 +19,7 @@ func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, other
 			if err := t.lockUsers(ctx, owner, other); err != nil {
 				return err
 			}
-			found := false
+			var found bool
 			if mine, others, found, err = t.pair(ctx, owner, other); found || err != nil {
 				return err
 			}
@@ -121,40 +122,38 @@ func (s *Store) CountChats(ctx context.Context, owner user.ID, f chat.Filter) (i
 	return s.countByOwner(ctx, chat.OneToOne, owner, f.Archived)
 }
 
+// ownedCopies returns the condition, and its arguments, that c is an owner's present copy of a kind.
+func ownedCopies(kind chat.Kind, owner user.ID, archived *bool) (conditions []string, args []any) {
+	conditions, args = []string{`c.owner = $1 AND c.kind = $2 AND c.end_event = 0`}, []any{string(owner), int64(kind)}
+	if archived != nil {
+		conditions, args = append(conditions, `c.archived = $3`), append(args, *archived)
+	}
+	return conditions, args
+}
+
 // listByActivity reads a page of an owner's copies of a kind, newest activity first, or the other way round for a backward one.
 func (s *Store) listByActivity(ctx context.Context, kind chat.Kind, owner user.ID, archived *bool, r storage.Range, columns string, scan func(*sql.Rows) error) error {
-	args := []any{string(owner), int64(kind)}
-	where := `c.owner = $1 AND c.kind = $2 AND c.end_event = 0`
-	if archived != nil {
-		args = append(args, *archived)
-		where += ` AND c.archived = $3`
-	}
-	for _, bound := range []struct {
-		key *storage.Key
-		op  string
-	}{{r.After, "<"}, {r.Before, ">"}} {
-		if bound.key != nil {
-			args = append(args, bound.key.Major, bound.key.Minor)
-			where += fmt.Sprintf(` AND (%s, c.id) %s ($%d, $%d)`, activity, bound.op, len(args)-1, len(args))
+	conditions, args := ownedCopies(kind, owner, archived)
+	bound := func(k *storage.Key, op string) {
+		if k != nil {
+			args = append(args, k.Major, k.Minor)
+			conditions = append(conditions, fmt.Sprintf(`(%s, c.id) %s ($%d, $%d)`, activity, op, len(args)-1, len(args)))
 		}
 	}
+	bound(r.After, "<")
+	bound(r.Before, ">")
 	order := "DESC"
 	if r.Backward {
 		order = "ASC"
 	}
 	args = append(args, r.Limit)
 	return s.reader().query(ctx, fmt.Sprintf(`SELECT %s FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
-		WHERE %s ORDER BY %s %s, c.id %s LIMIT $%d`, columns, where, activity, order, order, len(args)), args, scan)
+		WHERE %s ORDER BY %s %s, c.id %s LIMIT $%d`, columns, strings.Join(conditions, " AND "), activity, order, order, len(args)), args, scan)
 }
 
 func (s *Store) countByOwner(ctx context.Context, kind chat.Kind, owner user.ID, archived *bool) (n int, err error) {
-	args := []any{string(owner), int64(kind)}
-	where := `c.owner = $1 AND c.kind = $2 AND c.end_event = 0`
-	if archived != nil {
-		args = append(args, *archived)
-		where += ` AND c.archived = $3`
-	}
-	_, err = s.reader().row(ctx, `SELECT count(*) FROM {copies} c WHERE `+where, args, &n)
+	conditions, args := ownedCopies(kind, owner, archived)
+	_, err = s.reader().row(ctx, `SELECT count(*) FROM {copies} c WHERE `+strings.Join(conditions, " AND "), args, &n)
 	return n, err
 }
 

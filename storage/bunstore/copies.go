@@ -33,9 +33,9 @@ type ownCopy struct {
 
 const copyColumns = `c.id, c.conversation_id, c.kind, c.owner, c.other, c.side, c.admin, c.archived, c.joined_seq, c.cleared_seq, c.read_seq, c.joined_at`
 
-func (c *ownCopy) into() []any {
-	return []any{&c.id, &c.conversation, &c.kind, &c.owner, &c.other, &c.side, &c.admin, &c.archived,
-		&c.joinedSeq, &c.clearedSeq, &c.readSeq, &c.joinedAt}
+func (m *ownCopy) into() []any {
+	return []any{&m.id, &m.conversation, &m.kind, &m.owner, &m.other, &m.side, &m.admin, &m.archived,
+		&m.joinedSeq, &m.clearedSeq, &m.readSeq, &m.joinedAt}
 }
 
 // lockConversation locks a row of conversations by the condition, which is on v.

@@ -35,6 +35,10 @@ func (d *Document) CoerceVariables() (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
+		// A default lets a variable stand where there must be a value, and a null that is given takes the place of the default.
+		if value == nil && d.required[definition.Variable] {
+			return nil, c.refuse("must not be null where it is used")
+		}
 		coerced[definition.Variable] = value
 	}
 	return coerced, nil

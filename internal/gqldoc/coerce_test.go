@@ -124,6 +124,42 @@ func TestVariablesOfTheWrongTypeAreRefused(t *testing.T) {
 	}
 }
 
+// Every executor lets such a variable pass, for its default would do, and then trips over the null.
+func TestNullIsRefusedForAVariableThatMustHaveAValueWhereItIsUsed(t *testing.T) {
+	t.Parallel()
+	server := newEcho(t)
+	given := map[string]any{"v": nil}
+	for name, query := range map[string]string{
+		"in a directive":             `query ($v: Boolean = true) { echo(number: 1) @include(if: $v) }`,
+		"in an object":               `query ($v: String = "1") { echo(phone: {number: $v}) }`,
+		"in a fragment":              `query ($v: Boolean = true) { ...F } fragment F on Query { echo(number: 1) @skip(if: $v) }`,
+		"beside where it may be one": `query ($v: String = "1") { echo(text: $v, phone: {number: $v}) }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := server.schema.Parse(query, "", given)
+			require.NoError(t, err)
+			require.Empty(t, d.Validate())
+			_, err = d.CoerceVariables()
+			require.ErrorIs(t, err, ErrInvalid)
+			require.EqualError(t, err, `Variable "$v" must not be null where it is used.`)
+
+			d, err = server.schema.Parse(query, "", nil)
+			require.NoError(t, err)
+			_, err = d.CoerceVariables()
+			require.NoError(t, err, "the default does")
+		})
+	}
+
+	got, err := server.ask(`query ($v: Int = 5) { echo(number: $v) }`, given)
+	require.NoError(t, err, "it may be null here")
+	require.Nil(t, got.Number)
+	d, err := server.schema.Parse(`query A($v: Int = 5) { echo(number: $v) } query B($v: Boolean = true) { echo(number: 1) @include(if: $v) }`, "A", given)
+	require.NoError(t, err)
+	_, err = d.CoerceVariables()
+	require.NoError(t, err, "the other operation is not run")
+}
+
 func TestNumbersOfGoAreTakenToo(t *testing.T) {
 	t.Parallel()
 	schema := newEcho(t).schema

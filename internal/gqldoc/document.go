@@ -49,6 +49,8 @@ type Document struct {
 	parsed    *ast.QueryDocument
 	selected  *ast.OperationDefinition
 	variables map[string]any
+	// required are the variables of the selected operation that stand somewhere where there must be a value.
+	required map[string]bool
 }
 
 // RootField is one field of an operation's root.

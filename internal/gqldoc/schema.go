@@ -53,6 +53,7 @@ func (s *Schema) Parse(query, operationName string, variables map[string]any) (*
 		parsed:    parsed,
 		selected:  selected,
 		variables: variables,
+		required:  map[string]bool{},
 	}
 	doc.RootFields = doc.rootFields(selected)
 	total, err := weigh(doc)

@@ -7,8 +7,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// settle gives every value the one form that parsers and executors read alike, and looks for introspection, in one
-// walk of the document. Texts are its string literals, by position.
+// settle gives every value the one form that parsers and executors read alike, and looks for introspection and for variables
+// that must have a value, in one walk of the document. Texts are its string literals, by position.
 func (d *Document) settle(texts map[int]text) {
 	events := &core.Events{}
 	events.OnField(func(_ *core.Walker, field *ast.Field) {
@@ -16,7 +16,10 @@ func (d *Document) settle(texts map[int]text) {
 			d.UsesIntrospection = true
 		}
 	})
-	events.OnValue(func(_ *core.Walker, value *ast.Value) {
+	events.OnValue(func(walker *core.Walker, value *ast.Value) {
+		if value.Kind == ast.Variable && walker.CurrentOperation == d.selected && value.ExpectedType != nil && value.ExpectedType.NonNull {
+			d.required[value.Raw] = true
+		}
 		if text, ok := texts[value.Position.Start]; ok {
 			value.Position.Line, value.Position.Column = text.at.Line, text.at.Column
 			if text.block != nil {

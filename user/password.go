@@ -198,13 +198,15 @@ func skeletons(s []rune) []rune {
 // A part of a name or an email: letters or digits alone.
 var partRx = regexp.MustCompile(`\p{L}{3,}|\p{Nd}{3,}`)
 
-// ownWords returns the skeletons of the words in what is known about a user, the longest first: each
-// whole, an email's local part, and the runs of letters and of digits in them.
+// ownWords returns the skeletons of the words in what is known about a user: each whole, an email's local
+// part, and the runs of letters and of digits in them, and each of these backwards as well.
 func ownWords(about []string) [][]rune {
 	var words [][]rune
 	add := func(s string) {
 		if w := skeletons([]rune(s)); len(w) >= 3 {
-			words = append(words, w)
+			backwards := slices.Clone(w)
+			slices.Reverse(backwards)
+			words = append(words, w, backwards)
 		}
 	}
 	for _, s := range about {
@@ -221,7 +223,6 @@ func ownWords(about []string) [][]rune {
 			add(part)
 		}
 	}
-	slices.SortStableFunc(words, func(a, b []rune) int { return len(b) - len(a) })
 	return words
 }
 
@@ -231,23 +232,25 @@ func containsWord(password string, about []string) bool {
 	return len(withoutWords(s, ownWords(about))) < len(s)
 }
 
-// withoutWords removes the words from s, however their letters are written.
+// withoutWords removes the words from s, however their letters are written, and those of them that leave the least where
+// they overlap.
 func withoutWords(s []rune, words [][]rune) []rune {
 	look := skeletons(s)
-	var out []rune
-	for i := 0; i < len(s); {
-		n := 0
+	left := make([]int, len(s)+1) // of s from there on
+	step := make([]int, len(s))   // the length of the word there, 0 for none
+	for i := len(s) - 1; i >= 0; i-- {
+		left[i] = 1 + left[i+1]
 		for _, w := range words {
-			if len(w) <= len(s)-i && slices.Equal(look[i:i+len(w)], w) {
-				n = len(w)
-				break
+			if len(w) <= len(s)-i && left[i+len(w)] < left[i] && slices.Equal(look[i:i+len(w)], w) {
+				left[i], step[i] = left[i+len(w)], len(w)
 			}
 		}
-		if n == 0 {
+	}
+	out := make([]rune, 0, left[0])
+	for i := 0; i < len(s); i += max(step[i], 1) {
+		if step[i] == 0 {
 			out = append(out, s[i])
-			n = 1
 		}
-		i += n
 	}
 	return out
 }

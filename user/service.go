@@ -88,7 +88,7 @@ func NewService(store Store, o *Options) (*Service, error) {
 type Registration struct {
 	// Username has 4 to 150 letters and digits of any script and _ . + - @; it is stored composed (NFKC).
 	Username string
-	// Email is a plain address of up to 254 characters.
+	// Email is a plain address of up to 254 characters, 64 of them before the @.
 	Email string
 	// Password has up to [MaxPassword] characters and is hashed byte for byte as it was sent.
 	Password string

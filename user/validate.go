@@ -23,6 +23,13 @@ const (
 	MaxImage    = 2048
 )
 
+// The most of the parts of an email, in bytes and in characters: no mail can be sent to what is longer (RFC 5321, section 4.5.3.1.1;
+// RFC 1035, section 2.3.4).
+const (
+	maxLocalPart   = 64
+	maxDomainLabel = 63
+)
+
 // maxNameBytes bounds names before work is spent on them. No form of an acceptable one is longer: it
 // leaves each character its base, and several marks yet to be composed with it.
 const maxNameBytes = 16 * MaxUsername
@@ -109,12 +116,12 @@ func plainAddress(s string) bool {
 	if err != nil || a.Name != "" || a.Address != s {
 		return false
 	}
-	_, domain, ok := strings.Cut(s, "@")
-	if !ok {
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok || len(local) > maxLocalPart {
 		return false
 	}
 	for label := range strings.SplitSeq(domain, ".") {
-		if label == "" || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInDomain) {
+		if label == "" || utf8.RuneCountInString(label) > maxDomainLabel || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInDomain) {
 			return false
 		}
 	}

@@ -44,14 +44,16 @@ func (l *limits) admit(doc *gqldoc.Document, v viewer, address string) error {
 		return nil
 	}
 	after := throttle.RetryAfter(retry)
+	return l.over(after, fmt.Sprintf("too many requests: try again in %s s", after))
+}
+
+// over refuses what is over a limit. Retry is for the header Retry-After.
+func (l *limits) over(retry, message string) *refusal {
 	return &refusal{
 		status: l.status,
 		plain:  l.status,
-		retry:  after,
-		errors: []responseError{{
-			Message:    fmt.Sprintf("too many requests: try again in %s s", after),
-			Extensions: map[string]any{"code": codeThrottled},
-		}},
+		retry:  retry,
+		errors: []responseError{listed(&wireError{code: codeThrottled, message: message})},
 	}
 }
 

@@ -25,8 +25,7 @@ func socketOptions(o *Options) *transportws.Options {
 func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	address := h.limits.addressOf(r)
 	if !h.limits.perAddress.Acquire(address) {
-		w.Header().Set("Retry-After", "10")
-		http.Error(w, "too many sockets from this address: close one first", h.limits.status)
+		writeRefusal(w, mediaPlain, h.limits.over("10", "too many sockets from this address: close one first"))
 		return
 	}
 	defer h.limits.perAddress.Release(address)

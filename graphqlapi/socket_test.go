@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -359,6 +360,9 @@ func TestSocketsAreCountedByAddressAndUser(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, http.StatusForbidden, response.StatusCode)
 	require.NotEmpty(t, response.Header.Get("Retry-After"))
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"code":"THROTTLED"`)
 
 	require.NoError(t, first.conn.CloseNow())
 	require.Eventually(t, func() bool {

@@ -3,6 +3,7 @@ package graphqlapi_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -223,6 +224,14 @@ func TestABadTokenCountsAsNobody(t *testing.T) {
 	require.NoError(t, a.app.Tokens.End(t.Context(), alice.ID, alice.session))
 	require.Nil(t, a.must(t, alice.token, `{ me { username } }`, nil)["me"])
 	require.Equal(t, "UNAUTHENTICATED", a.ask(t, alice.token, `{ chats { totalCount } }`, nil).code())
+}
+
+func TestATokenThatLivesTooLongForAnIntExpiresAtItsEnd(t *testing.T) {
+	t.Parallel()
+	a := serve(t, func(s *setup) { s.app.Tokens.RefreshTTL = 100 * 365 * 24 * time.Hour })
+	alice := a.register(t, "alice")
+	got := a.must(t, "", `mutation($r: String) { refreshToken(refreshToken: $r) { refreshExpiresIn } }`, map[string]any{"r": alice.refresh})
+	require.EqualValues(t, math.MaxInt32, at(got, "refreshToken", "refreshExpiresIn"))
 }
 
 func TestIntrospectionIsOpenWhereTheHostOpensIt(t *testing.T) {

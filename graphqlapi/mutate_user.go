@@ -2,7 +2,9 @@ package graphqlapi
 
 import (
 	"context"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/graph-gophers/graphql-go"
 
@@ -97,7 +99,7 @@ func (m *mutations) session(ctx context.Context, begin func() (token.Pair, error
 	}
 	return &session{
 		Token: p.Access, Payload: p.Claims.Payload(),
-		RefreshToken: p.Refresh, RefreshExpiresIn: int32(p.RefreshExpires.Unix()),
+		RefreshToken: p.Refresh, RefreshExpiresIn: unixSeconds(p.RefreshExpires),
 	}, nil
 }
 
@@ -126,8 +128,11 @@ func (m *mutations) RevokeToken(ctx context.Context, args struct{ RefreshToken *
 	if err != nil {
 		return nil, m.wire(ctx, err)
 	}
-	return &revoked{int32(at.Unix())}, nil
+	return &revoked{unixSeconds(at)}, nil
 }
+
+// unixSeconds returns a moment as an Int, which ends in January 2038: what is later is that.
+func unixSeconds(t time.Time) int32 { return int32(min(t.Unix(), math.MaxInt32)) }
 
 // given returns an argument, "" where it is missing.
 func given(argument *string) string {

@@ -50,8 +50,8 @@ type Options struct {
 	AccessTTL time.Duration
 	// RefreshTTL is how long a refresh token lives unused; 0 is 7 days, the least is a second.
 	RefreshTTL time.Duration
-	// SessionTTL is how long a session lives, however often it is refreshed; 0 is 90 days, the least is
-	// a second. None of its tokens outlives it.
+	// SessionTTL is how long a session lives, however often it is refreshed; 0 is 90 days, or the longer of
+	// AccessTTL and RefreshTTL where that is more; the least is a second. None of its tokens outlives it.
 	SessionTTL time.Duration
 	// Grace is how long a refresh token that was spent can be spent again, by a client that lost the
 	// answer, as long as no successor was used; 0 is 30 seconds, negative is never.
@@ -80,7 +80,7 @@ func (o Options) withDefaults() Options {
 	}
 	orElse(&o.AccessTTL, 50*time.Minute)
 	orElse(&o.RefreshTTL, 7*24*time.Hour)
-	orElse(&o.SessionTTL, 90*24*time.Hour)
+	orElse(&o.SessionTTL, max(90*24*time.Hour, o.AccessTTL, o.RefreshTTL))
 	orElse(&o.Grace, 30*time.Second)
 	o.Grace = max(o.Grace, 0)
 	if o.Issuer == "" {

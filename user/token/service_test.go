@@ -175,6 +175,15 @@ func TestALifeLongerThanItsSessionIsCut(t *testing.T) {
 	require.Equal(t, ends, p.RefreshExpires)
 }
 
+func TestALongLifeIsNotCutByASessionThatNobodySet(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * time.Hour
+	f := newFixture(t, func(o *token.Options) { o.AccessTTL, o.RefreshTTL = year, 2*year })
+	p := f.login(t)
+	require.Equal(t, p.Claims.IssuedAt.Add(year), p.Claims.Expires)
+	require.Equal(t, f.clock.at.Add(2*year).Truncate(time.Second), p.RefreshExpires)
+}
+
 func TestRevokingEndsTheSessionAtOnceAndNoOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

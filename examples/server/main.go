@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -36,7 +37,11 @@ func main() {
 	}
 }
 
-// oneLine is the text of an error, which some drivers spread over several lines.
+// oneLine is the text of an error, which some drivers spread over several lines, and repeat one for each attempt.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		lines = append(lines, strings.Join(strings.Fields(line), " "))
+	}
+	return strings.Join(slices.Compact(lines), " ")
 }

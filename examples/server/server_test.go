@@ -374,6 +374,7 @@ func TestWhatCannotWorkIsOneLineAndStatusOne(t *testing.T) {
 			require.Regexp(t, `^buddychat: [^\n]+\n$`, stderr.String())
 			require.Contains(t, stderr.String(), c.want)
 			require.NotContains(t, stderr.String(), "canary")
+			require.LessOrEqual(t, strings.Count(stderr.String(), "refused"), 1, "it says so once")
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/buddychat/buddychat/internal/surrogate"
 	"github.com/buddychat/buddychat/realtime/transportws"
 )
 
@@ -165,7 +166,7 @@ func text(name string, raw json.RawMessage) (s string, err error) {
 	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
 		return "", malformed(http.StatusBadRequest, "%s must be a string", name)
 	}
-	return s, nil
+	return s, checkUnicode(name, raw)
 }
 
 // object reads a JSON object. Its numbers stay as they are written, for an id may have more digits than a float64.
@@ -178,7 +179,15 @@ func object(name string, raw json.RawMessage) (fields map[string]any, err error)
 	if raw[0] != '{' || decoder.Decode(&fields) != nil {
 		return nil, malformed(http.StatusBadRequest, "%s must be a JSON object", name)
 	}
-	return fields, nil
+	return fields, checkUnicode(name, raw)
+}
+
+// checkUnicode refuses JSON that is decoded to another text than was meant.
+func checkUnicode(name string, raw json.RawMessage) error {
+	if surrogate.Lone(string(raw)) {
+		return malformed(http.StatusBadRequest, "%s must be Unicode: there is half of a surrogate pair in it", name)
+	}
+	return nil
 }
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || raw[0] == 'n' }

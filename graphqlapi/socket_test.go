@@ -3,6 +3,7 @@ package graphqlapi_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -119,6 +120,8 @@ func TestWhatIsRefusedOverHTTPIsRefusedOnASocket(t *testing.T) {
 	} {
 		require.Equal(t, code, conn.next(conn.start(document, nil)).code(t), document)
 	}
+	conn.send(json.RawMessage(`{"id":"half","type":"subscribe","payload":{"query":"query($s: String) { users(search: $s) { totalCount } }","variables":{"s":"\ud83d"}}}`))
+	require.Equal(t, "BAD_USER_INPUT", conn.next("half").code(t), "half a character")
 	require.Equal(t, "alice", at(conn.run(whoAmI, nil), "data", "me", "username"))
 }
 

@@ -1,12 +1,13 @@
 package gqldoc
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/lexer"
+
+	"github.com/buddychat/buddychat/internal/surrogate"
 )
 
 // text is a string literal of a document.
@@ -54,7 +55,7 @@ func scan(document string, limits Limits) (texts map[int]text, err error) {
 				}
 				value := blockValue(literal[3 : len(literal)-3])
 				found.block = &value
-			} else if hasLoneSurrogate(literal) {
+			} else if surrogate.Lone(literal) {
 				return nil, syntaxError(found.at, "A string has half of a surrogate pair.")
 			}
 			texts[token.Pos.Start] = found
@@ -156,41 +157,4 @@ func (o *offset) location() Location {
 // A number ends where neither a name nor another fraction can begin.
 func continuesNumber(b byte) bool {
 	return b == '.' || b == '_' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
-}
-
-// hasLoneSurrogate says whether a quoted string has a \uXXXX escape that is half of a surrogate pair without the
-// other half. The lexer has accepted the string.
-func hasLoneSurrogate(literal string) bool {
-	for {
-		i := strings.IndexByte(literal, '\\')
-		if i < 0 || i+1 >= len(literal) {
-			return false
-		}
-		unit, size := escapedUnit(literal[i:])
-		literal = literal[i+size:]
-		switch {
-		case unit < 0xD800 || unit > 0xDFFF:
-			continue
-		case unit >= 0xDC00:
-			return true
-		}
-		low, size := escapedUnit(literal)
-		if low < 0xDC00 || low > 0xDFFF {
-			return true
-		}
-		literal = literal[size:]
-	}
-}
-
-// escapedUnit returns the UTF-16 unit that the text begins with an escape of, and the size of the escape. The unit
-// is -1 for every other beginning.
-func escapedUnit(text string) (unit int64, size int) {
-	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' || text[2] == '{' {
-		return -1, min(2, len(text))
-	}
-	unit, err := strconv.ParseInt(text[2:6], 16, 32)
-	if err != nil {
-		return -1, 2
-	}
-	return unit, 6
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/buddychat/buddychat/internal/surrogate"
 )
 
 // The types of frames.
@@ -76,6 +78,9 @@ func (f *frame) parseRequest(raw json.RawMessage) error {
 	p := &f.request
 	if p.Query, err = stringOf(fields["query"]); err != nil {
 		return errors.New("payload.query must be a string")
+	}
+	if surrogate.Lone(string(fields["query"])) {
+		return errors.New("payload.query has half of a surrogate pair")
 	}
 	if name := fields["operationName"]; !isNull(name) {
 		if p.OperationName, err = stringOf(name); err != nil {

@@ -350,6 +350,8 @@ func TestAHandlerThatCannotServeIsRefused(t *testing.T) {
 		"negative proxies":  {Proxies: -1},
 		"negative deadline": {Deadline: -time.Second},
 		"a strange status":  {Throttle: &graphqlapi.Throttle{Status: 200}},
+		"a rate of nothing": {Throttle: &graphqlapi.Throttle{Limits: graphqlapi.Limits{User: graphqlapi.Limit{Burst: 1}}}},
+		"a burst of none":   {Throttle: &graphqlapi.Throttle{Limits: graphqlapi.Limits{Address: graphqlapi.Limit{PerSecond: 1}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := graphqlapi.NewHandler(a.app, o)

@@ -28,7 +28,15 @@ func newLimits(o *Options) (*limits, error) {
 	l.perAddress = throttle.NewGauge(o.MaxSocketsPerAddress)
 	l.perUser = throttle.NewGauge(o.MaxSocketsPerUser)
 	var err error
-	l.rate, err = throttle.New(&o.Throttle.Limits)
+	rates := o.Throttle.Limits
+	l.rate, err = throttle.New(&throttle.Options{
+		User:         throttle.Limit(rates.User),
+		Address:      throttle.Limit(rates.Address),
+		LoginAddress: throttle.Limit(rates.LoginAddress),
+		LoginAccount: throttle.Limit(rates.LoginAccount),
+		CreateUser:   throttle.Limit(rates.CreateUser),
+		RefreshToken: throttle.Limit(rates.RefreshToken),
+	})
 	return l, err
 }
 

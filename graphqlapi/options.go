@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/buddychat/buddychat/internal/throttle"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -60,5 +59,32 @@ type Throttle struct {
 	// Status is what HTTP answers over the limit; 0 is 403, as documented. 429 is what new clients expect.
 	Status int
 	// Limits replaces single rates.
-	Limits throttle.Options
+	Limits Limits
+}
+
+// Limits are what is let pass, counted by the root fields of operations, so that neither aliases nor many requests buy more. The zero value of each
+// is the default.
+type Limits struct {
+	// User is for each user who is logged in; by default 50 a second with a burst of 200.
+	User Limit
+	// Address is for each address from which somebody asks who is not logged in, an IPv6 address with all of its /64; by default 20 a
+	// second with a burst of 100.
+	Address Limit
+	// LoginAddress is for logins from an address; by default 10 a minute with a burst of 20.
+	LoginAddress Limit
+	// LoginAccount is for logins to an account from anywhere; by default 10 a minute with a burst of 10. It slows guessing, and locks no
+	// account.
+	LoginAccount Limit
+	// CreateUser is for registrations from an address; by default 10 a minute with a burst of 20.
+	CreateUser Limit
+	// RefreshToken is for token refreshes from an address; by default 60 a minute with a burst of 60.
+	RefreshToken Limit
+}
+
+// Limit is a rate, and the burst that it allows.
+type Limit struct {
+	// PerSecond is how many pass in the long run, more than none; [math.Inf] is no limit.
+	PerSecond float64
+	// Burst is how many pass at once after a pause, at least one.
+	Burst int
 }

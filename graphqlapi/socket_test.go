@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/buddychat/buddychat/graphqlapi"
-	"github.com/buddychat/buddychat/internal/throttle"
 	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user/token"
 )
@@ -295,19 +294,19 @@ func TestAQueryThatNobodyWaitsForIsCutOff(t *testing.T) {
 	<-host.cut
 }
 
-func throttled(limits throttle.Options) func(*setup) {
+func throttled(limits graphqlapi.Limits) func(*setup) {
 	return func(s *setup) { s.api.Throttle = &graphqlapi.Throttle{Limits: limits} }
 }
 
 // few is a limit that does not fill again while a test runs.
-func few(n int) throttle.Limit { return throttle.Limit{PerSecond: 1e-6, Burst: n} }
+func few(n int) graphqlapi.Limit { return graphqlapi.Limit{PerSecond: 1e-6, Burst: n} }
 
 func TestOverTheLimitIsThrottledByRootFields(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int{"as documented": 0, "as new clients expect": http.StatusTooManyRequests} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := serve(t, throttled(throttle.Options{User: few(4), Address: few(5)}), func(s *setup) { s.api.Throttle.Status = status })
+			a := serve(t, throttled(graphqlapi.Limits{User: few(4), Address: few(5)}), func(s *setup) { s.api.Throttle.Status = status })
 			alice := a.register(t, "alice")
 			for _, access := range []string{"", alice.token} {
 				require.NotContains(t, a.ask(t, access, `{ a: me { id } b: me { id } ...f } fragment f on Query { c: me { id } }`, nil).body, "errors")
@@ -331,7 +330,7 @@ func TestOverTheLimitIsThrottledByRootFields(t *testing.T) {
 func TestLoginsAreThrottledByAccountAndAddress(t *testing.T) {
 	t.Parallel()
 	const login = `mutation($u: String!) { login(username: $u, password: "wrong-wrong-wrong") { token } }`
-	a := serve(t, throttled(throttle.Options{LoginAccount: few(2), LoginAddress: few(3)}))
+	a := serve(t, throttled(graphqlapi.Limits{LoginAccount: few(2), LoginAddress: few(3)}))
 	a.register(t, "alice")
 	code := func(name string) string { return a.ask(t, "", login, map[string]any{"u": name}).code() }
 	require.Equal(t, "UNAUTHENTICATED", code("alice"))
@@ -345,7 +344,7 @@ func TestLoginsAreThrottledByAccountAndAddress(t *testing.T) {
 
 func TestSocketsAreCountedByAddressAndUser(t *testing.T) {
 	t.Parallel()
-	a := serve(t, throttled(throttle.Options{}), func(s *setup) { s.api.MaxSocketsPerAddress, s.api.MaxSocketsPerUser = 3, 2 })
+	a := serve(t, throttled(graphqlapi.Limits{}), func(s *setup) { s.api.MaxSocketsPerAddress, s.api.MaxSocketsPerUser = 3, 2 })
 	alice := a.register(t, "alice")
 	first := a.connectAs(t, alice)
 	a.connectAs(t, alice)

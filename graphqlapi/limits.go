@@ -34,6 +34,7 @@ func newLimits(o *Options) (*limits, error) {
 		Address:      throttle.Limit(rates.Address),
 		LoginAddress: throttle.Limit(rates.LoginAddress),
 		LoginAccount: throttle.Limit(rates.LoginAccount),
+		Password:     throttle.Limit(rates.Password),
 		CreateUser:   throttle.Limit(rates.CreateUser),
 		RefreshToken: throttle.Limit(rates.RefreshToken),
 	})
@@ -80,6 +81,10 @@ func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
 			list = append(list, throttle.Charge{Class: throttle.LoginAddress, Key: address, N: 1})
 			if name, ok := field.StringArgument("username"); ok {
 				list = append(list, throttle.Charge{Class: throttle.LoginAccount, Key: throttle.AccountKey(name), N: 1})
+			}
+		case "changePassword", "deleteUser":
+			if v.known() {
+				list = append(list, throttle.Charge{Class: throttle.Password, Key: string(v.User), N: 1})
 			}
 		case "createUser":
 			list = append(list, throttle.Charge{Class: throttle.CreateUser, Key: address, N: 1})

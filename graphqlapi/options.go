@@ -75,6 +75,9 @@ type Limits struct {
 	// LoginAccount is for logins to an account from anywhere; by default 10 a minute with a burst of 10. It slows guessing, and locks no
 	// account.
 	LoginAccount Limit
+	// Password is for what a user who is logged in confirms with the password, changePassword and deleteUser; by default 10 a minute with a
+	// burst of 10.
+	Password Limit
 	// CreateUser is for registrations from an address; by default 10 a minute with a burst of 20.
 	CreateUser Limit
 	// RefreshToken is for token refreshes from an address; by default 60 a minute with a burst of 60.

@@ -342,6 +342,22 @@ func TestLoginsAreThrottledByAccountAndAddress(t *testing.T) {
 	require.Equal(t, "THROTTLED", conn.next(conn.start(login, map[string]any{"u": "daniel"})).code(t))
 }
 
+func TestGuessingOnWithALoginIsThrottledByUser(t *testing.T) {
+	t.Parallel()
+	a := serve(t, throttled(graphqlapi.Limits{Password: few(2)}))
+	alice := a.register(t, "alice")
+	code := func(access, document string) string { return a.ask(t, access, document, nil).code() }
+	const change = `mutation { changePassword(oldPassword: "wrong", newPassword: "another-horse-battery") { user { id } } }`
+	const deletion = `mutation { deleteUser(password: "wrong") { userId } }`
+	require.Equal(t, "BAD_USER_INPUT", code(alice.token, change))
+	require.Equal(t, "BAD_USER_INPUT", code(alice.token, deletion))
+	require.Equal(t, "THROTTLED", code(alice.token, change))
+	require.Equal(t, "THROTTLED", code(a.login(t, alice.User).token, deletion), "with whatever login")
+	require.Equal(t, "BAD_USER_INPUT", code(a.register(t, "robert").token, deletion))
+	require.Equal(t, "UNAUTHENTICATED", code("", deletion), "nobody has nothing to guess at")
+	require.Equal(t, "alice", at(a.must(t, alice.token, whoAmI, nil), "me", "username"))
+}
+
 func TestSocketsAreCountedByAddressAndUser(t *testing.T) {
 	t.Parallel()
 	a := serve(t, throttled(graphqlapi.Limits{}), func(s *setup) { s.api.MaxSocketsPerAddress, s.api.MaxSocketsPerUser = 3, 2 })

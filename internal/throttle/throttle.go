@@ -30,6 +30,9 @@ const (
 	// LoginAccount: logins to an account from anywhere; the key is [AccountKey]. It slows guessing, and never
 	// locks the account: the bucket fills again.
 	LoginAccount
+	// Password: acts that a logged-in user confirms with the password; the key is the user's id. It keeps whoever got hold of a
+	// login from guessing on.
+	Password
 	// CreateUser: registrations from an address.
 	CreateUser
 	// RefreshToken: token refreshes from an address.
@@ -62,6 +65,8 @@ type Options struct {
 	LoginAddress Limit
 	// LoginAccount defaults to 10 a minute with a burst of 10.
 	LoginAccount Limit
+	// Password defaults to 10 a minute with a burst of 10.
+	Password Limit
 	// CreateUser defaults to 10 a minute with a burst of 20.
 	CreateUser Limit
 	// RefreshToken defaults to 60 a minute with a burst of 60.
@@ -80,6 +85,7 @@ func (o Options) limits() [classes]Limit {
 		Address:      o.Address,
 		LoginAddress: o.LoginAddress,
 		LoginAccount: o.LoginAccount,
+		Password:     o.Password,
 		CreateUser:   o.CreateUser,
 		RefreshToken: o.RefreshToken,
 	}
@@ -88,6 +94,7 @@ func (o Options) limits() [classes]Limit {
 		Address:      {PerSecond: 20, Burst: 100},
 		LoginAddress: perMinute(10, 20),
 		LoginAccount: perMinute(10, 10),
+		Password:     perMinute(10, 10),
 		CreateUser:   perMinute(10, 20),
 		RefreshToken: perMinute(60, 60),
 	} {

@@ -131,7 +131,7 @@ func TestTheDefaultsLetPeopleWorkAndSlowGuessing(t *testing.T) {
 	l, err := New(nil)
 	require.NoError(t, err)
 	for class, burst := range map[Class]int{
-		User: 200, Address: 100, LoginAddress: 20, LoginAccount: 10, CreateUser: 20, RefreshToken: 60,
+		User: 200, Address: 100, LoginAddress: 20, LoginAccount: 10, Password: 10, CreateUser: 20, RefreshToken: 60,
 	} {
 		require.True(t, allowed(l, Charge{class, "k", burst - 1}), class)
 		require.True(t, allowed(l, Charge{class, "k", 1}), class)

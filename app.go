@@ -38,7 +38,7 @@ type Options struct {
 	Messages chat.Options
 	// MaxGroupMembers is the most members of a group; 0 is [group.MaxMembers].
 	MaxGroupMembers int
-	// Realtime sets up the delivery of events.
+	// Realtime sets up the delivery of events. Where it names no Bus, and the store has one, as storage/postgres has, that is used.
 	Realtime realtime.Options
 	// Retention is for how far back events can be resumed; 0 is [DefaultRetention].
 	Retention time.Duration
@@ -104,6 +104,9 @@ func New(store Store, o *Options) (*App, error) {
 	following := o.Realtime
 	if following.Logger == nil {
 		following.Logger = a.log
+	}
+	if own, ok := store.(interface{ Bus() realtime.Bus }); ok && following.Bus == nil {
+		following.Bus = own.Bus()
 	}
 	a.Hub = realtime.NewHub(store, &following)
 	return a, nil

@@ -8,6 +8,7 @@ import (
 
 // audience is who is online here, and which copies are theirs, by conversation. It is the dispatcher's alone.
 type audience struct {
+	bus           Bus
 	listeners     map[user.ID]*listener
 	conversations map[int64][]*member
 }
@@ -25,8 +26,8 @@ type member struct {
 	place    int // in its conversation
 }
 
-func newAudience() audience {
-	return audience{listeners: map[user.ID]*listener{}, conversations: map[int64][]*member{}}
+func newAudience(bus Bus) audience {
+	return audience{bus: bus, listeners: map[user.ID]*listener{}, conversations: map[int64][]*member{}}
 }
 
 func (a *audience) add(s *Subscription) {
@@ -34,6 +35,7 @@ func (a *audience) add(s *Subscription) {
 	if l == nil {
 		l = &listener{members: map[int64]*member{}}
 		a.listeners[s.user] = l
+		a.bus.Follow(Stream{User: s.user})
 	}
 	l.subscriptions = append(l.subscriptions, s)
 }
@@ -56,6 +58,7 @@ func (a *audience) remove(s *Subscription) {
 		a.forget(m)
 	}
 	delete(a.listeners, s.user)
+	a.bus.Unfollow(Stream{User: s.user})
 }
 
 // learn takes in the state of a copy, which may be known or new, where its owner is online.
@@ -69,6 +72,9 @@ func (a *audience) learn(m Membership) {
 		return
 	}
 	here := a.conversations[m.Conversation]
+	if len(here) == 0 {
+		a.bus.Follow(Stream{Conversation: m.Conversation})
+	}
 	fresh := &member{Membership: m, listener: l, place: len(here)}
 	a.conversations[m.Conversation] = append(here, fresh)
 	l.members[m.Copy.ID] = fresh
@@ -84,6 +90,7 @@ func (a *audience) forget(m *member) {
 	here[last] = nil
 	if last == 0 {
 		delete(a.conversations, m.Conversation)
+		a.bus.Unfollow(Stream{Conversation: m.Conversation})
 		return
 	}
 	a.conversations[m.Conversation] = here[:last]

@@ -2,10 +2,13 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/buddychat/buddychat/storage"
 )
 
 const (
@@ -36,7 +39,7 @@ type dispatcher struct {
 }
 
 func newDispatcher(h *Hub) *dispatcher {
-	return &dispatcher{hub: h, audience: newAudience(), window: window{size: h.opts.Window}}
+	return &dispatcher{hub: h, audience: newAudience(h.opts.Bus), window: window{size: h.opts.Window}}
 }
 
 func (d *dispatcher) run(ctx context.Context) {
@@ -60,6 +63,10 @@ func (d *dispatcher) close() {
 			s.end(ErrClosed)
 		}
 	}
+	d.closeTail()
+}
+
+func (d *dispatcher) closeTail() {
 	if d.tail == nil {
 		return
 	}
@@ -135,7 +142,11 @@ func (d *dispatcher) round(ctx context.Context) error {
 	for _, s := range turn.leaving {
 		d.audience.remove(s)
 	}
-	if err := d.next(ctx); err != nil {
+	err := d.next(ctx)
+	if errors.Is(err, storage.ErrCursorExpired) {
+		d.beginAnew()
+	}
+	if err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
 	if err := d.handOut(ctx); err != nil {
@@ -177,6 +188,20 @@ func (d *dispatcher) next(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// beginAnew lets go of a log that is not there any more. Those who are here may have missed something, and are told so; so are those who wait for
+// the end of a login.
+func (d *dispatcher) beginAnew() {
+	for _, l := range d.audience.listeners {
+		for _, s := range slices.Clone(l.subscriptions) {
+			s.end(storage.CursorExpired())
+			d.audience.remove(s)
+		}
+	}
+	d.hub.endWatches()
+	d.closeTail()
+	d.tail, d.begun, d.safe, d.rest, d.window = nil, false, Position{}, nil, window{size: d.window.size}
 }
 
 // limit bounds one call to the log.

@@ -27,6 +27,9 @@ type Options struct {
 	// Window is how many of the newest records are kept in memory, so that whoever comes back soon needs no replay
 	// from the database. 0 is 4096. More are kept while a transaction that began before them is open.
 	Window int
+	// Bus brings word from other nodes on the same database that there is something new, so that it is delivered sooner than with the next
+	// poll. Nil is [Alone].
+	Bus Bus
 	// Logger is told of outages of the log, once each. Nil is silence.
 	Logger *slog.Logger
 }
@@ -80,6 +83,9 @@ func NewHub(log Log, opts *Options) *Hub {
 	if h.opts.Window <= 0 {
 		h.opts.Window = 4096
 	}
+	if h.opts.Bus == nil {
+		h.opts.Bus = Alone{}
+	}
 	if h.opts.Logger == nil {
 		h.opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -95,7 +101,11 @@ func (h *Hub) Run(ctx context.Context) error {
 		return err
 	}
 	defer h.end()
-	defer h.log.OnCommit(h.Hint)()
+	defer h.log.OnCommit(h.committed)()
+	var carrying sync.WaitGroup
+	carrying.Go(func() { h.carry(ctx) })
+	defer carrying.Wait()
+	defer cancel()
 	d := newDispatcher(h)
 	defer d.close()
 	d.run(ctx)
@@ -144,9 +154,9 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Hint says that there may be something new in the log. It never blocks, and many hints cost little more than one. The hub takes the
-// hints of its own [Log] by itself; this is for those that come from elsewhere.
-func (h *Hub) Hint() { signal(h.hinted) }
+// Hint says, here and to the other nodes, that there may be something new in the log. It never blocks, and many hints cost little more than
+// one. What is committed through its own [Log] the hub learns by itself; this is for the rest, as what was done in a transaction of the host's.
+func (h *Hub) Hint() { h.committed(nil) }
 
 // Position returns the cursor of now: whoever reads the data afterwards, and then subscribes behind it, misses nothing. It costs a look
 // into the log, which all who ask at the same time share. The errors are [ErrClosed] and that of ctx.
@@ -180,6 +190,7 @@ func (h *Hub) WatchSession(u user.ID, session string) (ended <-chan struct{}, st
 	defer h.mu.Unlock()
 	if h.watches[u] == nil {
 		h.watches[u] = map[*watch]struct{}{}
+		h.opts.Bus.Follow(Stream{User: u})
 	}
 	h.watches[u][w] = struct{}{}
 	return w.ended, func() {
@@ -195,9 +206,25 @@ type watch struct {
 }
 
 func (h *Hub) unwatch(u user.ID, w *watch) {
+	if _, there := h.watches[u][w]; !there {
+		return
+	}
 	delete(h.watches[u], w)
 	if len(h.watches[u]) == 0 {
 		delete(h.watches, u)
+		h.opts.Bus.Unfollow(Stream{User: u})
+	}
+}
+
+// endWatches closes all watches, when it is not known any more what they watch.
+func (h *Hub) endWatches() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for u, watches := range h.watches {
+		for w := range watches {
+			close(w.ended)
+			h.unwatch(u, w)
+		}
 	}
 }
 

@@ -117,17 +117,19 @@ type Log interface {
 	// GROUP_MESSAGE_READ might concern.
 	View(ctx context.Context, records []Record, readers []Membership) (View, error)
 	// OnCommit registers a function to be called after each commit that wrote records and that the store knows of, from
-	// whichever goroutine; it must not block. The returned function removes it.
-	OnCommit(func()) (remove func())
+	// whichever goroutine, with the streams that they are on: their conversations, their recipients, and those whose copies begin with them. It must
+	// neither block nor keep the slice. The returned function removes it.
+	OnCommit(func(news []Stream)) (remove func())
 }
 
 // Tail follows a log. It is for one goroutine.
 type Tail interface {
 	// Next returns, without waiting, what was committed since the last call: every record exactly once over all
 	// calls, those of one conversation in their order. After an error the next call goes on where the last
-	// good one ended.
+	// good one ended, but for [storage.ErrCursorExpired]: the log that was followed is not there any more (the database was restored, or what
+	// was to come next was pruned meanwhile), and this tail cannot go on.
 	Next(ctx context.Context) (Batch, error)
-	// Close frees what the tail holds.
+	// Close frees what the tail holds, such as a connection to the database. It may be called again.
 	Close() error
 }
 

@@ -500,9 +500,9 @@ func (w *world) covered(r Record, readers []Membership) map[user.ID]*chat.Messag
 	return newest
 }
 
-func (w *world) OnCommit(f func()) func() {
+func (w *world) OnCommit(f func([]Stream)) func() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hook = f
+	w.hook = func() { f(nil) }
 	return func() { w.set(func() { w.hook = nil }) }
 }

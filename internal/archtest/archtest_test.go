@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"chat", "internal/throttle"},
 	{"group", "notify", "realtime", "user/token"},
 	{".", "storage/memory", "storage/bunstore"},
-	{"storage/sqlite", "storage/postgres", "storage/storagetest", "graphqlapi"},
+	{"storage/sqlite", "storage/postgres", "storage/storagetest", "graphqlapi", "realtime/natsbus"},
 }
 
 // domain is what a host compiles that uses the Go API alone.
@@ -40,6 +40,7 @@ var reach = map[string][]string{
 	"github.com/graph-gophers/graphql-go": {"graphqlapi"},
 	"github.com/vektah/gqlparser":         {"graphqlapi", "internal/gqldoc"},
 	websocket:                             {"graphqlapi", "realtime/transportws"},
+	"github.com/nats-io":                  {"realtime/natsbus"},
 	"github.com/stretchr/testify":         {"storage/storagetest"},
 	"pgregory.net/rapid":                  {"storage/storagetest"},
 	"go.uber.org/goleak":                  {},

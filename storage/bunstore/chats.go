@@ -71,7 +71,7 @@ func (t *tx) openChat(ctx context.Context, owner, other user.ID) error {
 	if _, err := t.row(ctx, `INSERT INTO {conversations} (kind) VALUES ($1) RETURNING id`, []any{int64(chat.OneToOne)}, &conversation); err != nil {
 		return err
 	}
-	opened, err := t.record(ctx, realtime.Record{Operation: realtime.ChatOpened, At: moment(now), Conversation: conversation, Kind: chat.OneToOne, Actor: owner})
+	opened, err := t.record(ctx, realtime.Record{Operation: realtime.ChatOpened, At: moment(now), Conversation: conversation, Kind: chat.OneToOne, Actor: owner}, owner, other)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (t *tx) join(ctx context.Context, v conversation, u, actor user.ID, admin b
 	if _, err := t.exec(ctx, `UPDATE {groups} SET members_count = members_count + 1 WHERE conversation_id = $1`, v.id); err != nil {
 		return m, err
 	}
-	joined, err := t.record(ctx, realtime.Record{Operation: realtime.MemberAdded, At: m.Joined, Conversation: v.id, Kind: v.kind, Actor: actor, Member: m.ID})
+	joined, err := t.record(ctx, realtime.Record{Operation: realtime.MemberAdded, At: m.Joined, Conversation: v.id, Kind: v.kind, Actor: actor, Member: m.ID}, u)
 	if err != nil {
 		return m, err
 	}

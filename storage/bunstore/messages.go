@@ -110,7 +110,7 @@ func (s *Store) appendAtOnce(ctx context.Context, c chat.Copy, d chat.Draft) (m 
 		return chat.Message{}, false, nil
 	}
 	if ok && err == nil {
-		s.commits.ring()
+		s.commits.ring([]realtime.Stream{{Conversation: m.Conversation}})
 	}
 	return m, ok, err
 }

@@ -6,12 +6,13 @@ import (
 	"math/rand/v2"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/user"
 )
 
-// record writes a record into the log and returns its id. The transaction must have written before (locked its conversation,
+// record writes a record into the log and returns its id. Joined are those whose copies begin with it. The transaction must have written before (locked its conversation,
 // as a rule): on PostgreSQL whoever follows the log relies on the transaction's number being older than the record's.
-func (t *tx) record(ctx context.Context, r realtime.Record) (int64, error) {
-	t.recorded = true
+func (t *tx) record(ctx context.Context, r realtime.Record, joined ...user.ID) (int64, error) {
+	t.news = r.AppendStreams(t.news, joined...)
 	var id int64
 	_, err := t.row(ctx, `
 		INSERT INTO {events} (nonce, operation, at, conversation_id, kind, recipient, actor, message_id, seq, from_seq, member_id, session, erased)

@@ -16,6 +16,8 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/schema"
+
+	"github.com/buddychat/buddychat/realtime"
 )
 
 // DefaultPrefix is what the names of all tables begin with unless the host sets another prefix.
@@ -132,8 +134,8 @@ type conn interface {
 // tx is the transaction of one act.
 type tx struct {
 	*Store
-	conn     conn
-	recorded bool // whether it wrote a record into the log
+	conn conn
+	news []realtime.Stream // what its records are on
 }
 
 // reader returns what reads outside of an act run on.
@@ -186,9 +188,7 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	if err := own.Commit(); err != nil {
 		return fmt.Errorf("bunstore: commit: %w", err)
 	}
-	if t.recorded {
-		s.commits.ring()
-	}
+	s.commits.ring(t.news)
 	return nil
 }
 
@@ -306,14 +306,14 @@ func (s *Store) time() int64 { return s.now().UnixMicro() }
 type bell struct {
 	mu        sync.RWMutex
 	next      int
-	listeners map[int]func()
+	listeners map[int]func(news []realtime.Stream)
 }
 
-func (b *bell) add(f func()) (remove func()) {
+func (b *bell) add(f func(news []realtime.Stream)) (remove func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.listeners == nil {
-		b.listeners = map[int]func(){}
+		b.listeners = map[int]func(news []realtime.Stream){}
 	}
 	id := b.next
 	b.next++
@@ -325,13 +325,16 @@ func (b *bell) add(f func()) (remove func()) {
 	}
 }
 
-func (b *bell) ring() {
+func (b *bell) ring(news []realtime.Stream) {
+	if len(news) == 0 {
+		return
+	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, f := range b.listeners {
-		f()
+		f(news)
 	}
 }
 
 // OnCommit implements [github.com/buddychat/buddychat/realtime.Log].
-func (s *Store) OnCommit(f func()) (remove func()) { return s.commits.add(f) }
+func (s *Store) OnCommit(f func(news []realtime.Stream)) (remove func()) { return s.commits.add(f) }

@@ -44,7 +44,7 @@ func TestPostgreSQLKeepsEveryPromiseOfAStore(t *testing.T) {
 	storagetest.Run(t, storagetest.Harness{
 		New: func(t testing.TB, now func() time.Time) buddychat.Store {
 			t.Helper()
-			db, err := postgres.Open(context.Background(), pgtest.URL(t), &postgres.Options{Now: now, Migrate: true})
+			db, err := postgres.Open(context.Background(), pgtest.URL(t), &postgres.Options{Now: now, Migrate: true, MaxConnections: 32})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, db.Close()) })
 			return onDatabase{db.Store, db.SQL()}

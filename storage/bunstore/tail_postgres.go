@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 )
 
 // postgresTail follows the log of a database with many writers, whose ids are committed out of order.
@@ -23,9 +25,13 @@ import (
 // transaction that drew it and runs. When it is first missed, this tail draws a transaction number of its own, which is higher than that of whoever
 // drew the id (who had locked its conversation, and so had its number, before). When a later snapshot's xmin has reached that number and the id is
 // still missing, it is given up: its transaction was rolled back.
+//
+// All of it is true as long as transaction numbers rise, and a server that crashed may give those again that it had not written down. No session
+// survives a crash, so the tail has one of its own: while that lasts, so do the numbers.
 type postgresTail struct {
 	t    *tx
-	seen snapshot // what was visible at the last step
+	conn *sql.Conn // nil after an error
+	seen snapshot  // what was visible at the last step
 
 	safe  realtime.Position
 	above []realtime.Position // records read above safe, in the order of their ids
@@ -73,21 +79,45 @@ func parseSnapshot(s string) (snapshot, error) {
 const savedPosition = 5 * time.Second
 
 func (s *Store) tailPostgres(ctx context.Context) (realtime.Tail, error) {
-	l := &postgresTail{t: s.reader()}
-	if err := l.thaw(ctx); err != nil {
+	if s.db.Stats().MaxOpenConnections == 1 {
+		return nil, errors.New("bunstore: following the log takes a connection for as long as it goes on: let the pool have at least two")
+	}
+	l := &postgresTail{}
+	if err := l.connect(ctx, s); err != nil {
 		return nil, err
+	}
+	if err := l.begin(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// connect takes a session for the tail.
+func (l *postgresTail) connect(ctx context.Context, s *Store) error {
+	c, err := s.db.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("bunstore: %w", err)
+	}
+	l.conn, l.t = c, &tx{Store: s, conn: c}
+	return nil
+}
+
+// begin finds where to start.
+func (l *postgresTail) begin(ctx context.Context) error {
+	if err := l.thaw(ctx); err != nil {
+		return err
 	}
 	start := int64(0)
 	if _, err := l.t.row(ctx, `SELECT p.id FROM {log_positions} p WHERE p.name = 'safe'`, nil, &start); err != nil {
-		return nil, err
+		return err
 	}
 	at, found, err := l.t.positionAt(ctx, start)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !found { // nothing is known: begin with the oldest record
 		if _, err := l.t.row(ctx, `SELECT e.id, e.nonce FROM {events} e ORDER BY e.id LIMIT 1`, nil, &at.ID, &at.Nonce); err != nil {
-			return nil, err
+			return err
 		}
 		start = at.ID
 	}
@@ -95,10 +125,10 @@ func (s *Store) tailPostgres(ctx context.Context) (realtime.Tail, error) {
 	// What is there by now is not new, but where it has holes, it lies above what a position can say: whoever begins at that position needs it.
 	there, err := l.byID(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	l.first = slices.DeleteFunc(there, func(r realtime.Record) bool { return r.ID <= l.safe.ID })
-	return l, l.stamp(ctx)
+	return l.stamp(ctx)
 }
 
 // thaw gives the records of a restored dump a transaction number of the past: in a new cluster those that they had lie in the future.
@@ -110,9 +140,14 @@ func (l *postgresTail) thaw(ctx context.Context) error {
 
 // Next implements [realtime.Tail].
 func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
+	if l.conn == nil {
+		if err := l.connect(ctx, l.t.Store); err != nil {
+			return realtime.Batch{}, err
+		}
+	}
 	read := l.bySnapshot
 	if l.resync {
-		read = l.byID
+		read = l.again
 	}
 	records, err := read(ctx)
 	if err == nil && len(l.first) > 0 {
@@ -126,10 +161,11 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 	}
 	l.resync = true
 	for i := range l.holes {
-		l.holes[i].stamp = 0 // a database that crashed may give the same numbers again
+		l.holes[i].stamp = 0
 	}
+	closed := l.Close()
 	if err != nil {
-		return realtime.Batch{}, err
+		return realtime.Batch{}, errors.Join(err, closed)
 	}
 	return realtime.Batch{Records: records, Safe: l.safe}, nil // they were read: holes are stamped with the next step
 }
@@ -148,6 +184,21 @@ func (l *postgresTail) byID(ctx context.Context) ([]realtime.Record, error) {
 	records, err := l.read(ctx, `SELECT s.snap::text, `+nullableRecord+` FROM (SELECT pg_current_snapshot() AS snap) s LEFT JOIN {events} e ON e.id > $1 ORDER BY e.id`, l.safe.ID)
 	if err == nil {
 		l.resync = false
+	}
+	return records, err
+}
+
+// again is byID after an error, behind which there may be another database than before: one that was restored, or whose standby took over without all that the
+// tail had read. Where that does not know the position, records may be missing, and no look at the ids would tell.
+func (l *postgresTail) again(ctx context.Context) ([]realtime.Record, error) {
+	followed := l.safe
+	records, err := l.byID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at, found, err := l.t.positionAt(ctx, followed.ID) // last, so that nothing was pruned before it was read
+	if err == nil && (!found || at.Nonce != followed.Nonce) {
+		err = storage.CursorExpired()
 	}
 	return records, err
 }
@@ -270,7 +321,17 @@ func (l *postgresTail) save(ctx context.Context) {
 }
 
 // Close implements [realtime.Tail].
-func (l *postgresTail) Close() error { return nil }
+func (l *postgresTail) Close() error {
+	if l.conn == nil {
+		return nil
+	}
+	c := l.conn
+	l.conn = nil
+	if err := c.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		return fmt.Errorf("bunstore: %w", err)
+	}
+	return nil
+}
 
 func scanSnapshotRecord(rows *sql.Rows, snap *string) (realtime.Record, error) {
 	var r realtime.Record

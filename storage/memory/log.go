@@ -50,6 +50,22 @@ func (s *state) behind(id int64) []realtime.Record {
 	return s.log[i:]
 }
 
+// news returns the streams of the records behind the one with this id.
+func (s *state) news(id int64) (news []realtime.Stream) {
+	for _, r := range s.behind(id) {
+		var joined []user.ID
+		if v, ok := s.conversations[r.Conversation]; ok {
+			for _, uc := range v.copies {
+				if uc.joinRecord == r.ID {
+					joined = append(joined, uc.Owner)
+				}
+			}
+		}
+		news = r.AppendStreams(news, joined...)
+	}
+	return news
+}
+
 // tail follows the log of a store.
 type tail struct {
 	store *Store
@@ -132,7 +148,7 @@ func (uc *userCopy) membership() realtime.Membership {
 }
 
 // OnCommit implements [realtime.Log].
-func (s *Store) OnCommit(f func()) (remove func()) { return s.onCommit.add(f) }
+func (s *Store) OnCommit(f func(news []realtime.Stream)) (remove func()) { return s.onCommit.add(f) }
 
 // View implements [realtime.Log].
 func (s *Store) View(ctx context.Context, records []realtime.Record, readers []realtime.Membership) (realtime.View, error) {

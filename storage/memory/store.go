@@ -72,24 +72,22 @@ func change[T any](ctx context.Context, s *Store, do func(*act) (T, error)) (T, 
 		var none T
 		return none, err
 	}
-	result, recorded, err := changeLocked(s, do)
-	if recorded {
-		s.onCommit.call()
-	}
+	result, news, err := changeLocked(s, do)
+	s.onCommit.call(news)
 	return result, err
 }
 
-func changeLocked[T any](s *Store, do func(*act) (T, error)) (result T, recorded bool, err error) {
+func changeLocked[T any](s *Store, do func(*act) (T, error)) (result T, news []realtime.Stream, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == nil {
-		return result, false, ErrTxDone
+		return result, nil, ErrTxDone
 	}
 	last := s.state.lastRecord()
 	result, err = do(&act{state: s.state, now: s.moment()})
-	return result, s.state.lastRecord() != last, err
+	return result, s.state.news(last), err
 }
 
 // run does one act that has nothing to return.

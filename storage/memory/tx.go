@@ -3,6 +3,8 @@ package memory
 import (
 	"errors"
 	"sync"
+
+	"github.com/buddychat/buddychat/realtime"
 )
 
 // ErrTxDone is what a [Tx] answers to whatever is asked of it after its end.
@@ -37,45 +39,43 @@ func (tx *Tx) Rollback() error { return tx.finish(false) }
 
 // OnCommit implements [github.com/buddychat/buddychat/realtime.Log] as the store does that tx belongs to: what is told
 // is the commit of a transaction.
-func (tx *Tx) OnCommit(f func()) (remove func()) { return tx.parent.OnCommit(f) }
+func (tx *Tx) OnCommit(f func(news []realtime.Stream)) (remove func()) { return tx.parent.OnCommit(f) }
 
 func (tx *Tx) finish(keep bool) error {
 	err := ErrTxDone
 	tx.end.Do(func() {
 		err = nil
-		if tx.release(keep) {
-			tx.parent.onCommit.call()
-		}
+		tx.parent.onCommit.call(tx.release(keep))
 	})
 	return err
 }
 
-// release ends the transaction and reports whether it left new records.
-func (tx *Tx) release(keep bool) (recorded bool) {
+// release ends the transaction and returns what its records are on.
+func (tx *Tx) release(keep bool) (news []realtime.Stream) {
 	defer tx.parent.writing.Unlock()
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	last := tx.state
 	tx.state = nil
 	if !keep {
-		return false
+		return nil
 	}
 	tx.parent.mu.Lock()
 	defer tx.parent.mu.Unlock()
 	tx.parent.state = last
-	return last.lastRecord() != tx.began
+	return last.news(tx.began)
 }
 
 // observers are the functions to be called after commits. It is safe for concurrent use.
 type observers struct {
 	mu   sync.Mutex
 	next int
-	all  map[int]func()
+	all  map[int]func([]realtime.Stream)
 }
 
-func newObservers() *observers { return &observers{all: map[int]func(){}} }
+func newObservers() *observers { return &observers{all: map[int]func([]realtime.Stream){}} }
 
-func (o *observers) add(f func()) (remove func()) {
+func (o *observers) add(f func([]realtime.Stream)) (remove func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	id := o.next
@@ -88,15 +88,18 @@ func (o *observers) add(f func()) (remove func()) {
 	}
 }
 
-// call calls them outside of every lock, so that they may use the store.
-func (o *observers) call() {
+// call calls them where there is news, outside of every lock, so that they may use the store.
+func (o *observers) call(news []realtime.Stream) {
+	if len(news) == 0 {
+		return
+	}
 	o.mu.Lock()
-	var now []func()
+	var now []func([]realtime.Stream)
 	for _, f := range o.all {
 		now = append(now, f)
 	}
 	o.mu.Unlock()
 	for _, f := range now {
-		f()
+		f(news)
 	}
 }

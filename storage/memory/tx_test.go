@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/storage/memory"
 	"github.com/buddychat/buddychat/user"
 )
@@ -52,7 +53,7 @@ func TestCommitsAreToldOnceAndRollbacksNever(t *testing.T) {
 	s := memory.New(nil)
 	told := 0
 	tx := s.Begin()
-	t.Cleanup(tx.OnCommit(func() { told++ }))
+	t.Cleanup(tx.OnCommit(func([]realtime.Stream) { told++ }))
 	for _, other := range []user.ID{"bob", "carol"} {
 		_, _, err := tx.OpenChat(t.Context(), "alice", other)
 		require.NoError(t, err)

@@ -31,6 +31,9 @@ type Options struct {
 	Now func() time.Time
 	// Migrate makes the tables, or brings them up to date, before Open returns.
 	Migrate bool
+	// ListenAddress is where [DB.Connect], and with it [DB.Bus], connects to, for a database whose address is a pooler's: LISTEN needs a session of
+	// its own. "" is the address itself.
+	ListenAddress string
 	// MaxConnections is the most connections at a time; 0 is four for each processor, and 10 at least.
 	MaxConnections int
 }
@@ -46,7 +49,8 @@ const (
 type DB struct {
 	*bunstore.Store
 	pool   *sql.DB
-	config *pgx.ConnConfig
+	config *pgx.ConnConfig // of connections beside the pool
+	bus    *Bus
 }
 
 // SQL returns the database, for the host's own queries and transactions.
@@ -76,7 +80,14 @@ func Open(ctx context.Context, address string, o *Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{config: config, pool: stdlib.OpenDB(*config.Copy())}
+	direct := config
+	if o.ListenAddress != "" {
+		if direct, err = configure(o.ListenAddress); err != nil {
+			return nil, err
+		}
+	}
+	db := &DB{config: direct, pool: stdlib.OpenDB(*config.Copy())}
+	db.bus = NewBus(db.Connect, o.Prefix)
 	limit(db.pool, o.MaxConnections)
 	if err := db.start(ctx, o); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -353,7 +353,7 @@ func tailMissesNothing(f *fixture) {
 	other := f.group(carol)[0]
 
 	hint := make(chan struct{}, 1)
-	f.t.Cleanup(f.store.OnCommit(func() {
+	f.t.Cleanup(f.store.OnCommit(func([]realtime.Stream) {
 		select {
 		case hint <- struct{}{}:
 		default:

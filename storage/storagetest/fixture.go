@@ -270,7 +270,7 @@ func (f *fixture) tail() realtime.Tail {
 	f.t.Helper()
 	tail, err := f.store.Tail(f.ctx)
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(tail.Close()) })
+	f.t.Cleanup(func() { f.NoError(tail.Close()) }) // it may be closed before
 	f.next(tail)
 	return tail
 }
@@ -291,6 +291,7 @@ func (f *fixture) recorded(act func()) []realtime.Record {
 	act()
 	now := f.clock.advance(0)
 	records := f.next(tail)
+	f.NoError(tail.Close())
 	for i := range records {
 		f.Equal(now, records[i].At, "the time of a %s", records[i].Operation)
 		f.NotZero(records[i].ID)

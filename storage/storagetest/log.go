@@ -2,6 +2,8 @@ package storagetest
 
 import (
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/buddychat/buddychat/chat"
@@ -263,61 +265,82 @@ func membershipsAreKnown(f *fixture) {
 }
 
 func commitsAreTold(f *fixture) {
-	told := make(chan struct{}, 1)
-	remove := f.store.OnCommit(func() {
-		select {
-		case told <- struct{}{}:
-		default:
-		}
-	})
-	remains := make(chan struct{}, 1)
-	f.t.Cleanup(f.store.OnCommit(func() {
-		select {
-		case remains <- struct{}{}:
-		default:
-		}
-	}))
+	told, remains := f.listen(), f.listen()
 	tail := f.tail()
 	copies := f.group(alice)
+	here := f.groupOf(copies[0])
+	f.hears(told, "a new group", realtime.Stream{Conversation: here}, realtime.Stream{User: alice})
 	f.chat(alice, bob)
+	f.hears(told, "a new chat", realtime.Stream{User: alice}, realtime.Stream{User: bob})
 	f.next(tail)
-	for name, act := range map[string]func() error{
-		"a send": func() error {
+	for name, act := range map[string]struct {
+		do func() error
+		on []realtime.Stream
+	}{
+		"a send": {func() error {
 			_, err := f.store.AppendMessage(f.ctx, copies[0], chat.Draft{Content: "one"})
 			return err
-		},
-		"a clear": func() error { return f.store.ClearCopy(f.ctx, copies[0]) },
-		"an update": func() error {
+		}, []realtime.Stream{{Conversation: here}}},
+		"a clear": {func() error { return f.store.ClearCopy(f.ctx, copies[0]) }, []realtime.Stream{{Conversation: here}, {User: alice}}},
+		"an update": {func() error {
 			_, err := f.store.UpdateGroup(f.ctx, copies[0], group.Update{Title: new("Two")})
 			return err
-		},
-		"an erasure": func() error { return f.store.EraseUser(f.ctx, bob) },
+		}, []realtime.Stream{{Conversation: here}}},
+		"a new member": {func() error {
+			_, err := f.store.AddMember(f.ctx, copies[0], carol, 10)
+			return err
+		}, []realtime.Stream{{Conversation: here}, {User: carol}}},
+		"an erasure": {func() error { return f.store.EraseUser(f.ctx, bob) }, []realtime.Stream{{User: bob}}},
+		"a logout":   {func() error { return f.store.EndSession(f.ctx, alice, "") }, []realtime.Stream{{User: alice}}},
 	} {
-		empty(told)
-		f.NoError(act())
-		f.hears(told, name)
+		told.forget()
+		f.NoError(act.do())
+		f.hears(told, name, act.on...)
 		f.NotEmpty(f.next(tail), "what was told of is to be had")
 	}
-	remove()
-	empty(told)
-	empty(remains)
+	told.remove()
+	told.forget()
+	remains.forget()
 	f.clear(copies[0])
-	f.hears(remains, "the listener that remains")
-	f.Empty(told, "who stopped listening is told no more")
+	f.hears(remains, "the listener that remains", realtime.Stream{User: alice})
+	f.Empty(told.all(), "who stopped listening is told no more")
 }
 
-func empty(told chan struct{}) {
-	select {
-	case <-told:
-	default:
-	}
+// A listener keeps what it is told of commits.
+type listener struct {
+	remove func()
+	mu     sync.Mutex
+	news   []realtime.Stream
 }
 
-func (f *fixture) hears(told chan struct{}, what string) {
+func (f *fixture) listen() *listener {
+	l := &listener{}
+	l.remove = f.store.OnCommit(func(news []realtime.Stream) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.news = append(l.news, news...)
+	})
+	f.t.Cleanup(l.remove)
+	return l
+}
+
+func (l *listener) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.news = nil
+}
+
+func (l *listener) all() []realtime.Stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.news)
+}
+
+// hears waits until a listener was told of news on these streams.
+func (f *fixture) hears(l *listener, what string, streams ...realtime.Stream) {
 	f.t.Helper()
-	select {
-	case <-told:
-	case <-time.After(30 * time.Second):
-		f.FailNow("nothing is told of " + what)
-	}
+	f.Eventually(func() bool {
+		told := l.all()
+		return !slices.ContainsFunc(streams, func(s realtime.Stream) bool { return !slices.Contains(told, s) })
+	}, 30*time.Second, time.Millisecond, "%s is told on %v", what, streams)
 }

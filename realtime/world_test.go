@@ -26,6 +26,7 @@ type world struct {
 	batch    int             // the most commits in a batch
 	failures int             // how many calls fail
 	broken   map[string]bool // calls that always fail
+	replaced bool            // the next Next finds another log
 	calls    map[string]int
 	hook     func()
 	before   map[string]func() // what happens just before the next call
@@ -368,6 +369,10 @@ func (t *worldTail) Next(context.Context) (Batch, error) {
 	defer t.w.mu.Unlock()
 	if err := t.w.called("Next"); err != nil {
 		return Batch{}, err
+	}
+	if t.w.replaced {
+		t.w.replaced = false
+		return Batch{}, storage.CursorExpired()
 	}
 	upTo := min(len(t.w.commits), t.next+min(t.w.batch, 1<<30))
 	records := slices.Clone(t.w.commits[t.next:upTo])

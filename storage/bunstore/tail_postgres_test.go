@@ -13,6 +13,7 @@ import (
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/internal/pgtest"
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/storage/postgres"
 	"github.com/buddychat/buddychat/user"
 )
@@ -276,4 +277,42 @@ func TestManyWritersAndNothingIsMissed(t *testing.T) {
 		newest = max(newest, r.ID)
 	}
 	l.safeAbove(newest - 1)
+}
+
+// cut ends the session of the tail, as a crash of the server does.
+func (l *logged) cut() {
+	l.Helper()
+	_, err := l.db.SQL().ExecContext(l.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	require.NoError(l, err)
+	_, err = l.tail.Next(l.Context())
+	require.Error(l, err, "a crash may not pass unnoticed: the numbers of transactions may fall")
+}
+
+func TestWhatIsCommittedAroundTheLossOfTheSessionIsFoundOnce(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	c := l.chat("alice", "bob")
+	before := l.send(c)
+	messages, _ := l.next()
+	require.Equal(t, []int64{before}, messages)
+	late := l.send(c)
+	l.cut()
+	after := l.send(c)
+	messages, _ = l.next()
+	require.Equal(t, []int64{late, after}, messages)
+	messages, _ = l.next()
+	require.Empty(t, messages)
+}
+
+func TestALogThatWasExchangedDuringAnOutageIsNotGoneOnWith(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	c := l.chat("alice", "bob")
+	l.send(c)
+	_, safe := l.next()
+	l.cut()
+	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET nonce = nonce + 1 WHERE id = $1`, safe.ID) // another history's
+	require.NoError(t, err)
+	_, err = l.tail.Next(t.Context())
+	require.ErrorIs(t, err, storage.ErrCursorExpired)
 }

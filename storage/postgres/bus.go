@@ -59,6 +59,13 @@ func (b *Bus) Unfollow(realtime.Stream) {}
 
 // Run implements [realtime.Bus].
 func (b *Bus) Run(ctx context.Context, heard func()) error {
+	if err := b.run(ctx, heard); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (b *Bus) run(ctx context.Context, heard func()) error {
 	c, err := b.connect(ctx)
 	if err != nil {
 		return err
@@ -80,8 +87,8 @@ func (b *Bus) Run(ctx context.Context, heard func()) error {
 		if err := b.exec(ctx, c, statement); err != nil {
 			return err
 		}
-		if told && !b.pause(ctx, c, heard) {
-			return nil
+		if told {
+			b.pause(ctx, c, heard)
 		}
 	}
 	return nil
@@ -104,7 +111,7 @@ func (b *Bus) listen(ctx context.Context, c *pgx.Conn, heard func()) (told bool,
 	err = hear(listening, c, heard)
 	stop()
 	told = <-interrupted
-	if ctx.Err() != nil || !c.IsClosed() {
+	if !c.IsClosed() {
 		return told, nil
 	}
 	if told {
@@ -113,12 +120,11 @@ func (b *Bus) listen(ctx context.Context, c *pgx.Conn, heard func()) (told bool,
 	return false, err
 }
 
-// pause hears notifications for as long as nothing more is to be told. It reports false where ctx has ended.
-func (b *Bus) pause(ctx context.Context, c *pgx.Conn, heard func()) bool {
+// pause hears notifications for as long as nothing more is to be told.
+func (b *Bus) pause(ctx context.Context, c *pgx.Conn, heard func()) {
 	pausing, stop := context.WithTimeout(ctx, notifyGap)
 	defer stop()
 	_ = hear(pausing, c, heard) // an error comes again with the next statement
-	return ctx.Err() == nil
 }
 
 // hear calls heard for each notification by others, until ctx ends or the connection does.

@@ -1,0 +1,203 @@
+package natsbus_test
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/realtime/natsbus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve starts a NATS server, at any port for 0.
+func serve(t *testing.T, port int) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: cmp.Or(port, server.RANDOM_PORT), NoSigs: true, NoLog: true})
+	require.NoError(t, err)
+	go s.Start()
+	t.Cleanup(func() { stop(s) })
+	require.True(t, s.ReadyForConnections(10*time.Second))
+	return s
+}
+
+func stop(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+func connect(t *testing.T, url string) *nats.Conn {
+	t.Helper()
+	c, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// node is a bus that runs.
+type node struct {
+	t *testing.T
+	*natsbus.Bus
+	heard chan struct{}
+	ended chan error
+	stop  context.CancelFunc
+}
+
+func newNode(t *testing.T, conn *nats.Conn, o *natsbus.Options) *node {
+	t.Helper()
+	n := &node{t: t, Bus: natsbus.New(conn, o), heard: make(chan struct{}, 100_000)}
+	n.run()
+	return n
+}
+
+func (n *node) run() {
+	n.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	n.stop, n.ended = stop, ended
+	go func() {
+		defer close(ended)
+		ended <- n.Bus.Run(ctx, func() { n.heard <- struct{}{} })
+	}()
+	n.t.Cleanup(func() { stop(); <-ended })
+	n.hears("that it listens")
+}
+
+func (n *node) hears(what string) {
+	n.t.Helper()
+	select {
+	case <-n.heard:
+	case <-time.After(30 * time.Second):
+		require.Fail(n.t, "it does not hear "+what)
+	}
+}
+
+// follow follows a stream, and waits until it is heard.
+func (n *node) follow(s realtime.Stream) {
+	n.t.Helper()
+	n.Follow(s)
+	n.hears("that it follows")
+}
+
+var (
+	here  = realtime.Stream{Conversation: 1}
+	there = realtime.Stream{Conversation: 2}
+	alice = realtime.Stream{User: "alice.>* of the host's"}
+)
+
+func TestANodeHearsOfWhatItFollowsAndOfNothingElse(t *testing.T) {
+	t.Parallel()
+	url := serve(t, 0).ClientURL()
+	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
+	two.follow(here)
+	two.follow(alice)
+	for _, s := range []realtime.Stream{here, alice} {
+		one.Tell(there)
+		one.Tell(s)
+		two.hears("what it follows")
+	}
+	one.Tell()
+	two.hears("what is for all")
+	two.Tell(here)
+	two.Tell()
+	one.hears("what is for all")
+	require.Empty(t, two.heard, "neither itself, nor what it does not follow")
+	require.Empty(t, one.heard)
+}
+
+func TestAStreamIsFollowedUntilTheLastWhoFollowedItIsGone(t *testing.T) {
+	t.Parallel()
+	url := serve(t, 0).ClientURL()
+	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
+	two.follow(here)
+	two.Follow(here)
+	two.Unfollow(here)
+	two.follow(there) // behind which the ones before are settled
+	one.Tell(here)
+	two.hears("what one follows still")
+	two.Unfollow(here)
+	two.follow(alice)
+	one.Tell(here)
+	one.Tell(there)
+	two.hears("the other")
+	require.Empty(t, two.heard)
+}
+
+func TestApplicationsOnOneServerDoNotHearEachOther(t *testing.T) {
+	t.Parallel()
+	url := serve(t, 0).ClientURL()
+	one, other := newNode(t, connect(t, url), &natsbus.Options{Subject: "shop"}), newNode(t, connect(t, url), nil)
+	two := newNode(t, connect(t, url), &natsbus.Options{Subject: "shop"})
+	other.follow(here)
+	two.follow(here)
+	one.Tell(here)
+	two.hears("its own")
+	require.Empty(t, other.heard)
+}
+
+func TestMoreNewsThanCanBeToldIsToldToAll(t *testing.T) {
+	t.Parallel()
+	url := serve(t, 0).ClientURL()
+	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
+	for i := range 10_000 {
+		one.Tell(realtime.Stream{User: "x"}, realtime.Stream{Conversation: int64(1000 + i)})
+		if i%5000 == 4999 { // not all of it can be told one by one before
+			one.Tell()
+			two.hears("that there is much")
+		}
+	}
+}
+
+func TestAServerThatWasAwayIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 0)
+	conn := connect(t, s.ClientURL())
+	one, two := newNode(t, connect(t, s.ClientURL()), nil), newNode(t, conn, nil)
+	two.follow(here)
+	stop(s)
+	_, port, err := splitPort(s.ClientURL())
+	require.NoError(t, err)
+	serve(t, port)
+	require.Eventually(t, func() bool {
+		one.Tell(here)
+		return len(two.heard) > 0
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+func splitPort(url string) (host string, port int, err error) {
+	for i := len(url) - 1; i >= 0; i-- {
+		if url[i] == ':' {
+			port, err = strconv.Atoi(url[i+1:])
+			return url[:i], port, err
+		}
+	}
+	return url, 0, strconv.ErrSyntax
+}
+
+func TestARunThatEndsIsFollowedByOneThatHearsTheSame(t *testing.T) {
+	t.Parallel()
+	url := serve(t, 0).ClientURL()
+	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
+	two.follow(here)
+	two.stop()
+	require.NoError(t, <-two.ended)
+	one.Tell(here)
+	two.run()
+	one.Tell(here)
+	two.hears("what it followed before")
+}
+
+func TestAConnectionThatIsClosedEndsTheRun(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, serve(t, 0).ClientURL())
+	conn.Close()
+	require.Error(t, natsbus.New(conn, nil).Run(t.Context(), func() {}))
+}

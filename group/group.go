@@ -120,6 +120,7 @@ type Store interface {
 	// stays, without an event. Where a message has then been read by every other present member who
 	// joined before it, by reading or by somebody's going, its ReadAt is set, once for all. One sent with nobody else there
 	// never gets one.
-	// Event: GROUP_MESSAGE_READ with the range of places that are newly covered.
+	// Event: GROUP_MESSAGE_READ with the range of places that are newly covered; none where all that is newly covered is
+	// the owner's own.
 	ReadThrough(ctx context.Context, c chat.Copy, message int64) (chat.Message, error)
 }

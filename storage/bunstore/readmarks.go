@@ -27,6 +27,9 @@ func (s *Store) ReadThrough(ctx context.Context, c chat.Copy, message int64) (m 
 		if _, err := t.exec(ctx, `UPDATE {copies} SET read_seq = $2 WHERE id = $1`, own.id, m.Seq); err != nil {
 			return err
 		}
+		if own, err := t.nothingButOwn(ctx, own, m); own || err != nil {
+			return err
+		}
 		if _, err := t.record(ctx, realtime.Record{Operation: realtime.GroupMessageRead, At: moment(now), Conversation: v.id, Kind: v.kind,
 			Actor: own.owner, Message: m.ID, Seq: m.Seq, From: own.readSeq}); err != nil {
 			return err
@@ -35,6 +38,17 @@ func (s *Store) ReadThrough(ctx context.Context, c chat.Copy, message int64) (m 
 		return err
 	})
 	return m, err
+}
+
+// nothingButOwn reports whether all that lies behind the owner's read point, up to a message, is of the owner's own.
+func (t *tx) nothingButOwn(ctx context.Context, own ownCopy, m chat.Message) (bool, error) {
+	if m.Sender != own.owner {
+		return false, nil
+	}
+	others, err := t.row(ctx, `SELECT 1 FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq < $3 AND x.sender <> $4 AND NOT x.gone
+		AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done) LIMIT 1`,
+		[]any{m.Conversation, own.readSeq, m.Seq, string(own.owner)}, new(int64))
+	return !others, err
 }
 
 // markRead writes down which messages have now been read by everybody concerned, as the read point of a member moves from where it is to

@@ -213,11 +213,23 @@ func (s *Store) ReadThrough(ctx context.Context, c chat.Copy, id int64) (chat.Me
 		}
 		r := messageRecord(m, realtime.GroupMessageRead, c.Owner)
 		r.From = uc.readSeq
-		a.recordIn(v, r)
+		if a.ofOthers(v, c.Owner, r.From, m.Seq) {
+			a.recordIn(v, r)
+		}
 		uc.readSeq = m.Seq
 		a.settle(v, c.Owner, r.From, m.Seq)
 		return m.Message, nil
 	})
+}
+
+// ofOthers reports whether anything of others lies behind from, up to and including to.
+func (s *state) ofOthers(v *conversation, owner user.ID, from, to int64) bool {
+	for i := from; i < to; i++ {
+		if m := &v.messages[i]; m.Sender != owner && !s.gone(m) {
+			return true
+		}
+	}
+	return false
 }
 
 // settle sets ReadAt of the messages behind from, up to and including to, that waited for the reader alone,

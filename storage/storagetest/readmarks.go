@@ -15,6 +15,7 @@ func readMarkTests() []test {
 		{"reading a message reads everything up to it", readsThrough},
 		{"a read point never goes back", readPointStays},
 		{"one's own message can be read up to", readsThroughOwn},
+		{"reading nothing but one's own is no event", readsNothingButOwn},
 		{"unread is what the copy shows of others behind the read point", groupUnread},
 		{"who has read a message is listed, oldest member first, in pages", readersAreListed},
 		{"a message is read when the last who was there has read it, once for all", lastReaderReads},
@@ -78,6 +79,27 @@ func readsThroughOwn(f *fixture) {
 	f.Equal(now, f.message(copies[0], first.ID).ReadAt)
 	f.Zero(f.message(copies[0], own.ID).ReadAt, "sending reads nothing, and one's own message is for the others to read")
 	f.unread(1, copies[0])
+}
+
+func readsNothingButOwn(f *fixture) {
+	copies := f.group(alice, bob, carol)
+	f.send(copies[0], "one")
+	own := f.send(copies[0], "two")
+	f.silent(func() { f.Equal(own, f.read(copies[0], own)) })
+	f.Zero(f.message(copies[1], own.ID).ReadAt)
+
+	unsent := f.send(copies[1], "unsent")
+	f.send(copies[2], "erased")
+	own = f.send(copies[0], "three")
+	f.unsend(copies[1], unsent)
+	f.erase(carol)
+	f.silent(func() { f.Equal(own, f.read(copies[0], own)) })
+
+	hidden := f.send(copies[1], "hidden from who reads")
+	f.hide(copies[0], hidden)
+	own = f.send(copies[0], "four")
+	f.Len(f.recorded(func() { f.read(copies[0], own) }), 1)
+	f.NotZero(f.message(copies[1], hidden.ID).ReadAt)
 }
 
 func groupUnread(f *fixture) {

@@ -169,10 +169,7 @@ func (h *Handler) composeMember(ctx context.Context, c *composer, e realtime.Eve
 	gone := errors.Is(err, storage.ErrNotFound)
 	switch {
 	case gone:
-		m = group.Member{ID: e.Member, Joined: e.At}
-		if e.Copy.ID == e.Member {
-			m.User = e.Copy.Owner
-		}
+		m = group.Member{ID: e.Member, User: e.MemberUser, Joined: e.At}
 	case err != nil:
 		return false, err
 	}

@@ -95,8 +95,8 @@ func TestAMemberWhoIsGoneIsToldOfByWhatTheEventKnows(t *testing.T) {
 		},
 	}}, payloadOf(t, envelope))
 
-	// To themselves it is known who that was.
-	e.Copy = chat.Copy{Kind: chat.Group, ID: e.Member, Owner: "bob"}
+	// Who that was is known of whoever was not erased.
+	e.MemberUser = "bob"
 	envelope, err = h.appendEnvelope(t.Context(), nil, e)
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"id": userID("bob"), "username": "name of bob"},

@@ -318,6 +318,58 @@ func TestAReconnectMissesNothing(t *testing.T) {
 	}
 }
 
+func TestAReplayNamesWhoeverIsGoneAndNobodyWhoWasErased(t *testing.T) {
+	t.Parallel()
+	k := newTalk(t)
+	alice := k.alice
+	carol := k.register(t, "caroline")
+	carolID := userIDOf(t, k.api, carol)
+	cursor := at(alice.ask(`{ eventCursor }`, nil), "eventCursor").(string)
+
+	bobs := at(k.bob.ask(`mutation { createGroup(title: "Climbing") { groupCopy { id } } }`, nil), "createGroup", "groupCopy", "id")
+	add := func(u any) (member any) {
+		return at(k.bob.ask(`mutation($g: ID!, $u: ID!) { createGroupMember(groupCopyId: $g, memberId: $u) { groupMember { id } } }`, object{"g": bobs, "u": u}),
+			"createGroupMember", "groupMember", "id")
+	}
+	add(k.user.alice)
+	alices := at(alice.ask(`{ groups { nodes { id } } }`, nil), "groups", "nodes", 0, "id")
+	member := add(carolID)
+	k.bob.ask(`mutation($g: ID!, $m: ID!) { removeGroupMember(groupCopyId: $g, memberId: $m) { success } }`, object{"g": bobs, "m": member})
+	sent := at(alice.ask(`mutation($g: ID!) { createGroupMessage(groupCopyId: $g, content: "hello") { message { id } } }`, object{"g": alices}),
+		"createGroupMessage", "message", "id")
+	inBobs := at(k.bob.ask(`query($g: ID!) { group(id: $g) { lastMessage { id } } }`, object{"g": bobs}), "group", "lastMessage", "id")
+	k.bob.ask(`mutation($m: ID!) { setGroupMessageAsRead(groupMessageId: $m) { groupMessage { id } } }`, object{"m": inBobs})
+
+	replay := func(remover, actor any) {
+		t.Helper()
+		conn := k.connect(t, nil, object{"token": alice.token, "after": cursor})
+		envelopes, _ := conn.subscribed()
+		events := conn.start(`subscription($c: String) { events(after: $c) { operation actor { id } } }`, object{"c": cursor})
+		for _, operation := range []string{"MEMBER_ADDED", "MEMBER_ADDED", "MEMBER_REMOVED", "GROUP_MESSAGE_CREATED", "GROUP_MESSAGE_READ"} {
+			envelope, typed := conn.result(envelopes), at(conn.result(events), "data", "events")
+			require.Equal(t, operation, envelope["operation"])
+			by := actor
+			switch payload := envelope["payload"]; operation {
+			case "MEMBER_ADDED":
+				if id := at(payload, "groupCopy", "member", "id"); id == member {
+					require.Equal(t, object{"id": carolID, "username": "caroline"}, at(payload, "groupCopy", "member", "user"))
+				}
+			case "MEMBER_REMOVED":
+				require.Equal(t, object{"groupCopy": id(alices), "memberId": member, "removedById": remover}, payload)
+			case "GROUP_MESSAGE_CREATED":
+				by = id(k.user.alice)
+			case "GROUP_MESSAGE_READ":
+				require.Equal(t, sent, at(payload, "groupMessage", "id"))
+				require.Equal(t, actor, at(payload, "readBy"))
+			}
+			require.Equal(t, by, at(typed, "actor"), operation)
+		}
+	}
+	replay(k.user.bob, id(k.user.bob))
+	k.bob.ask(`mutation($p: String!) { deleteUser(password: $p) { userId } }`, object{"p": password})
+	replay(nil, nil)
+}
+
 func TestSubscriptionsHaveTheNamesThatTheClientGives(t *testing.T) {
 	t.Parallel()
 	k := newTalk(t)

@@ -33,8 +33,10 @@ type Event struct {
 	// the message for others leaves it out.
 	MessageID int64
 	Message   *chat.Message
-	// Member is, in a MEMBER_*, the id of the membership, 0 elsewhere.
-	Member int64
+	// Member is, in a MEMBER_*, the id of the membership, 0 elsewhere. MemberUser is, in a MEMBER_ADDED, whose it is, also where they are gone
+	// again; "" for somebody who was erased.
+	Member     int64
+	MemberUser user.ID
 	// Erased says that it happened because a user was erased: what the Actor of it wrote is gone.
 	Erased bool
 

@@ -164,6 +164,9 @@ type View struct {
 	// Covered has, for each GROUP_MESSAGE_READ, the newest message of each of the readers (other than the actor) among those newly
 	// covered that their copy still shows.
 	Covered map[int64]map[user.ID]*chat.Message
+	// Erased has those of the records' actors, and of the owners of Copies that ended, who were erased. The actors of CREATED and UPDATED messages
+	// may be left out: nobody is told of these any more.
+	Erased map[user.ID]bool
 }
 
 // HiddenMessage says that a copy (of either kind: their ids differ) does not show a message.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/user"
 )
 
 // visible decides whether the owner of a copy is told of a record, and with which message, nil for none. It is the only place that
@@ -49,6 +50,27 @@ func shows(m Membership, v *View, message, seq int64) bool {
 	return seq > max(m.JoinedSeq, m.ClearedSeq) && !v.Hidden[HiddenMessage{Copy: m.Copy.ID, Message: message}]
 }
 
+// known returns the user, nobody where they were erased.
+func (v *View) known(u user.ID) user.ID {
+	if v.Erased[u] {
+		return ""
+	}
+	return u
+}
+
+// joined returns who joined with a MEMBER_ADDED.
+func (v *View) joined(r Record) user.ID {
+	if r.Operation != MemberAdded {
+		return ""
+	}
+	for _, m := range v.Copies {
+		if m.Copy.ID == r.Member {
+			return v.known(m.Copy.Owner)
+		}
+	}
+	return ""
+}
+
 // A trail gives the records of a stretch of the log, in the order in which they are delivered, their cursors.
 type trail struct {
 	at   Position // the cursor of the record before; it never falls
@@ -75,6 +97,7 @@ type delivery struct {
 	before, behind             Position
 	view                       *View
 	id, notifiedID             string
+	actor, memberUser          user.ID
 	cursorBefore, cursorBehind string
 	memo, notified             *memo
 }
@@ -87,18 +110,20 @@ func (d *delivery) appendTo(events []Event, m Membership) []Event {
 	}
 	if d.memo == nil {
 		d.id, d.cursorBehind, d.memo = strconv.FormatInt(d.ID, 10), d.behind.String(), &memo{}
+		d.actor, d.memberUser = d.view.known(d.Actor), d.view.joined(d.Record)
 	}
 	e := Event{
 		ID:           d.id,
 		Cursor:       d.cursorBehind,
 		Operation:    d.Operation,
 		At:           d.At,
-		Actor:        d.Actor,
+		Actor:        d.actor,
 		Copy:         m.Copy,
 		Conversation: d.Conversation,
 		MessageID:    d.Message,
 		Message:      about,
 		Member:       d.Member,
+		MemberUser:   d.memberUser,
 		Erased:       d.Erased,
 		position:     d.behind,
 		memo:         d.memo,

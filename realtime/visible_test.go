@@ -102,6 +102,34 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}
 }
 
+func TestWhoWasErasedIsNamedToNobody(t *testing.T) {
+	t.Parallel()
+	const joined = 8
+	view := &View{
+		Copies: []Membership{
+			{Copy: chat.Copy{ID: joined, Owner: carol}, EndRecord: 30},
+			{Copy: chat.Copy{ID: joined + 1, Owner: bob}, EndRecord: 30},
+		},
+		Erased: map[user.ID]bool{bob: true},
+	}
+	member := Membership{Copy: chat.Copy{ID: 7, Owner: alice}, JoinRecord: 10}
+	event := func(op Operation, actor user.ID, id int64) Event {
+		t.Helper()
+		d := delivery{Record: Record{Position: Position{ID: 20}, Operation: op, Actor: actor, Member: id}, view: view}
+		events := d.appendTo(nil, member)
+		require.Len(t, events, 1)
+		return events[0]
+	}
+	for _, op := range []Operation{MemberAdded, MemberRemoved, MemberLeft, GroupUpdated} {
+		require.Equal(t, carol, event(op, carol, joined).Actor, op)
+		require.Empty(t, event(op, bob, joined).Actor, op)
+	}
+	require.Equal(t, carol, event(MemberAdded, bob, joined).MemberUser, "who is gone again is known")
+	require.Empty(t, event(MemberAdded, carol, joined+1).MemberUser)
+	require.Empty(t, event(MemberAdded, carol, joined+2).MemberUser)
+	require.Empty(t, event(MemberLeft, carol, joined).MemberUser)
+}
+
 func TestATrailNeverFallsAndNeverPassesWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	position := func(id int64) Position { return Position{ID: id, Nonce: -id} }

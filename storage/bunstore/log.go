@@ -78,12 +78,12 @@ func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user
 
 // View implements [realtime.Log].
 func (s *Store) View(ctx context.Context, records []realtime.Record, readers []realtime.Membership) (realtime.View, error) {
-	v := realtime.View{Messages: map[int64]*chat.Message{}, Hidden: map[realtime.HiddenMessage]bool{}, Covered: map[int64]map[user.ID]*chat.Message{}}
+	v := realtime.View{Messages: map[int64]*chat.Message{}, Hidden: map[realtime.HiddenMessage]bool{}, Covered: map[int64]map[user.ID]*chat.Message{}, Erased: map[user.ID]bool{}}
 	if len(records) == 0 {
 		return v, nil
 	}
 	t := s.reader()
-	for _, part := range []func(context.Context, *realtime.View, []realtime.Record) error{t.viewMessages, t.viewHidden, t.viewCopies} {
+	for _, part := range []func(context.Context, *realtime.View, []realtime.Record) error{t.viewMessages, t.viewHidden, t.viewCopies, t.viewErased} {
 		if err := part(ctx, &v, records); err != nil {
 			return realtime.View{}, err
 		}
@@ -170,6 +170,37 @@ func (t *tx) viewCopies(ctx context.Context, v *realtime.View, records []realtim
 			v.Copies = append(v.Copies, m)
 			return err
 		})
+}
+
+// viewErased asks after the actors whose message was not asked after, and after the owners of copies that ended. Where there are none, as with
+// sends alone, it costs nothing.
+func (t *tx) viewErased(ctx context.Context, v *realtime.View, records []realtime.Record) error {
+	users := map[user.ID]bool{}
+	for _, r := range records {
+		switch r.Operation {
+		case realtime.ChatMessageCreated, realtime.ChatMessageUpdated, realtime.GroupMessageCreated, realtime.GroupMessageUpdated:
+		default:
+			users[r.Actor] = r.Actor != ""
+		}
+	}
+	for _, m := range v.Copies {
+		users[m.Copy.Owner] = users[m.Copy.Owner] || m.EndRecord != 0
+	}
+	var asked []user.ID
+	for u, ask := range users {
+		if ask {
+			asked = append(asked, u)
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	return t.query(ctx, `SELECT z.owner FROM {erasures} z WHERE `+t.in("z.owner", "$1", "text"), []any{list(t.Store, asked)}, func(rows *sql.Rows) error {
+		var u user.ID
+		err := rows.Scan(&u)
+		v.Erased[u] = true
+		return err
+	})
 }
 
 // noPlace lies behind every place.

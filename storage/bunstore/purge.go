@@ -171,7 +171,8 @@ func (s *Store) purgeErasedUser(ctx context.Context, owner user.ID, limit int) (
 	return done, err
 }
 
-// forget takes the erased user's name from the tombstones, the marks, the log and the ended copies, and ends the job when none is left.
+// forget takes the erased user's name from the tombstones, and ends the job when none is left. What the log and the ended copies say of the user
+// is shown to nobody, and goes with the retention.
 func (t *tx) forget(ctx context.Context, owner user.ID, limit int) (int, error) {
 	tombstones, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.gone AND x.sender <> '' LIMIT $2`, string(owner), limit)
 	if err != nil {

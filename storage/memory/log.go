@@ -158,8 +158,13 @@ func (s *Store) View(ctx context.Context, records []realtime.Record, readers []r
 			Hidden:   map[realtime.HiddenMessage]bool{},
 			Copies:   st.changedCopies(records),
 			Covered:  map[int64]map[user.ID]*chat.Message{},
+			Erased:   map[user.ID]bool{},
+		}
+		for _, m := range view.Copies {
+			st.viewErased(&view, m.Copy.Owner)
 		}
 		for _, r := range records {
+			st.viewErased(&view, r.Actor)
 			v, ok := st.conversations[r.Conversation]
 			if !ok {
 				continue
@@ -182,6 +187,13 @@ func (s *state) viewMessage(view *realtime.View, v *conversation, id int64) {
 		if uc.hidden[id] {
 			view.Hidden[realtime.HiddenMessage{Copy: uc.ID, Message: id}] = true
 		}
+	}
+}
+
+// viewErased adds a user to the view, where they were erased.
+func (s *state) viewErased(view *realtime.View, u user.ID) {
+	if s.erased[u] {
+		view.Erased[u] = true
 	}
 }
 

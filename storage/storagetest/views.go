@@ -15,6 +15,7 @@ func viewTests() []test {
 		{"a view knows which messages were deleted from which copy", viewKnowsHidden},
 		{"a view tells of copies that began, ended or were cleared", viewTellsOfCopies},
 		{"a view names the newest message of each sender that was read", viewNamesCovered},
+		{"a view knows who of those that it is about was erased", viewKnowsErased},
 		{"a view of nothing is empty", viewOfNothing},
 	}
 }
@@ -217,6 +218,28 @@ func (f *fixture) copyIn(u user.ID, copies []chat.Copy) chat.Copy {
 	return copies[i]
 }
 
+func viewKnowsErased(f *fixture) {
+	copies := f.group(alice, bob)
+	mine, others := f.chat(carol, alice)
+	m, n := f.send(copies[0], "one"), f.send(others, "two")
+	tail := f.tail()
+	f.leave(f.add(copies[0], dave))
+	f.read(copies[1], m)
+	f.read(mine, n)
+	records := f.next(tail)
+	f.Len(records, 4)
+	f.Empty(f.view(records).Erased)
+	f.erase("somebody else")
+	f.Empty(f.view(records).Erased)
+	f.erase(bob)
+	f.erase(dave)
+	f.Equal(map[user.ID]bool{bob: true, dave: true}, f.view(records).Erased)
+	f.purge(lifetime, 100)
+	f.Equal(map[user.ID]bool{bob: true, dave: true}, f.view(records).Erased, "after a purge, too")
+	f.erase(carol)
+	f.Equal(map[user.ID]bool{carol: true}, f.view(records[3:]).Erased)
+}
+
 func viewOfNothing(f *fixture) {
 	copies := f.group(alice, bob)
 	f.send(copies[0], "one")
@@ -228,5 +251,6 @@ func viewOfNothing(f *fixture) {
 		f.Empty(v.Hidden)
 		f.Empty(v.Copies)
 		f.Empty(v.Covered)
+		f.Empty(v.Erased)
 	}
 }

@@ -145,6 +145,7 @@ func address(path, synchronous string) string {
 		"_synchronous":  {synchronous},
 		"_foreign_keys": {"on"},
 		"_txlock":       {"immediate"},
+		"_pragma":       {"secure_delete(on)"}, // what was unsent or erased is overwritten, and not left in the free parts of the file
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: settings.Encode()}).String()
 }

@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/buddychat/buddychat/chat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,12 +72,48 @@ func TestEveryConnectionIsSafe(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), nil)
 	for _, pool := range []*sql.DB{db.pool, db.writer} {
-		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"} {
+		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000", "secure_delete": "1"} {
 			var got string
 			require.NoError(t, pool.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
 			require.Equal(t, want, got, pragma)
 		}
 	}
+}
+
+func TestWhatIsUnsentOrErasedIsNotLeftInTheFile(t *testing.T) {
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "x.db")
+	db := open(t, path, &Options{Migrate: true})
+	alices, bobs, err := db.OpenChat(ctx, "alice", "bob")
+	require.NoError(t, err)
+	send := func(c chat.Chat, content, clientID string) chat.Message {
+		m, err := db.AppendMessage(ctx, c.Copy(), chat.Draft{Content: content, ClientID: clientID})
+		require.NoError(t, err)
+		return m
+	}
+	left := func(content string) bool {
+		var found bool
+		for _, suffix := range []string{"", "-wal"} {
+			data, err := os.ReadFile(path + suffix)
+			require.True(t, err == nil || suffix != "" && errors.Is(err, os.ErrNotExist), err)
+			found = found || bytes.Contains(data, []byte(content))
+		}
+		return found
+	}
+	unsent := send(alices, "a canary that is unsent", "")
+	send(bobs, "a canary that is erased", "canary 7")
+	require.True(t, left("a canary that is unsent") && left("a canary that is erased") && left("canary 7"))
+	require.NoError(t, db.UnsendMessage(ctx, alices.Copy(), unsent.ID))
+	require.NoError(t, db.EraseUser(ctx, "bob"))
+	for {
+		n, err := db.Purge(ctx, time.Hour, 100)
+		require.NoError(t, err)
+		if n == 0 {
+			break
+		}
+	}
+	require.NoError(t, db.Close())
+	require.False(t, left("canary"))
 }
 
 func TestAMemoryDatabaseIsItsOwnAndLeavesNothing(t *testing.T) {

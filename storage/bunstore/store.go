@@ -197,16 +197,16 @@ func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	if _, err := t.exec(ctx, `SAVEPOINT buddychat`); err != nil {
 		return err
 	}
-	if err := f(t); err != nil {
+	err := f(t)
+	ctx = context.WithoutCancel(ctx) // the host may commit though the act broke off
+	if err != nil {
 		if _, undo := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat`); undo != nil {
 			return errors.Join(err, undo)
 		}
-		if _, undo := t.exec(ctx, `RELEASE SAVEPOINT buddychat`); undo != nil {
-			return errors.Join(err, undo)
-		}
-		return err
 	}
-	_, err := t.exec(ctx, `RELEASE SAVEPOINT buddychat`)
+	if _, failed := t.exec(ctx, `RELEASE SAVEPOINT buddychat`); failed != nil {
+		return errors.Join(err, failed)
+	}
 	return err
 }
 

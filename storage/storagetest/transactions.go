@@ -1,8 +1,10 @@
 package storagetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/chat"
@@ -21,6 +23,7 @@ func transactionTests() []test {
 		{"acts in one transaction see each other", actsSeeEachOther},
 		{"an expected conflict does not spoil a host's transaction", conflictSpoilsNothing},
 		{"an act that is refused leaves nothing of itself in a host's transaction", refusalLeavesNothing},
+		{"an act that breaks off leaves nothing of itself in a host's transaction", brokenOffLeavesNothing},
 		{"an erasure is rolled back whole", erasureIsRolledBack},
 	}
 }
@@ -246,6 +249,64 @@ func refusalLeavesNothing(f *fixture) {
 		f.ErrorIs(err, storage.ErrForbidden, what)
 	}
 	f.Equal(before, f.everythingOf(alice)+f.everythingOf(bob))
+}
+
+// fuse is a context that ends when it has been looked at so many times.
+type fuse struct {
+	context.Context
+	end  context.CancelFunc
+	mu   sync.Mutex
+	left int
+}
+
+func (f *fixture) fuse(looks int) *fuse {
+	ctx, end := context.WithCancel(f.ctx)
+	return &fuse{Context: ctx, end: end, left: looks}
+}
+
+func (c *fuse) Done() <-chan struct{} {
+	c.look()
+	return c.Context.Done()
+}
+
+func (c *fuse) Err() error {
+	c.look()
+	return c.Context.Err()
+}
+
+func (c *fuse) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left--; c.left == 0 {
+		c.end()
+	}
+}
+
+// brokenOffLeavesNothing ends the context of an act after one step and another, and has the host commit all the same.
+func brokenOffLeavesNothing(f *fixture) {
+	copies := f.group(alice, bob, carol)
+	f.send(copies[1], "one")
+	f.read(copies[2], f.messages(copies[2])[0])
+	before := f.everythingOf(alice) + f.everythingOf(bob) + f.everythingOf(carol)
+	const most = 1000
+	for looks := 1; ; looks += 1 + looks/8 {
+		f.Less(looks, most, "the act never comes to its end")
+		ctx := f.fuse(looks)
+		var err error
+		f.silent(func() {
+			_ = f.tx(func(tx buddychat.Store) error {
+				if err = tx.Leave(ctx, copies[0]); err == nil {
+					return errHost{}
+				}
+				return nil // where the connection broke off as well, the commit fails
+			})
+		})
+		ctx.end()
+		f.Equal(before, f.everythingOf(alice)+f.everythingOf(bob)+f.everythingOf(carol), "broken off at look %d", looks)
+		if err == nil {
+			return
+		}
+	}
 }
 
 func erasureIsRolledBack(f *fixture) {

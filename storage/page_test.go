@@ -72,6 +72,22 @@ func TestAPageSaysWhatLiesAroundIt(t *testing.T) {
 	require.Empty(t, none.Start()+none.End())
 }
 
+func TestThereIsAnotherPageExactlyWhereItHasEntries(t *testing.T) {
+	t.Parallel()
+	for n := range int64(7) {
+		for size := 1; size <= 7; size++ {
+			first, last := read(t, n, storage.First(size)), read(t, n, storage.Last(size))
+			require.Equal(t, n > int64(size), first.HasNext, "the first %d of %d", size, n)
+			require.Equal(t, n > int64(size), last.HasPrevious, "the last %d of %d", size, n)
+			require.False(t, first.HasPrevious || last.HasNext)
+			if first.HasNext {
+				require.NotEmpty(t, read(t, n, storage.First(size).After(first.End())).Items)
+				require.NotEmpty(t, read(t, n, storage.Last(size).Before(last.Start())).Items)
+			}
+		}
+	}
+}
+
 func TestAPageThatCannotBeIsRefused(t *testing.T) {
 	t.Parallel()
 	other, err := storage.First(1).Range("others")

@@ -5,15 +5,20 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/graphqlapi"
+	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/storage/memory"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -325,6 +330,74 @@ func TestThePositionIsTakenBeforeAnythingElse(t *testing.T) {
 	require.NotEmpty(t, data["a"])
 	require.Equal(t, data["a"], data["b"])
 	require.Equal(t, "UNAUTHENTICATED", a.ask(t, "", `{ eventCursor }`, nil).code())
+}
+
+// A watchedStore counts the looks into its log.
+type watchedStore struct {
+	buddychat.Store
+	looks atomic.Int32
+}
+
+func (s *watchedStore) Tail(ctx context.Context) (realtime.Tail, error) {
+	tail, err := s.Store.Tail(ctx)
+	return watchedTail{tail, &s.looks}, err
+}
+
+type watchedTail struct {
+	realtime.Tail
+	looks *atomic.Int32
+}
+
+func (l watchedTail) Next(ctx context.Context) (realtime.Batch, error) {
+	l.looks.Add(1)
+	return l.Tail.Next(ctx)
+}
+
+// A watchedHost has users of its own, whose names are the tokens, and counts the lookups.
+type watchedHost struct {
+	hostUsers
+	lookups atomic.Int32
+}
+
+func (h *watchedHost) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+	h.lookups.Add(1)
+	return h.hostUsers.Lookup(ctx, ids...)
+}
+
+func TestThePositionIsTakenOnceAndUntilThenNothingIsResolved(t *testing.T) {
+	t.Parallel()
+	store := &watchedStore{Store: memory.New(nil)}
+	host := &watchedHost{hostUsers: hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
+		return graphqlapi.Identity{User: user.ID(name)}, nil
+	}}}
+	app, err := buddychat.New(store, &buddychat.Options{Directory: host, Realtime: realtime.Options{Poll: time.Hour}})
+	require.NoError(t, err)
+	served := func(o graphqlapi.Options) *api {
+		o.Authenticator = host
+		handler, err := graphqlapi.NewHandler(app, &o)
+		require.NoError(t, err)
+		a := &api{app: app, handler: handler, server: httptest.NewServer(handler)}
+		t.Cleanup(a.server.Close)
+		return a
+	}
+	const document = `{ me { username } ...f } fragment f on Query { last: eventCursor }`
+
+	// As long as nothing runs there is no position to be had.
+	require.Equal(t, "INTERNAL", served(graphqlapi.Options{Deadline: 100 * time.Millisecond}).ask(t, "alice", document, nil).code())
+	require.Zero(t, host.lookups.Load())
+
+	ran := make(chan error, 1)
+	go func() { ran <- app.Run(context.Background()) }()
+	defer func() {
+		require.NoError(t, app.Shutdown(context.Background()))
+		require.NoError(t, <-ran)
+	}()
+	_, err = app.Hub.Position(t.Context())
+	require.NoError(t, err)
+	before := store.looks.Load()
+	require.NotEmpty(t, served(graphqlapi.Options{}).must(t, "alice", document, nil)["last"])
+	require.EqualValues(t, 1, store.looks.Load()-before)
+	require.EqualValues(t, 1, host.lookups.Load())
 }
 
 func TestMutationsOfADocumentRunOneAfterAnother(t *testing.T) {

@@ -55,16 +55,17 @@ type Options struct {
 }
 
 // Store is a [github.com/buddychat/buddychat.Store] on a SQL database. It is safe for concurrent use. It owns neither the database nor
-// any goroutine: there is nothing to close.
+// any goroutine that outlives the calls to it: there is nothing to close.
 type Store struct {
-	db      *bun.DB
-	host    *sql.Tx // nil: every act has a transaction of its own
-	dialect Dialect
-	prefix  string
-	now     func() time.Time
-	driver  Driver
-	texts   *sync.Map // the statements, as written here, to the statements as sent
-	commits *bell
+	db       *bun.DB
+	host     *sql.Tx // nil: every act has a transaction of its own
+	dialect  Dialect
+	prefix   string
+	now      func() time.Time
+	driver   Driver
+	texts    *sync.Map // the statements, as written here, to the statements as sent
+	commits  *bell
+	sendings *lanes
 }
 
 // Open returns a store on a database of the host's. The tables are made by [Store.Migrate].
@@ -89,7 +90,7 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	s := &Store{db: db, prefix: o.Prefix, now: o.Now, driver: o.Driver, texts: &sync.Map{}, commits: &bell{}}
+	s := &Store{db: db, prefix: o.Prefix, now: o.Now, driver: o.Driver, texts: &sync.Map{}, commits: &bell{}, sendings: &lanes{}}
 	switch db.Dialect().Name() {
 	case dialect.PG:
 		s.dialect = PostgreSQL

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -75,7 +76,7 @@ func BenchmarkSend(b *testing.B) {
 		})
 		b.Run("32 callers", func(b *testing.B) {
 			var n atomic.Int64
-			b.SetParallelism(16)
+			b.SetParallelism(max(1, 32/runtime.GOMAXPROCS(0)))
 			b.RunParallel(func(pb *testing.PB) {
 				me := user.ID(fmt.Sprintf("caller%d", n.Add(1)))
 				mine := open(b, chats, me, "bob")
@@ -87,7 +88,7 @@ func BenchmarkSend(b *testing.B) {
 		})
 		b.Run("32 callers in one chat", func(b *testing.B) {
 			mine := open(b, chats, "alice", "carol")
-			b.SetParallelism(16)
+			b.SetParallelism(max(1, 32/runtime.GOMAXPROCS(0)))
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					_, err := chats.Send(b.Context(), "alice", mine.ID, chat.Draft{Content: content})

@@ -38,15 +38,16 @@ type api struct {
 }
 
 type setup struct {
-	app buddychat.Options
-	api graphqlapi.Options
+	store buddychat.Store // empty
+	app   buddychat.Options
+	api   graphqlapi.Options
 }
 
-// serve serves an application on an empty store. Nothing is throttled unless the test sets it up.
+// serve serves an application, on the store in memory unless there is another. Nothing is throttled unless the test sets it up.
 func serve(t testing.TB, configure ...func(*setup)) *api {
 	t.Helper()
 	a := &api{logs: &logBuffer{}}
-	s := setup{api: graphqlapi.Options{Throttle: &graphqlapi.Throttle{Off: true}}}
+	s := setup{store: memory.New(nil), api: graphqlapi.Options{Throttle: &graphqlapi.Throttle{Off: true}}}
 	logger := slog.New(slog.NewTextHandler(a.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.app.Logger, s.api.Logger = logger, logger
 	s.app.Users.Hash = user.HashParams{Memory: 8, Iterations: 1, Parallelism: 1}
@@ -55,7 +56,7 @@ func serve(t testing.TB, configure ...func(*setup)) *api {
 		c(&s)
 	}
 	var err error
-	a.app, err = buddychat.New(memory.New(nil), &s.app)
+	a.app, err = buddychat.New(s.store, &s.app)
 	require.NoError(t, err)
 	a.handler, err = graphqlapi.NewHandler(a.app, &s.api)
 	require.NoError(t, err)

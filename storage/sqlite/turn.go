@@ -29,7 +29,7 @@ func (t turn) take(ctx context.Context) error {
 
 func (t turn) give() { <-t }
 
-// connector makes connections whose transactions take turns.
+// connector makes connections whose transactions take turns, and that keep their statements.
 type connector struct {
 	driver.Connector
 	turn turn
@@ -45,7 +45,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that are relied on", made)
 	}
-	return conn{driverConn: all, turn: c.turn}, nil
+	return conn{driverConn: all, turn: c.turn, statements: &statements{conn: all, idle: map[string]stmt{}}}, nil
 }
 
 // driverConn is what package sql uses of the driver's connections.
@@ -62,7 +62,8 @@ type driverConn interface {
 
 type conn struct {
 	driverConn
-	turn turn
+	turn       turn
+	statements *statements
 }
 
 // BeginTx implements [driver.ConnBeginTx]: a transaction that may write waits for its turn, and has it until it ends.

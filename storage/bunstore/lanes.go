@@ -8,10 +8,10 @@ import (
 	"github.com/buddychat/buddychat/chat"
 )
 
-// lanes bring together those who send at the same time: whoever finds a lane empty is served at once, and those who come meanwhile are the next
-// batch. So a lone caller waits for nobody, and under load a commit is shared by many.
+// lanes bring together those who send at the same time: whoever finds a lane empty serves themselves at once, and those who come meanwhile are
+// the next batch. So a lone caller waits for nobody, and under load a commit is shared by many.
 //
-// A lane is served by a goroutine that lives only while somebody waits in it. It belongs to none of them: each may leave when their own
+// A batch is served by a goroutine that lives only while somebody waits in the lane. It belongs to none of them: each may leave when their own
 // context ends, and nobody's statement ends for another's sake.
 type lanes struct {
 	mu      sync.Mutex
@@ -55,11 +55,15 @@ func (l *lanes) pass(ctx context.Context, lane int64, w *sending, serve func(con
 		l.waiting = map[int64][]*sending{}
 	}
 	queue, served := l.waiting[lane]
+	if !served {
+		l.waiting[lane] = nil
+		l.mu.Unlock()
+		defer l.handOver(lane, serve)
+		serve(ctx, []*sending{w})
+		return nil
+	}
 	l.waiting[lane] = append(queue, w)
 	l.mu.Unlock()
-	if !served {
-		go l.serve(lane, serve)
-	}
 	select {
 	case <-w.done:
 		return nil
@@ -87,15 +91,21 @@ func (l *lanes) leave(ctx context.Context, lane int64, w *sending) error {
 	return ctx.Err()
 }
 
-// serve serves one batch after another, until nobody waits in the lane.
-func (l *lanes) serve(lane int64, serve func(context.Context, []*sending)) {
-	for b := l.next(lane); b != nil; b = l.next(lane) {
-		serve(b.ctx, b.sendings)
-		b.cancel()
-		for _, w := range b.sendings {
-			close(w.done)
-		}
+// handOver lets those who wait in a lane be served, one batch after another, until nobody does.
+func (l *lanes) handOver(lane int64, serve func(context.Context, []*sending)) {
+	first := l.next(lane)
+	if first == nil {
+		return
 	}
+	go func() {
+		for b := first; b != nil; b = l.next(lane) {
+			serve(b.ctx, b.sendings)
+			b.cancel()
+			for _, w := range b.sendings {
+				close(w.done)
+			}
+		}
+	}()
 }
 
 // next takes the next batch out of a lane; nil, and the lane is closed, where nobody waits.

@@ -8,13 +8,16 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/buddychat/buddychat"
 )
 
 // A config is what the flags and the environment say.
 type config struct {
-	addr, database, secret          string
+	addr, database, hints, secret   string
 	throttle, introspection, demo   bool
 	accessTokenTTL, refreshTokenTTL time.Duration
+	retention                       time.Duration
 	origins                         origins
 }
 
@@ -48,11 +51,14 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	flags.SetOutput(io.Discard) // an error is one line, which main writes
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "listen on this `host:port`; port 0 is any that is free")
 	flags.StringVar(&c.database, "database", "sqlite:buddychat.db", "keep everything in the database at this `address`: sqlite:PATH, postgres://…, or memory:, which keeps nothing")
+	flags.StringVar(&c.hints, "hints", hintsOfDatabase, "how the nodes on one PostgreSQL tell each other that there is news: database (LISTEN and NOTIFY), none (each looks\n"+
+		"once a second), or the `address` of a NATS server, nats://HOST:PORT")
 	flags.StringVar(&c.secret, "secret", "", secretUsage)
 	flags.BoolVar(&c.throttle, "throttle", true, "limit rates and numbers of sockets; -throttle=false is for load tests")
 	flags.BoolVar(&c.introspection, "introspection", false, "let anybody ask for the schema")
 	flags.DurationVar(&c.accessTokenTTL, "access-token-ttl", 50*time.Minute, "access tokens live for this `duration`")
 	flags.DurationVar(&c.refreshTokenTTL, "refresh-token-ttl", 7*24*time.Hour, "refresh tokens live for this `duration`")
+	flags.DurationVar(&c.retention, "retention", buddychat.DefaultRetention, "events can be resumed for this `duration`, and are removed then")
 	flags.Var(&c.origins, "origin", "let pages of this `origin` (scheme://host[:port]) call from another host; repeat it for more, in the variable put commas between them")
 	flags.BoolVar(&c.demo, "demo", false, "make two users with a chat and a group, and print requests to talk as them")
 
@@ -101,6 +107,10 @@ func (c config) check(rest []string) error {
 		return fmt.Errorf("there is an argument that is no flag: %q", rest[0])
 	case c.secret != "" && len(c.secret) < minSecret:
 		return fmt.Errorf("-secret has %d bytes: give it %d or more", len(c.secret), minSecret)
+	case c.retention < time.Second:
+		return fmt.Errorf("-retention is %v: give it a second or more", c.retention)
+	case checkHints(c.hints) != nil:
+		return checkHints(c.hints)
 	case c.accessTokenTTL < time.Second:
 		return fmt.Errorf("-access-token-ttl is %v: give it a second or more", c.accessTokenTTL)
 	case c.refreshTokenTTL < time.Second:

@@ -23,14 +23,14 @@ func TestAFlagWinsOverItsVariable(t *testing.T) {
 	c, err := parseFlags(nil, getenv, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, config{
-		addr: "127.0.0.1:1", database: "memory:", origins: origins{"https://one.example", "https://two.example"},
-		accessTokenTTL: time.Minute, refreshTokenTTL: 7 * 24 * time.Hour,
+		addr: "127.0.0.1:1", database: "memory:", hints: "database", origins: origins{"https://one.example", "https://two.example"},
+		accessTokenTTL: time.Minute, refreshTokenTTL: 7 * 24 * time.Hour, retention: 72 * time.Hour,
 	}, c)
 
 	c, err = parseFlags([]string{"-addr=:2", "-origin=http://three.example", "-throttle", "-access-token-ttl=2m"}, getenv, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, config{
-		addr: ":2", database: "memory:", throttle: true, origins: origins{"http://three.example"},
-		accessTokenTTL: 2 * time.Minute, refreshTokenTTL: 7 * 24 * time.Hour,
+		addr: ":2", database: "memory:", hints: "database", throttle: true, origins: origins{"http://three.example"},
+		accessTokenTTL: 2 * time.Minute, refreshTokenTTL: 7 * 24 * time.Hour, retention: 72 * time.Hour,
 	}, c)
 }

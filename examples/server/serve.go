@@ -14,6 +14,7 @@ import (
 
 	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/graphqlapi"
+	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
@@ -40,10 +41,18 @@ func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err
 		return err
 	}
 
+	bus, closeBus, err := openBus(c.hints, log)
+	if err != nil {
+		return err
+	}
+	defer closeBus()
+
 	app, err := buddychat.New(db.store, &buddychat.Options{
-		Users:  user.Options{Logger: log},
-		Tokens: token.Options{Keys: []token.Key{key}, AccessTTL: c.accessTokenTTL, RefreshTTL: c.refreshTokenTTL},
-		Logger: log,
+		Users:     user.Options{Logger: log},
+		Tokens:    token.Options{Keys: []token.Key{key}, AccessTTL: c.accessTokenTTL, RefreshTTL: c.refreshTokenTTL},
+		Realtime:  realtime.Options{Bus: bus},
+		Retention: c.retention,
+		Logger:    log,
 	})
 	if err != nil {
 		return err

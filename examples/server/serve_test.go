@@ -24,7 +24,7 @@ func TestAStopLeavesNoGoroutine(t *testing.T) { // not in parallel: it counts th
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, config{
-			addr: "127.0.0.1:0", database: "sqlite:" + t.TempDir() + "/test.db", accessTokenTTL: time.Minute, refreshTokenTTL: time.Hour, demo: true,
+			addr: "127.0.0.1:0", database: "sqlite:" + t.TempDir() + "/test.db", hints: hintsOfDatabase, accessTokenTTL: time.Minute, refreshTokenTTL: time.Hour, retention: time.Hour, demo: true,
 		}, says, silent)
 		says.Close() //nolint:errcheck // it never fails
 	}()

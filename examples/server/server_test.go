@@ -353,6 +353,9 @@ func TestWhatCannotWorkIsOneLineAndStatusOne(t *testing.T) {
 		"a flag that there is not":        {args: []string{"-nonsense"}, want: "-nonsense"},
 		"a value that is none":            {args: []string{"-access-token-ttl", "soon"}, want: `"soon" for flag -access-token-ttl`},
 		"a variable's value that is none": {env: []string{"BUDDYCHAT_THROTTLE=maybe"}, want: `"maybe" for BUDDYCHAT_THROTTLE`},
+		"a retention that is none":        {args: []string{"-retention", "0"}, want: "-retention is 0s"},
+		"hints over what is none":         {args: []string{"-hints", "redis://u:canary@h"}, want: "-hints must be database, none, or nats://"},
+		"a NATS server that is not there": {args: []string{"-database", "memory:", "-hints", "nats://u:canary@127.0.0.1:1"}, want: "NATS cannot be reached"},
 		"a secret that is too short":      {args: []string{"-secret", "canary"}, want: "-secret has 6 bytes: give it 32 or more"},
 		"a key that is damaged":           {args: []string{"-database", "sqlite:damaged"}, want: "there is no signing key in damaged.key"},
 		"an origin that is none":          {args: []string{"-origin", "app.example.com"}, want: "scheme://host[:port]"},
@@ -384,7 +387,7 @@ func TestHelpNamesEveryFlagAndItsVariable(t *testing.T) {
 	out, err := command(t, t.TempDir(), nil, "-h").Output()
 	require.NoError(t, err)
 	for _, name := range []string{
-		"addr", "database", "secret", "throttle", "introspection", "access-token-ttl", "refresh-token-ttl", "origin", "demo",
+		"addr", "database", "hints", "retention", "secret", "throttle", "introspection", "access-token-ttl", "refresh-token-ttl", "origin", "demo",
 	} {
 		require.Contains(t, string(out), "\n  -"+name)
 		require.Contains(t, string(out), fmt.Sprintf("[%s]", variable(name)))

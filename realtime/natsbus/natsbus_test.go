@@ -67,7 +67,11 @@ func (n *node) run() {
 		defer close(ended)
 		ended <- n.Bus.Run(ctx, func() { n.heard <- struct{}{} })
 	}()
-	n.t.Cleanup(func() { stop(); <-ended })
+	n.t.Cleanup(func() {
+		stop()
+		for range ended { // until it is closed
+		}
+	})
 	n.hears("that it listens")
 }
 

@@ -26,6 +26,10 @@ import (
 // drew the id (who had locked its conversation, and so had its number, before). When a later snapshot's xmin has reached that number and the id is
 // still missing, it is given up: its transaction was rolled back.
 //
+// A transaction of no concern, such as an idle one in another database, can hold xmin back for hours. So there is a second sign: whoever drew an id holds a
+// lock on the table of records, taken before and let go of after its commit can be seen. Those who held one when the id was first missed are
+// looked for now and then; when none of them does any more and a later look still misses the id, it is given up, too.
+//
 // All of it is true as long as transaction numbers rise, and a server that crashed may give those again that it had not written down. No session
 // survives a crash, so the tail has one of its own: while that lasts, so do the numbers.
 type postgresTail struct {
@@ -41,12 +45,15 @@ type postgresTail struct {
 	first  []realtime.Record // what was there above safe when the tail began: it comes with the first step
 	resync bool              // after an error: read again by id, from safe
 	saved  time.Time
+	looked time.Time // for the ends of writers
 }
 
 // hole is a range of missing ids.
 type hole struct {
 	from, to int64
-	stamp    uint64 // 0: none yet
+	stamp    uint64   // 0: none yet
+	writers  []string // the transactions that held a lock on the records then
+	over     bool     // all of them have ended
 }
 
 // snapshot is a pg_snapshot: every transaction below xmin has ended, none from xmax on has, and of those between xip run.
@@ -145,11 +152,7 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 			return realtime.Batch{}, err
 		}
 	}
-	read := l.bySnapshot
-	if l.resync {
-		read = l.again
-	}
-	records, err := read(ctx)
+	records, err := l.look(ctx)
 	if err == nil && len(l.first) > 0 {
 		records = append(l.first, records...)
 		slices.SortFunc(records, func(a, b realtime.Record) int { return cmp.Compare(a.ID, b.ID) })
@@ -161,13 +164,24 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 	}
 	l.resync = true
 	for i := range l.holes {
-		l.holes[i].stamp = 0
+		l.holes[i].stamp, l.holes[i].over = 0, false
 	}
 	closed := l.Close()
 	if err != nil {
 		return realtime.Batch{}, errors.Join(err, closed)
 	}
 	return realtime.Batch{Records: records, Safe: l.safe}, nil // they were read: holes are stamped with the next step
+}
+
+// look reads what is new.
+func (l *postgresTail) look(ctx context.Context) ([]realtime.Record, error) {
+	if l.resync {
+		return l.again(ctx)
+	}
+	if err := l.lookForEnds(ctx); err != nil {
+		return nil, err
+	}
+	return l.bySnapshot(ctx)
 }
 
 // bySnapshot reads what has become visible since the last step.
@@ -256,7 +270,7 @@ func (l *postgresTail) take(records []realtime.Record) {
 		l.above = append(l.above, r.Position)
 	}
 	slices.SortFunc(l.above, func(a, b realtime.Position) int { return cmp.Compare(a.ID, b.ID) })
-	l.holes = slices.DeleteFunc(l.holes, func(h hole) bool { return h.stamp != 0 && h.stamp <= l.seen.xmin })
+	l.holes = slices.DeleteFunc(l.holes, func(h hole) bool { return h.over || h.stamp != 0 && h.stamp <= l.seen.xmin })
 	safe := l.high
 	if len(l.holes) > 0 {
 		safe = l.holes[0].from - 1
@@ -278,17 +292,55 @@ func (l *postgresTail) fill(id int64) {
 		}
 		var rest []hole
 		if h.from < id {
-			rest = append(rest, hole{h.from, id - 1, h.stamp})
+			before := h
+			before.to = id - 1
+			rest = append(rest, before)
 		}
 		if id < h.to {
-			rest = append(rest, hole{id + 1, h.to, h.stamp})
+			behind := h
+			behind.from = id + 1
+			rest = append(rest, behind)
 		}
 		l.holes = slices.Replace(l.holes, i, i+1, rest...)
 		return
 	}
 }
 
-// stamp draws a transaction number for the holes that have none.
+// lookEvery is what lies between two looks for the ends of writers: most holes are given up by their stamps long before.
+const lookEvery = time.Second
+
+// lookForEnds marks the holes whose writers have ended: what these committed can be seen from now on.
+func (l *postgresTail) lookForEnds(ctx context.Context) error {
+	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.stamp != 0 }) || time.Since(l.looked) < lookEvery {
+		return nil
+	}
+	writers, err := l.writers(ctx)
+	if err != nil {
+		return err
+	}
+	l.looked = time.Now()
+	if slices.ContainsFunc(writers, func(w string) bool { return strings.HasPrefix(w, "-1/") }) {
+		return nil // a prepared transaction goes by another name than when it began
+	}
+	for i, h := range l.holes {
+		l.holes[i].over = h.stamp != 0 && !slices.ContainsFunc(h.writers, func(w string) bool { return slices.Contains(writers, w) })
+	}
+	return nil
+}
+
+// writers returns the transactions that hold a lock on the records, as whoever writes one does.
+func (l *postgresTail) writers(ctx context.Context) (writers []string, err error) {
+	err = l.t.query(ctx, `SELECT DISTINCT k.virtualtransaction FROM pg_locks k WHERE k.locktype = 'relation' AND k.mode = 'RowExclusiveLock' AND k.relation = '{events}'::regclass
+		AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`, nil, func(rows *sql.Rows) error {
+		var w string
+		err := rows.Scan(&w)
+		writers = append(writers, w)
+		return err
+	})
+	return writers, err
+}
+
+// stamp draws a transaction number for the holes that have none, and notes who may fill them.
 func (l *postgresTail) stamp(ctx context.Context) error {
 	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.stamp == 0 }) {
 		return nil
@@ -301,9 +353,13 @@ func (l *postgresTail) stamp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bunstore: transaction number: %w", err)
 	}
+	writers, err := l.writers(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range l.holes {
 		if l.holes[i].stamp == 0 {
-			l.holes[i].stamp = stamp
+			l.holes[i].stamp, l.holes[i].writers = stamp, writers
 		}
 	}
 	return nil

@@ -86,8 +86,7 @@ func (l *logged) next() (messages []int64, safe realtime.Position) {
 	return messages, b.Safe
 }
 
-// safeAbove waits until the safe position lies above an id. Transactions of other tests on the same server may hold it up: as long as they run,
-// a missing id might be theirs.
+// safeAbove waits until the safe position lies above an id.
 func (l *logged) safeAbove(id int64) (safe realtime.Position) {
 	l.Helper()
 	require.Eventually(l, func() bool {
@@ -315,4 +314,63 @@ func TestALogThatWasExchangedDuringAnOutageIsNotGoneOnWith(t *testing.T) {
 	require.NoError(t, err)
 	_, err = l.tail.Next(t.Context())
 	require.ErrorIs(t, err, storage.ErrCursorExpired)
+}
+
+func TestATransactionOfNoConcernHoldsNoPositionBack(t *testing.T) {
+	t.Parallel()
+	l, elsewhere := newLogged(t), newLogged(t)
+	idle := elsewhere.begin() // in another database of the same server
+	_, err := idle.ExecContext(t.Context(), `SELECT pg_current_xact_id()`)
+	require.NoError(t, err)
+	beside := l.begin() // and one in the same, which writes something else
+	_, err = beside.ExecContext(t.Context(), `CREATE TABLE orders (id INT)`)
+	require.NoError(t, err)
+
+	held, c := l.chat("alice", "bob"), l.chat("carol", "dave")
+	open := l.begin()
+	late := l.sendIn(open, held)
+	undone := l.begin()
+	l.sendIn(undone, c)
+	require.NoError(t, undone.Rollback())
+	sent := l.send(c)
+	messages, before := l.next()
+	require.Equal(t, []int64{sent}, messages)
+	require.Never(t, func() bool { // while the transaction that may fill a hole is open
+		_, safe := l.next()
+		return safe.ID > before.ID
+	}, 3*time.Second, 100*time.Millisecond)
+	require.NoError(t, open.Commit())
+	messages, _ = l.next()
+	require.Equal(t, []int64{late}, messages)
+	last := l.send(c)
+	messages, _ = l.next()
+	require.Equal(t, []int64{last}, messages)
+	require.NoError(t, l.db.CheckPosition(t.Context(), l.safeAbove(before.ID+2)))
+}
+
+func TestAPreparedTransactionIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	l, elsewhere := newLogged(t), newLogged(t)
+	idle := elsewhere.begin()
+	_, err := idle.ExecContext(t.Context(), `SELECT pg_current_xact_id()`) // so that the stamps do not tell
+	require.NoError(t, err)
+	held, c := l.chat("alice", "bob"), l.chat("carol", "dave")
+	l.next()
+	tx := l.begin()
+	late := l.sendIn(tx, held)
+	sent := l.send(c)
+	messages, before := l.next()
+	require.Equal(t, []int64{sent}, messages)
+	_, err = tx.ExecContext(t.Context(), `PREPARE TRANSACTION 'later'`)
+	require.NoError(t, err)
+	require.NoError(t, tx.Rollback(), "it is the session's no more")
+	require.Never(t, func() bool {
+		_, safe := l.next()
+		return safe.ID > before.ID
+	}, 3*time.Second, 100*time.Millisecond)
+	_, err = l.db.SQL().ExecContext(t.Context(), `COMMIT PREPARED 'later'`)
+	require.NoError(t, err)
+	messages, _ = l.next()
+	require.Equal(t, []int64{late}, messages)
+	l.safeAbove(before.ID)
 }

@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -21,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/buddychat/buddychat/internal/pgserver"
 )
 
 // URL returns the address of a new, empty database, which is dropped when the test ends.
@@ -38,15 +39,15 @@ func URL(tb testing.TB) string {
 		tb.Skipf("this test needs PostgreSQL: %v", err)
 	}
 	name := "buddychat_test_" + strings.ToLower(rand.Text()[:12])
-	if err := administer(s.url, "CREATE DATABASE "+name); err != nil {
+	if err := administer(s.URL, "CREATE DATABASE "+name); err != nil {
 		tb.Fatalf("cannot create a database: %v", err)
 	}
 	tb.Cleanup(func() {
-		if err := administer(s.url, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := administer(s.URL, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
 			tb.Errorf("cannot drop the database: %v", err)
 		}
 	})
-	u, err := url.Parse(s.url)
+	u, err := url.Parse(s.URL)
 	if err != nil {
 		tb.Fatalf("the address of the server: %v", err)
 	}
@@ -54,25 +55,22 @@ func URL(tb testing.TB) string {
 	return u.String()
 }
 
-// server is what the databases are made on.
-type server struct {
-	url string
-	// alive is what a server of our own lives by: it ends when this is closed, by the end of the process or the collector.
-	alive io.Closer
-}
-
 // forTests and forBenchmarks return the server of this test binary.
 var (
-	forTests      = sync.OnceValues(func() (*server, error) { return given(false) })
-	forBenchmarks = sync.OnceValues(func() (*server, error) { return given(true) })
+	forTests      = sync.OnceValues(func() (*pgserver.Server, error) { return given(false) })
+	forBenchmarks = sync.OnceValues(func() (*pgserver.Server, error) { return given(true) })
 )
 
 // given returns the server that is given, or else starts one.
-func given(fsync bool) (*server, error) {
+func given(fsync bool) (*pgserver.Server, error) {
 	if address := os.Getenv("BUDDYCHAT_TEST_POSTGRES"); address != "" {
-		return &server{url: address}, administer(address, "SELECT 1")
+		return &pgserver.Server{URL: address}, administer(address, "SELECT 1")
 	}
-	return start(fsync)
+	s, err := pgserver.Start(fsync)
+	if err != nil {
+		return nil, fmt.Errorf("BUDDYCHAT_TEST_POSTGRES is not set, and %w", err)
+	}
+	return s, nil
 }
 
 func administer(url, statement string) error {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package pgtest
+package pgserver
 
 import (
 	"bufio"
@@ -23,13 +23,13 @@ var script string
 
 // start starts a server of our own, which ends with this process. Another may take the port that was free a moment
 // ago, so it is tried again.
-func start(fsync bool) (*server, error) {
+func start(fsync bool) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
 	for range 3 {
-		var s *server
+		var s *Server
 		if s, err = startFrom(bin, fsync); err == nil {
 			return s, nil
 		}
@@ -37,8 +37,8 @@ func start(fsync bool) (*server, error) {
 	return nil, err
 }
 
-func startFrom(bin string, fsync bool) (*server, error) {
-	dir, err := os.MkdirTemp("", "buddychat-pgtest-")
+func startFrom(bin string, fsync bool) (*Server, error) {
+	dir, err := os.MkdirTemp("", "buddychat-postgres-")
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func startFrom(bin string, fsync bool) (*server, error) {
 	cmd := exec.Command("sh", "-c", script, "sh", dir, bin, port, strconv.FormatBool(fsync))
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for the tests
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for this process
 	if cmd.SysProcAttr.Credential, err = owner(dir); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func startFrom(bin string, fsync bool) (*server, error) {
 	}
 	answer, err := bufio.NewReader(said).ReadString('\n')
 	if answer == "ready\n" {
-		return &server{url: fmt.Sprintf("postgres://buddychat:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port), alive: alive}, nil
+		return &Server{URL: fmt.Sprintf("postgres://buddychat:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port), alive: alive, cmd: cmd}, nil
 	}
 	log, _ := os.ReadFile(filepath.Join(dir, "log")) // without it there is still the error
 	return nil, errors.Join(fmt.Errorf("PostgreSQL does not start:\n%s", log), ignoreEOF(err), alive.Close(), cmd.Wait())
@@ -92,7 +92,7 @@ func programs() (string, error) {
 	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
-		return "", errors.New("neither is BUDDYCHAT_TEST_POSTGRES set, nor is there an initdb on the PATH or in /usr/lib/postgresql: install the package postgresql")
+		return "", errors.New("there is no initdb on the PATH or in /usr/lib/postgresql: install the package postgresql")
 	}
 	newest, version := "", -1
 	for _, p := range found {

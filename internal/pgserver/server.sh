@@ -1,5 +1,5 @@
 # Runs a private PostgreSQL in directory $1 with the programs in $2 on port $3 (fsync $4), for as long as standard input is
-# open: the end of the tests' process, by whatever cause, closes it. Says "ready" or "failed".
+# open: the end of the process that started it, by whatever cause, closes it. Says "ready" or "failed".
 dir=$1 bin=$2 port=$3 fsync=$4
 
 "$bin/initdb" --pgdata="$dir/data" --username=buddychat --pwfile="$dir/password" --auth=password \

@@ -1,0 +1,29 @@
+package pgserver_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/internal/pgserver"
+)
+
+func TestAServerIsGoneOnceItIsClosed(t *testing.T) {
+	t.Parallel()
+	s, err := pgserver.Start(false)
+	if err != nil && os.Getenv("CI") != "true" && os.Getenv("BUDDYCHAT_REQUIRE_POSTGRES") != "1" {
+		t.Skipf("this test needs PostgreSQL: %v", err)
+	}
+	require.NoError(t, err)
+	c, err := pgx.Connect(t.Context(), s.URL)
+	require.NoError(t, err)
+	var data string
+	require.NoError(t, c.QueryRow(t.Context(), "SHOW data_directory").Scan(&data))
+	require.DirExists(t, data)
+
+	require.NoError(t, s.Close())
+	require.Error(t, c.Ping(t.Context()))
+	require.NoDirExists(t, data)
+}

@@ -1,4 +1,4 @@
-# Every target works from a fresh clone with Go alone, but for race (a C compiler) and interop (Node.js 20 or later, with npm). Tests on PostgreSQL
+# Every target works from a fresh clone with Go alone, but for race (a C compiler), examples (PostgreSQL) and interop (Node.js 20 or later, with npm). Tests on PostgreSQL
 # need its programs on the machine, and are skipped otherwise unless BUDDYCHAT_REQUIRE_POSTGRES is 1.
 
 GO ?= go
@@ -40,6 +40,7 @@ fuzz:
 examples: # the others serve until they are stopped, and their tests start them
 	$(GO) run ./examples/transaction
 	echo stressed | $(GO) run ./examples/bot
+	$(GO) run ./examples/cluster -duration 10s -clients 24 -rate 100 -kill-every 2s
 
 interop:
 	@.ci/interop/run

@@ -5,7 +5,7 @@ GO ?= go
 LINTER = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export PATH := $(PATH):$(shell $(GO) env GOPATH)/bin
 
-.PHONY: all build fmt vet test race lint vuln bench fuzz examples interop run ci
+.PHONY: all build fmt vet test race lint vuln bench fuzz torture examples interop run ci
 
 all: fmt vet lint test
 
@@ -36,6 +36,9 @@ bench:
 
 fuzz:
 	@.ci/fuzz
+
+torture: # half an hour of random histories on real databases, and of proofs that they notice what is broken
+	BUDDYCHAT_TORTURE=1 $(GO) test -timeout 60m ./internal/torture/...
 
 examples: # the others serve until they are stopped, and their tests start them
 	$(GO) run ./examples/transaction

@@ -53,7 +53,7 @@ func load(t *testing.T) graph {
 // library returns the module's own packages, without the examples and what has nothing but tests.
 func (g graph) library() (packages []string) {
 	for p := range g {
-		if name := relative(p); within(p, module) && !within(name, "examples") && name != "internal/archtest" {
+		if name := relative(p); within(p, module) && !within(name, "examples") && name != "internal/archtest" && name != "internal/torture" {
 			packages = append(packages, name)
 		}
 	}

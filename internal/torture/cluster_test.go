@@ -1,0 +1,132 @@
+package torture
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/internal/pgtest"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage/bunstore"
+	"github.com/buddychat/buddychat/storage/postgres"
+	"github.com/buddychat/buddychat/storage/sqlite"
+	"github.com/buddychat/buddychat/user"
+)
+
+// A database is a store, opened by one node.
+type database interface {
+	buddychat.Store
+	In(tx *sql.Tx) *bunstore.Store
+	SQL() *sql.DB
+	Close() error
+}
+
+// A cluster is some nodes on one database, each of which has opened it for itself.
+type cluster struct {
+	open    func(ctx context.Context) (database, error)
+	writers bool // several may write at the same time
+	users   func(*buddychat.Options)
+	nodes   []*node
+}
+
+// A node is one application, as one process would have it.
+type node struct {
+	db  database
+	app *buddychat.App
+	ran chan error
+}
+
+// onPostgreSQL starts three nodes.
+func onPostgreSQL(t *testing.T, users func(*buddychat.Options)) *cluster {
+	t.Helper()
+	address := pgtest.URL(t)
+	return start(t, &cluster{writers: true, users: users, nodes: make([]*node, 3), open: func(ctx context.Context) (database, error) {
+		return postgres.Open(ctx, address, &postgres.Options{Migrate: true})
+	}})
+}
+
+// onSQLite starts one node.
+func onSQLite(t *testing.T, users func(*buddychat.Options)) *cluster {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "buddychat.db")
+	return start(t, &cluster{users: users, nodes: make([]*node, 1), open: func(ctx context.Context) (database, error) {
+		return sqlite.Open(ctx, file, &sqlite.Options{Migrate: true})
+	}})
+}
+
+func start(t *testing.T, c *cluster) *cluster {
+	t.Helper()
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			require.NoError(t, c.stop(i))
+		}
+	})
+	for i := range c.nodes {
+		require.NoError(t, c.start(i))
+	}
+	return c
+}
+
+// windows and queues differ from node to node: one forgets at once, so that it replays from the database, one remembers all.
+var (
+	windows = []int{2, 40, 0}
+	queues  = []int{40, 6, 0}
+)
+
+// start starts a node that does not run.
+func (c *cluster) start(i int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	db, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	n := &node{db: db, ran: make(chan error, 1)}
+	c.nodes[i] = n
+	options := buddychat.Options{Realtime: realtime.Options{Window: windows[i], Queue: queues[i]}}
+	c.users(&options)
+	if n.app, err = buddychat.New(db, &options); err != nil {
+		n.ran <- nil
+		return err
+	}
+	go func() { n.ran <- n.app.Run(context.Background()) }()
+	_, err = n.app.Hub.Position(ctx) // so that it runs
+	return err
+}
+
+// stop ends a node, as a process ends.
+func (c *cluster) stop(i int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	n := c.nodes[i]
+	if n == nil {
+		return nil
+	}
+	c.nodes[i] = nil
+	if n.app != nil {
+		if err := n.app.Shutdown(ctx); err != nil {
+			return err
+		}
+	}
+	if err := <-n.ran; err != nil {
+		return err
+	}
+	return n.db.Close()
+}
+
+// everybody is a host's directory that knows whoever is asked for.
+type everybody struct{}
+
+func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+	known := make(map[user.ID]user.Profile, len(ids))
+	for _, id := range ids {
+		known[id] = user.Profile{ID: id, Username: string(id)}
+	}
+	return known, nil
+}
+
+func hostsUsers(o *buddychat.Options) { o.Directory = everybody{} }

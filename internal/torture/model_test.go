@@ -1,0 +1,285 @@
+package torture
+
+import (
+	"slices"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/user"
+)
+
+// A room is a conversation as the model knows it: what was written, who has a copy, and for each user what they are to be told, in order.
+type room struct {
+	kind    chat.Kind
+	id      int64
+	creator user.ID
+	busy    bool  // an act in it is under way
+	record  int64 // the id of the newest record
+	written []*message
+	copies  []*ownCopy // those that ended too, oldest first
+	ledgers map[user.ID][]*entry
+
+	fresh [][]*entry // of the act under way: for each record, what it tells
+}
+
+// A message has every content that it had.
+type message struct {
+	id, seq  int64
+	sender   user.ID
+	clientID string
+	contents []string
+	gone     bool // unsent, or of somebody erased
+	read     bool // in a chat
+}
+
+// An ownCopy is one user's copy of a room.
+type ownCopy struct {
+	id      int64
+	owner   user.ID
+	room    *room
+	admin   bool
+	floor   int64 // places up to here were before the joining, or cleared
+	through int64 // the read point
+	hidden  map[*message]bool
+	ended   bool
+}
+
+// An entry is something that one user is told.
+type entry struct {
+	record    int64
+	derived   bool // the notification of a message
+	operation realtime.Operation
+	copy      *ownCopy
+	about     *message
+	version   int   // how many edits the message had
+	from      int64 // in a GROUP_MESSAGE_READ for a sender: it is about one of theirs with a place in (from, to]
+	to        int64
+	actor     user.ID
+	member    int64
+	erased    bool
+	last      bool // the copy ended with it
+}
+
+// shows reports whether a copy has the place of a message.
+func (c *ownCopy) shows(m *message) bool { return !c.ended && m.seq > c.floor && !c.hidden[m] }
+
+// reads reports whether the owner of a copy can read a message.
+func (c *ownCopy) reads(m *message) bool { return c.shows(m) && !m.gone }
+
+// covered returns the owner's messages that can be read, of those in a range.
+func (c *ownCopy) covered(from, to int64) (messages []*message) {
+	for _, m := range c.room.written {
+		if m.sender == c.owner && from < m.seq && m.seq <= to && c.reads(m) {
+			messages = append(messages, m)
+		}
+	}
+	return messages
+}
+
+// due reports whether it must be told even now: what can still be seen.
+func (e *entry) due() bool {
+	switch {
+	case e.last:
+		return true
+	case e.copy.ended:
+		return false
+	case e.to != 0:
+		return len(e.copy.covered(e.from, e.to)) > 0
+	case e.about == nil:
+		return true
+	}
+	switch e.operation {
+	case realtime.ChatMessageDeleted, realtime.GroupMessageDeleted:
+		return true
+	case realtime.ChatMessageUnsent, realtime.GroupMessageUnsent:
+		return e.copy.shows(e.about)
+	}
+	return e.copy.reads(e.about)
+}
+
+func (r *room) present() (copies []*ownCopy) {
+	for _, c := range r.copies {
+		if !c.ended {
+			copies = append(copies, c)
+		}
+	}
+	return copies
+}
+
+func (r *room) copyOf(u user.ID) *ownCopy {
+	for _, c := range r.present() {
+		if c.owner == u {
+			return c
+		}
+	}
+	return nil
+}
+
+func (r *room) admins() (admins []*ownCopy) {
+	for _, c := range r.present() {
+		if c.admin {
+			admins = append(admins, c)
+		}
+	}
+	return admins
+}
+
+// named returns the operation of this kind of room.
+func (r *room) named(inChat, inGroup realtime.Operation) realtime.Operation {
+	if r.kind == chat.Group {
+		return inGroup
+	}
+	return inChat
+}
+
+// tell notes a record, which tells the same to the owners of all these copies.
+func (r *room) tell(e entry, copies []*ownCopy) {
+	var told []*entry
+	for _, c := range copies {
+		each := e
+		each.copy = c
+		told = append(told, &each)
+	}
+	r.fresh = append(r.fresh, told)
+}
+
+// wrote enters the records of an act, whose ids are known now.
+func (r *room) wrote(ids []int64) {
+	for i, told := range r.fresh {
+		for _, e := range told {
+			e.record = ids[i]
+			r.ledgers[e.copy.owner] = append(r.ledgers[e.copy.owner], e)
+		}
+		r.record = ids[i]
+	}
+	r.fresh = nil
+}
+
+func (r *room) join(id int64, owner user.ID, admin bool) *ownCopy {
+	last := int64(len(r.written))
+	c := &ownCopy{id: id, owner: owner, room: r, admin: admin, floor: last, through: last, hidden: map[*message]bool{}}
+	r.copies = append(r.copies, c)
+	return c
+}
+
+func (r *room) joined(c *ownCopy, actor user.ID) {
+	r.tell(entry{operation: realtime.MemberAdded, member: c.id, actor: actor}, r.present())
+}
+
+func (r *room) sent(m *message) {
+	r.written = append(r.written, m)
+	r.tell(entry{operation: r.named(realtime.ChatMessageCreated, realtime.GroupMessageCreated), about: m, actor: m.sender}, r.present())
+	told := &r.fresh[len(r.fresh)-1]
+	for _, e := range slices.Clone(*told) {
+		if e.copy.owner != m.sender {
+			notification := *e
+			notification.operation, notification.derived = realtime.NotificationCreated, true
+			*told = append(*told, &notification)
+		}
+	}
+}
+
+// showing returns the copies that have the place of a message.
+func (r *room) showing(m *message) []*ownCopy {
+	return slices.DeleteFunc(r.present(), func(c *ownCopy) bool { return !c.shows(m) })
+}
+
+func (r *room) edited(m *message, content string) {
+	m.contents = append(m.contents, content)
+	r.tell(entry{operation: r.named(realtime.ChatMessageUpdated, realtime.GroupMessageUpdated), about: m, version: len(m.contents) - 1, actor: m.sender}, r.showing(m))
+}
+
+func (r *room) unsent(m *message) {
+	m.gone = true
+	r.tell(entry{operation: r.named(realtime.ChatMessageUnsent, realtime.GroupMessageUnsent), about: m, actor: m.sender}, r.showing(m))
+}
+
+func (c *ownCopy) hide(m *message) {
+	c.hidden[m] = true
+	c.room.tell(entry{operation: c.room.named(realtime.ChatMessageDeleted, realtime.GroupMessageDeleted), about: m, actor: c.owner}, []*ownCopy{c})
+}
+
+func (c *ownCopy) clear() {
+	c.floor = int64(len(c.room.written))
+	c.room.tell(entry{operation: c.room.named(realtime.ChatDeleted, realtime.GroupDeleted), actor: c.owner}, []*ownCopy{c})
+}
+
+// hasOfOthers reports whether there is a message of others between two places.
+func (r *room) hasOfOthers(owner user.ID, from, to int64) bool {
+	return slices.ContainsFunc(r.written, func(m *message) bool { return from < m.seq && m.seq < to && m.sender != owner && !m.gone })
+}
+
+func (c *ownCopy) read(m *message) {
+	r := c.room
+	if r.kind == chat.OneToOne {
+		m.read = true
+		r.tell(entry{operation: realtime.ChatMessageRead, about: m, version: len(m.contents) - 1, actor: c.owner}, r.showing(m))
+		return
+	}
+	from := c.through
+	c.through = m.seq
+	if m.sender == c.owner && !r.hasOfOthers(c.owner, from, m.seq) {
+		return
+	}
+	e := entry{operation: realtime.GroupMessageRead, actor: c.owner}
+	r.tell(e, nil)
+	told := &r.fresh[len(r.fresh)-1]
+	for _, other := range r.present() {
+		each := e
+		each.copy = other
+		if other == c {
+			each.about, each.version = m, len(m.contents)-1
+		} else if each.from, each.to = from, m.seq; len(other.covered(from, m.seq)) == 0 {
+			continue
+		}
+		*told = append(*told, &each)
+	}
+}
+
+func (r *room) updated(actor user.ID) {
+	r.tell(entry{operation: realtime.GroupUpdated, actor: actor}, r.present())
+}
+
+// end ends a membership, with the admin's role passed on where it must be.
+func (c *ownCopy) end(e entry) {
+	r := c.room
+	e.member = c.id
+	r.tell(e, r.present())
+	for _, told := range r.fresh[len(r.fresh)-1] {
+		told.last = told.copy == c
+	}
+	c.ended = true
+	if here := r.present(); len(here) > 0 && len(r.admins()) == 0 {
+		here[0].admin = true
+		r.updated("")
+	}
+}
+
+// endAll ends every copy at once.
+func (r *room) endAll(e entry, told []*ownCopy) {
+	r.tell(e, told)
+	for _, e := range r.fresh[len(r.fresh)-1] {
+		e.last = true
+	}
+	for _, c := range r.present() {
+		c.ended = true
+	}
+}
+
+// erased takes a user out of a room, with all that they wrote.
+func (r *room) erased(u user.ID) {
+	c := r.copyOf(u)
+	switch {
+	case c == nil:
+	case r.kind == chat.Group:
+		c.end(entry{operation: realtime.MemberLeft, erased: true})
+	case len(r.present()) == 1:
+		c.ended = true // a chat with oneself, which nobody is told of
+	default:
+		others := slices.DeleteFunc(r.present(), func(other *ownCopy) bool { return other == c })
+		r.endAll(entry{operation: realtime.ChatDeleted, erased: true}, others)
+	}
+	for _, m := range r.written {
+		m.gone = m.gone || m.sender == u
+	}
+}

@@ -1,0 +1,127 @@
+package torture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
+
+// mutations are the acts of the schema that somebody's copy must follow. Each chooses its variables from what the user sees, and reports false where
+// there is nothing to do it on. A user who is to be erased is left where they are: see [leavesAlone].
+var mutations = map[string]struct {
+	document string
+	choose   func(s *seen) (object, bool)
+}{
+	"createChatMessage":      {`mutation($of: ID!, $text: String!) { createChatMessage(chatId: $of, content: $text) { chatMessage { id } } }`, ofChat},
+	"updateChatMessage":      {`mutation($of: ID!, $text: String!) { updateChatMessage(chatMessageId: $of, content: $text) { chatMessage { id } } }`, ofChatMessage},
+	"deleteChatMessage":      {`mutation($of: ID!) { deleteChatMessage(chatMessageId: $of) { success } }`, ofChatMessage},
+	"unsendChatMessage":      {`mutation($of: ID!) { unsendChatMessage(chatMessageId: $of) { success } }`, ofChatMessage},
+	"setChatMessageAsRead":   {`mutation($of: ID!) { setChatMessageAsRead(chatMessageId: $of) { chatMessage { id } } }`, ofChatMessage},
+	"deleteChat":             {`mutation($of: ID!) { deleteChat(chatId: $of) { success } }`, rarely(ofChat)},
+	"createGroup":            {`mutation($text: String!) { createGroup(title: $text) { groupCopy { id } } }`, rarely(ofNothing)},
+	"createGroupMessage":     {`mutation($of: ID!, $text: String!) { createGroupMessage(groupCopyId: $of, content: $text) { message { id } } }`, ofGroup},
+	"createGroupMember":      {`mutation($of: ID!, $user: ID!) { createGroupMember(groupCopyId: $of, memberId: $user) { groupMember { id } } }`, ofGroup},
+	"changeAdmin":            {`mutation($of: ID!, $member: ID!, $yes: Boolean!) { changeAdmin(groupCopyId: $of, memberId: $member, isAdmin: $yes) { groupMember { id } } }`, ofGroup},
+	"updateGroup":            {`mutation($of: ID!, $text: String!) { updateGroup(groupCopyId: $of, title: $text, description: $text, groupImage: "/image.png") { groupCopy { id } } }`, ofGroup},
+	"deleteGroup":            {`mutation($of: ID!) { deleteGroup(groupCopyId: $of) { success } }`, rarely(ofGroup)},
+	"updateGroupMessage":     {`mutation($of: ID!, $text: String!) { updateGroupMessage(groupMessageId: $of, content: $text) { groupMessage { id } } }`, ofGroupMessage},
+	"deleteGroupMessage":     {`mutation($of: ID!) { deleteGroupMessage(groupMessageId: $of) { success } }`, ofGroupMessage},
+	"unsendGroupMessage":     {`mutation($of: ID!) { unsendGroupMessage(groupMessageId: $of) { success } }`, ofGroupMessage},
+	"setGroupMessageAsRead":  {`mutation($of: ID!) { setGroupMessageAsRead(groupMessageId: $of) { groupMessage { id } } }`, ofGroupMessage},
+	"removeGroupMember":      {`mutation($of: ID!, $member: ID!) { removeGroupMember(groupCopyId: $of, memberId: $member) { success } }`, leavesAlone(ofGroup)},
+	"leaveGroup":             {`mutation($of: ID!) { leaveGroup(groupCopyId: $of) { success } }`, rarely(leavesAlone(ofGroup))},
+	"removeGroupPermanently": {`mutation($of: ID!) { removeGroupPermanently(groupCopyId: $of) { success } }`, rarely(ofGroup)},
+}
+
+// eraseMutation is done once, by the user whom [leavesAlone] leaves alone.
+const eraseMutation = `mutation($password: String!) { deleteUser(password: $password) { userId } }`
+
+// leftOut are the mutations that nobody's copy of messages, chats and memberships follows.
+var leftOut = []string{
+	"createUser", "login", "refreshToken", "verifyToken", "revokeToken", "updateUser", "changePassword", "addPhoneNumber", "removePhoneNumber", // accounts
+	"createChat", "createSelfChat", // new chats, which no event tells of
+	"setArchiveChat", "setChatArchived", "setArchiveGroup", "setNotificationRead", // marks
+}
+
+// seen is what a user sees, and chooses from.
+type seen struct {
+	*view
+	random       *rand.Rand
+	me, doomed   string   // ids of users: the one who acts, and the one who will be erased
+	others       []string // ids of users
+	contentCount int
+}
+
+func oneOf[T any](s *seen, from map[string]T) (id string, one T, ok bool) {
+	if len(from) == 0 {
+		return "", one, false
+	}
+	ids := make([]string, 0, len(from))
+	for id := range from {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	id = ids[s.random.IntN(len(ids))]
+	return id, from[id], true
+}
+
+func (s *seen) variables(of string) object {
+	s.contentCount++
+	return object{
+		"of": of, "text": fmt.Sprintf("text %d", s.contentCount), "user": s.others[s.random.IntN(len(s.others))], "yes": s.random.IntN(3) > 0,
+	}
+}
+
+func ofNothing(s *seen) (object, bool) { return s.variables(""), true }
+
+func ofChat(s *seen) (object, bool) {
+	id, _, ok := oneOf(s, s.Chats)
+	return s.variables(id), ok
+}
+
+func ofChatMessage(s *seen) (object, bool) {
+	_, in, _ := oneOf(s, s.Chats)
+	id, _, ok := oneOf(s, in)
+	return s.variables(id), ok
+}
+
+func ofGroup(s *seen) (object, bool) {
+	id, g, ok := oneOf(s, s.Groups)
+	v := s.variables(id)
+	if ok {
+		v["member"], _, ok = oneOf(s, g.Members)
+	}
+	return v, ok
+}
+
+func ofGroupMessage(s *seen) (object, bool) {
+	_, g, ok := oneOf(s, s.Groups)
+	if !ok {
+		return nil, false
+	}
+	id, _, ok := oneOf(s, g.Messages)
+	return s.variables(id), ok
+}
+
+// rarely does what empties a copy, or ends it, one time in five.
+func rarely(choose func(*seen) (object, bool)) func(*seen) (object, bool) {
+	return func(s *seen) (object, bool) {
+		if s.random.IntN(5) > 0 {
+			return nil, false
+		}
+		return choose(s)
+	}
+}
+
+// leavesAlone does not end a membership of the user who will be erased: what somebody wrote who had left before goes as well, and no event is left that could
+// tell of it.
+func leavesAlone(choose func(*seen) (object, bool)) func(*seen) (object, bool) {
+	return func(s *seen) (object, bool) {
+		v, ok := choose(s)
+		if !ok || s.me == s.doomed {
+			return nil, false
+		}
+		member, _ := v["member"].(string)
+		return v, s.Groups[v["of"].(string)].Members[member].User != s.doomed
+	}
+}

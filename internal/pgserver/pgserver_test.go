@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/internal/pgserver"
 )
 
-func TestAServerIsGoneOnceItIsClosed(t *testing.T) {
+func TestAServerSurvivesCrashesAndIsGoneOnceItIsClosed(t *testing.T) {
 	t.Parallel()
 	s, err := pgserver.Start(false)
 	if err != nil && os.Getenv("CI") != "true" && os.Getenv("BUDDYCHAT_REQUIRE_POSTGRES") != "1" {
@@ -22,6 +22,16 @@ func TestAServerIsGoneOnceItIsClosed(t *testing.T) {
 	var data string
 	require.NoError(t, c.QueryRow(t.Context(), "SHOW data_directory").Scan(&data))
 	require.DirExists(t, data)
+
+	_, err = c.Exec(t.Context(), "CREATE TABLE kept (id INT)")
+	require.NoError(t, err)
+	require.NoError(t, s.Crash())
+	require.Error(t, c.Ping(t.Context()))
+	require.NoError(t, s.Restart())
+	c, err = pgx.Connect(t.Context(), s.URL)
+	require.NoError(t, err)
+	_, err = c.Exec(t.Context(), "INSERT INTO kept VALUES (1)")
+	require.NoError(t, err, "what was committed survives a crash")
 
 	require.NoError(t, s.Close())
 	require.Error(t, c.Ping(t.Context()))

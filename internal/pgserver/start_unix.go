@@ -8,7 +8,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -69,19 +68,15 @@ func startFrom(bin string, fsync bool) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	answer, err := bufio.NewReader(said).ReadString('\n')
-	if answer == "ready\n" {
-		return &Server{URL: fmt.Sprintf("postgres://buddychat:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port), alive: alive, cmd: cmd}, nil
+	s := &Server{
+		URL:   fmt.Sprintf("postgres://buddychat:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port),
+		alive: alive, said: bufio.NewReader(said), cmd: cmd,
 	}
-	log, _ := os.ReadFile(filepath.Join(dir, "log")) // without it there is still the error
-	return nil, errors.Join(fmt.Errorf("PostgreSQL does not start:\n%s", log), ignoreEOF(err), alive.Close(), cmd.Wait())
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
+	if err := s.answer(); err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "log")) // without it there is still the error
+		return nil, errors.Join(fmt.Errorf("PostgreSQL does not start: %w\n%s", err, log), s.Close())
 	}
-	return err
+	return s, nil
 }
 
 // programs returns the directory of PostgreSQL's programs: the newest version that is there.

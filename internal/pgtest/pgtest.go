@@ -33,11 +33,38 @@ func URL(tb testing.TB) string {
 	}
 	s, err := start()
 	if err != nil {
-		if os.Getenv("BUDDYCHAT_TEST_POSTGRES") != "" || os.Getenv("CI") == "true" || os.Getenv("BUDDYCHAT_REQUIRE_POSTGRES") == "1" {
-			tb.Fatalf("this test needs PostgreSQL: %v", err)
-		}
-		tb.Skipf("this test needs PostgreSQL: %v", err)
+		missing(tb, err)
 	}
+	return Database(tb, s)
+}
+
+// Own starts a server for one test alone, which may crash it. It syncs to disk as in production, and goes when the test ends.
+func Own(tb testing.TB) *pgserver.Server {
+	tb.Helper()
+	s, err := pgserver.Start(true)
+	if err != nil {
+		missing(tb, err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("cannot end the server: %v", err)
+		}
+	})
+	return s
+}
+
+// missing skips a test, or fails it where PostgreSQL must be there.
+func missing(tb testing.TB, err error) {
+	tb.Helper()
+	if os.Getenv("BUDDYCHAT_TEST_POSTGRES") != "" || os.Getenv("CI") == "true" || os.Getenv("BUDDYCHAT_REQUIRE_POSTGRES") == "1" {
+		tb.Fatalf("this test needs PostgreSQL: %v", err)
+	}
+	tb.Skipf("this test needs PostgreSQL: %v", err)
+}
+
+// Database makes an empty database on a server, which is dropped when the test ends, and returns its address.
+func Database(tb testing.TB, s *pgserver.Server) string {
+	tb.Helper()
 	name := "buddychat_test_" + strings.ToLower(rand.Text()[:12])
 	if err := administer(s.URL, "CREATE DATABASE "+name); err != nil {
 		tb.Fatalf("cannot create a database: %v", err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,6 +78,9 @@ var (
 	queues  = []int{40, 6, 0}
 )
 
+// upkeep is how often each node purges: so often that it is always in the midst of it.
+const upkeep = 50 * time.Millisecond
+
 // start starts a node that does not run.
 func (c *cluster) start(i int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -87,7 +91,7 @@ func (c *cluster) start(i int) error {
 	}
 	n := &node{db: db, ran: make(chan error, 1)}
 	c.nodes[i] = n
-	options := buddychat.Options{Realtime: realtime.Options{Window: windows[i], Queue: queues[i]}}
+	options := buddychat.Options{Realtime: realtime.Options{Window: windows[i], Queue: queues[i]}, UpkeepInterval: upkeep}
 	c.users(&options)
 	if n.app, err = buddychat.New(db, &options); err != nil {
 		n.ran <- nil

@@ -136,6 +136,7 @@ func (w *world) live(t *testing.T) {
 	for _, p := range alive {
 		fresh, err := ask(ctx, w.server(p.random), p.access, snapshot, nil)
 		require.NoError(t, err)
+		requireCounts(t, p.id, fresh)
 		for _, o := range w.observers {
 			if o.person == p {
 				o.settle(t, viewOf(fresh))
@@ -250,18 +251,11 @@ func (w *world) observe(ctx context.Context, p *person, typed bool) error {
 // follow takes in what comes, until the client is stopped, or its user erased.
 func (o *observer) follow(ctx context.Context) error {
 	for ctx.Err() == nil {
-		conn, err := subscribe(ctx, o.w.server(o.random), o.access, o.cursor, o.typed)
-		if err == nil {
-			err = o.listen(ctx, conn)
-			_ = conn.CloseNow()
-		}
-		var closed websocket.CloseError
-		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // it was stopped
-		case errors.As(err, &closed) && closed.Code == 4403 && o.id == o.w.doomed:
-			return nil
-		case errors.As(err, &closed) && closed.Code == 4008: // it was slow, and comes back
+		err := o.listen(ctx)
+		switch code := websocket.CloseStatus(err); {
+		case ctx.Err() != nil, code == 4403 && o.id == o.w.doomed:
+			return nil //nolint:nilerr // so it was to end
+		case code == 4008: // it was slow, and comes back
 		default:
 			return fmt.Errorf("following: %w", err)
 		}
@@ -269,7 +263,13 @@ func (o *observer) follow(ctx context.Context) error {
 	return nil
 }
 
-func (o *observer) listen(ctx context.Context, conn *websocket.Conn) error {
+// listen takes in what comes on one socket. It returns why that ended.
+func (o *observer) listen(ctx context.Context) error {
+	conn, err := subscribe(ctx, o.w.server(o.random), o.access, o.cursor, o.typed)
+	if err != nil {
+		return err
+	}
+	defer conn.CloseNow() //nolint:errcheck // it has ended
 	for {
 		f, err := readFrame(ctx, conn)
 		if err != nil {

@@ -1,6 +1,11 @@
 package torture
 
-import "maps"
+import (
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 // A view is a client's own copy of what a user has.
 type view struct {
@@ -27,9 +32,9 @@ type memberView struct {
 
 const (
 	messageFields = `{ id content editedAt readAt sender { id } }`
-	groupFields   = `id title description groupImage members(first: 100) { nodes { id isAdmin joinedAt user { id } } }`
+	groupFields   = `id title description groupImage membersCount members(first: 100) { nodes { id isAdmin joinedAt user { id } } }`
 	copyFields    = `id member { id group { ` + groupFields + ` } } groupMessages(first: 100) { nodes { id message ` + messageFields + ` } }`
-	snapshot      = `{ chats(first: 50) { nodes { id chatMessages(first: 100) { nodes { id message ` + messageFields + ` } } } }
+	snapshot      = `{ chats(first: 50) { nodes { id unreadCount chatMessages(first: 100) { nodes { id message ` + messageFields + ` } } } }
 		groups(first: 50) { nodes { ` + copyFields + ` } } eventCursor }`
 	oneGroup    = `query($id: ID!) { group(id: $id) { ` + copyFields + ` } }`
 	typedEvents = `subscription($after: String) { events(after: $after) { cursor operation subjectId erased chat { id } groupCopy { id }
@@ -94,6 +99,24 @@ func (g *groupView) describe(group any) {
 func memberOf(m any) memberView {
 	admin, _ := at(m, "isAdmin").(bool)
 	return memberView{User: textAt(m, "user", "id"), Joined: textAt(m, "joinedAt"), Admin: admin}
+}
+
+// requireCounts requires that what the server counts is what a client can count for itself.
+func requireCounts(t *testing.T, me string, data any) {
+	t.Helper()
+	v := viewOf(data)
+	for _, c := range nodesAt(data, "chats") {
+		unread := 0
+		for _, m := range v.Chats[textAt(c, "id")] {
+			if m.Sender != me && m.ReadAt == "" {
+				unread++
+			}
+		}
+		require.EqualValues(t, unread, at(c, "unreadCount"))
+	}
+	for _, c := range nodesAt(data, "groups") {
+		require.EqualValues(t, len(v.Groups[textAt(c, "id")].Members), at(c, "member", "group", "membersCount"))
+	}
 }
 
 // A change is an event, from whichever subscription.

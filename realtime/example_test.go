@@ -49,7 +49,7 @@ func Example() {
 
 	for event, err := range bot.Events(ctx) {
 		if err != nil {
-			fmt.Println(err) // resume behind the last event's Cursor
+			fmt.Println(err) // resume behind the last event's Cursor, see the example of Hub.Subscribe
 			return
 		}
 		fmt.Println(event.Operation, event.Message.Content)
@@ -71,4 +71,61 @@ func Example() {
 	// CHAT_MESSAGE_CREATED Hello, bot
 	// NOTIFICATION_CREATED Hello, bot
 	// CHAT_MESSAGE_CREATED You said: Hello, bot
+}
+
+// Whoever keeps the cursor of the last event that they dealt with goes on behind it, on whichever node: after a restart, too.
+func ExampleHub_Subscribe() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	store := memory.New(nil)
+	chats := chat.NewService(store, everybody{}, nil)
+	alice, _, err := chats.Open(ctx, "alice", "bot")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	cursor := "" // a bot keeps it on disk
+	for _, sent := range [][]string{{"one", "two"}, {"three"}} {
+		node := realtime.NewHub(store, nil)
+		go func() { _ = node.Run(ctx) }()
+		if cursor == "" { // for the first time: from now on
+			if cursor, err = node.Position(ctx); err != nil {
+				fmt.Println(err)
+				return
+			}
+		}
+		for _, content := range sent { // while the bot is away
+			if _, err := chats.Send(ctx, "alice", alice.ID, chat.Draft{Content: content}); err != nil {
+				fmt.Println(err)
+				return
+			}
+		}
+		bot, err := node.Subscribe(ctx, "bot", cursor)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for event, err := range bot.Events(ctx) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			cursor = event.Cursor
+			if event.Operation == realtime.NotificationCreated {
+				fmt.Println(event.Message.Content)
+				if event.Message.Content == sent[len(sent)-1] {
+					break
+				}
+			}
+		}
+		bot.Close()
+		if err := node.Shutdown(ctx); err != nil { // the node ends, and another takes its place
+			fmt.Println(err)
+		}
+	}
+	// Output:
+	// one
+	// two
+	// three
 }

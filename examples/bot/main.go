@@ -62,7 +62,8 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer running.Wait()
 	defer cancel()
 	running.Go(func() { _ = app.Run(ctx) })
-	running.Go(func() { _ = answer(ctx, app, robot, backwards) })
+	forget := func(string) error { return nil } // the store forgets everything with the program, too
+	running.Go(func() { _ = answer(ctx, app, robot, "", forget, backwards) })
 	return converse(ctx, app, in, out)
 }
 

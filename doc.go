@@ -30,4 +30,9 @@
 //
 // [github.com/buddychat/buddychat/storage/bunstore.Store.In] does the acts of chat inside the application's own transaction: an order and the message of
 // it are committed together, and delivered then, or not at all.
+//
+// # Several nodes
+//
+// On PostgreSQL an application may run as often as it likes on one database, with nothing else set up: whoever is connected to one node gets what was done on another, and
+// resumes on any. The file docs/scaling.md says what that carries, and what to set.
 package buddychat

@@ -50,14 +50,17 @@ func (e *event) counts() bool {
 }
 
 // follow delivers what happens to a user behind a cursor until ctx ends, over one connection after another, to whichever node is up. Connections are
-// numbered from 1 on. The error is what no other node would do better.
-func follow(ctx context.Context, nodes *cluster, token, cursor string, receive func(connection int, e *event)) error {
+// numbered from 1 on, and opened is told of each from which events will come. The error is what no other node would do better.
+func follow(ctx context.Context, nodes *cluster, token, cursor string, opened func(), receive func(connection int, e *event)) error {
 	for connection := 1; ctx.Err() == nil; connection++ {
 		err := errors.New("no node is up")
 		if node := nodes.any(); node != "" {
 			err = listen(ctx, node, token, cursor, func(e *event) {
 				cursor = e.Cursor + e.Extensions.Cursor
-				if e.counts() {
+				switch {
+				case e.Operation == "":
+					opened()
+				case e.counts():
 					receive(connection, e)
 				}
 			})

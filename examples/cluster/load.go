@@ -18,6 +18,7 @@ type load struct {
 	*world
 	stats   *stats
 	devices []*listener
+	opened  chan struct{} // gets one from each device that listens
 }
 
 // A listener is a device that listens.
@@ -37,16 +38,21 @@ func newLoad(w *world) *load {
 			l.devices = append(l.devices, &listener{owner: p})
 		}
 	}
+	l.opened = make(chan struct{}, len(l.devices))
 	return l
 }
 
 func (l *load) listen(ctx context.Context, d *listener) error {
-	before := 1
-	err := follow(ctx, l.api.nodes, d.owner.token, d.owner.cursor, func(connection int, e *event) {
-		if connection != before {
-			before = connection
+	first := true
+	opened := func() {
+		if first {
+			first = false
+			l.opened <- struct{}{}
+		} else {
 			l.stats.countResumed()
 		}
+	}
+	err := follow(ctx, l.api.nodes, d.owner.token, d.owner.cursor, opened, func(connection int, e *event) {
 		if sent, ok := sentAt(e.content()); ok {
 			l.stats.countDelivered(time.Since(sent))
 		}
@@ -56,6 +62,18 @@ func (l *load) listen(ctx context.Context, d *listener) error {
 	})
 	if err != nil {
 		return fmt.Errorf("a client was turned away: %w", err)
+	}
+	return nil
+}
+
+// allListen waits until every device listens.
+func (l *load) allListen(ctx context.Context) error {
+	for range l.devices {
+		select {
+		case <-l.opened:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }

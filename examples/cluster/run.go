@@ -99,6 +99,9 @@ func runOn(ctx, sending context.Context, c config, nodes *cluster) (v verdict, e
 
 // play has messages sent and nodes ended for as long as is wished, and ends every conversation with a message.
 func (l *load) play(ctx, sending context.Context, c config, nodes *cluster) error {
+	if err := l.allListen(ctx); err != nil {
+		return err
+	}
 	until, end := context.WithTimeout(sending, c.duration)
 	defer end()
 	all, within := errgroup.WithContext(ctx)

@@ -93,7 +93,7 @@ func (l *load) replay(ctx context.Context, owner *person, theirs []*truth) error
 		last[t.stored[len(t.stored)-1]] = true
 		t.history.shown = map[string][]span{}
 	}
-	err := follow(following, l.api.nodes, owner.token, owner.cursor, func(_ int, e *event) {
+	err := follow(following, l.api.nodes, owner.token, owner.cursor, func() {}, func(_ int, e *event) {
 		t := byCopy[e.copy()]
 		if t == nil || seen[e.ID] {
 			return

@@ -18,24 +18,30 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // runs runs it on a database of its own, and holds it to leaving nothing behind.
-func runs(t *testing.T, sending context.Context, out io.Writer, args ...string) verdict {
+func runs(t *testing.T, sending context.Context, out io.Writer, args ...string) (verdict, error) {
 	t.Helper()
 	c, err := parseFlags(append(args, "-database", pgtest.URL(t)), io.Discard)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	v, err := run(t.Context(), sending, c, out)
-	require.NoError(t, err)
-	require.NoError(t, v.err())
+	v, failed := run(t.Context(), sending, c, out)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
-	return v
+	return v, failed
+}
+
+// runsWell is runs where every promise is kept.
+func runsWell(t *testing.T, sending context.Context, out io.Writer, args ...string) {
+	t.Helper()
+	v, err := runs(t, sending, out, args...)
+	require.NoError(t, err)
+	require.NoError(t, v.err())
 }
 
 func TestNodesThatAreKilledKeepEveryPromise(t *testing.T) {
 	var out bytes.Buffer
-	runs(t, t.Context(), &out, "-clients", "12", "-rate", "50", "-duration", "8s", "-kill-every", "1500ms")
+	runsWell(t, t.Context(), &out, "-clients", "12", "-rate", "50", "-duration", "8s", "-kill-every", "1500ms")
 	said := out.String()
 	for _, what := range []string{"is killed", "is asked to stop", "nodes 3/3", "\nmissed               0\n"} {
 		require.Contains(t, said, what)
@@ -44,7 +50,7 @@ func TestNodesThatAreKilledKeepEveryPromise(t *testing.T) {
 
 func TestHintsOnNATSWakeTheOtherNodes(t *testing.T) {
 	var out bytes.Buffer
-	runs(t, t.Context(), &out, "-clients", "6", "-rate", "20", "-duration", "3s", "-kill-every", "0", "-nats", "-nodes", "2")
+	runsWell(t, t.Context(), &out, "-clients", "6", "-rate", "20", "-duration", "3s", "-kill-every", "0", "-nats", "-nodes", "2")
 	require.NotContains(t, out.String(), "killed")
 }
 
@@ -65,8 +71,15 @@ func TestTheVerdictFollowsAnInterrupt(t *testing.T) {
 	sending, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	began := time.Now()
-	runs(t, sending, cutter{"sent", interrupt}, "-clients", "6", "-rate", "20", "-duration", "1h", "-nodes", "1")
+	runsWell(t, sending, cutter{"sent", interrupt}, "-clients", "6", "-rate", "20", "-duration", "1h", "-nodes", "1")
 	require.Less(t, time.Since(began), time.Minute)
+}
+
+func TestAnInterruptBeforeAnythingWasSentEndsIt(t *testing.T) {
+	sending, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	_, err := runs(t, sending, cutter{"making 3 users", interrupt}, "-clients", "6", "-nodes", "1")
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {

@@ -21,8 +21,8 @@
 //	-nats                   carry hints between the nodes on a NATS server within this process, rather than by LISTEN and NOTIFY
 //	-database postgres://…  use this database, to which users and messages are added, rather than a private one
 //
-// An interrupt ends the sending, and the verdict follows; a second one ends everything at once. Nothing is left behind, but for the logs of the nodes where the
-// verdict is bad.
+// An interrupt ends the sending, and the verdict follows; a second one ends everything at once. Nothing is left behind but, where something went wrong, the logs of
+// the nodes.
 package main
 
 import (
@@ -105,6 +105,9 @@ func interruptible(c config, out io.Writer) error {
 		}
 	}()
 	v, err := run(ctx, sending, c, out)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before there was a verdict")
+	}
 	if err != nil {
 		return err
 	}

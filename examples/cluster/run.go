@@ -25,7 +25,7 @@ func run(ctx, sending context.Context, c config, out io.Writer) (v verdict, err 
 		return v, err
 	}
 	defer func() {
-		if err == nil && v.err() == nil || ctx.Err() != nil {
+		if err == nil && v.err() == nil || errors.Is(err, context.Canceled) {
 			err = errors.Join(err, os.RemoveAll(dir))
 			return
 		}

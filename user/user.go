@@ -129,7 +129,8 @@ type Store interface {
 	// longest-standing member as one, a group left empty is removed). What the user wrote can be seen by nobody
 	// from the return on; its rows are emptied in batches by the store's Purge. The id can take part in
 	// nothing afterwards. An id that has nothing stored is no error; an erased one neither.
-	// Events: MEMBER_LEFT with Erased in every group, CHAT_DELETED with Erased to the other user of
+	// Events: MEMBER_LEFT with Erased in every group, those included that the user had left before and has written in (with the last
+	// membership, until it is purged), CHAT_DELETED with Erased to the other user of
 	// every chat, and the end of every session.
 	EraseUser(ctx context.Context, id ID) error
 }

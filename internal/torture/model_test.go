@@ -266,11 +266,23 @@ func (r *room) endAll(e entry, told []*ownCopy) {
 	}
 }
 
+// erasedFormer tells a group that somebody is erased who had left it, if that takes anything away.
+func (r *room) erasedFormer(u user.ID) {
+	wrote := slices.ContainsFunc(r.written, func(m *message) bool { return m.sender == u && !m.gone })
+	for _, c := range slices.Backward(r.copies) {
+		if r.kind == chat.Group && c.owner == u && wrote && len(r.present()) > 0 {
+			r.tell(entry{operation: realtime.MemberLeft, member: c.id, erased: true}, r.present())
+			return
+		}
+	}
+}
+
 // erased takes a user out of a room, with all that they wrote.
 func (r *room) erased(u user.ID) {
 	c := r.copyOf(u)
 	switch {
 	case c == nil:
+		r.erasedFormer(u)
 	case r.kind == chat.Group:
 		c.end(entry{operation: realtime.MemberLeft, erased: true})
 	case len(r.present()) == 1:

@@ -7,7 +7,7 @@ import (
 )
 
 // mutations are the acts of the schema that somebody's copy must follow. Each chooses its variables from what the user sees, and reports false where
-// there is nothing to do it on. A user who is to be erased is left where they are: see [leavesAlone].
+// there is nothing to do it on.
 var mutations = map[string]struct {
 	document string
 	choose   func(s *seen) (object, bool)
@@ -28,12 +28,12 @@ var mutations = map[string]struct {
 	"deleteGroupMessage":     {`mutation($of: ID!) { deleteGroupMessage(groupMessageId: $of) { success } }`, ofGroupMessage},
 	"unsendGroupMessage":     {`mutation($of: ID!) { unsendGroupMessage(groupMessageId: $of) { success } }`, ofGroupMessage},
 	"setGroupMessageAsRead":  {`mutation($of: ID!) { setGroupMessageAsRead(groupMessageId: $of) { groupMessage { id } } }`, ofGroupMessage},
-	"removeGroupMember":      {`mutation($of: ID!, $member: ID!) { removeGroupMember(groupCopyId: $of, memberId: $member) { success } }`, leavesAlone(ofGroup)},
-	"leaveGroup":             {`mutation($of: ID!) { leaveGroup(groupCopyId: $of) { success } }`, rarely(leavesAlone(ofGroup))},
+	"removeGroupMember":      {`mutation($of: ID!, $member: ID!) { removeGroupMember(groupCopyId: $of, memberId: $member) { success } }`, ofGroup},
+	"leaveGroup":             {`mutation($of: ID!) { leaveGroup(groupCopyId: $of) { success } }`, rarely(ofGroup)},
 	"removeGroupPermanently": {`mutation($of: ID!) { removeGroupPermanently(groupCopyId: $of) { success } }`, rarely(ofGroup)},
 }
 
-// eraseMutation is done once, by the user whom [leavesAlone] leaves alone.
+// eraseMutation is done once, by the user who is doomed, and who may have left groups before.
 const eraseMutation = `mutation($password: String!) { deleteUser(password: $password) { userId } }`
 
 // leftOut are the mutations that nobody's copy of messages, chats and memberships follows.
@@ -47,7 +47,6 @@ var leftOut = []string{
 type seen struct {
 	*view
 	random       *rand.Rand
-	me, doomed   string   // ids of users: the one who acts, and the one who will be erased
 	others       []string // ids of users
 	contentCount int
 }
@@ -110,18 +109,5 @@ func rarely(choose func(*seen) (object, bool)) func(*seen) (object, bool) {
 			return nil, false
 		}
 		return choose(s)
-	}
-}
-
-// leavesAlone does not end a membership of the user who will be erased: what somebody wrote who had left before goes as well, and no event is left that could
-// tell of it.
-func leavesAlone(choose func(*seen) (object, bool)) func(*seen) (object, bool) {
-	return func(s *seen) (object, bool) {
-		v, ok := choose(s)
-		if !ok || s.me == s.doomed {
-			return nil, false
-		}
-		member, _ := v["member"].(string)
-		return v, s.Groups[v["of"].(string)].Members[member].User != s.doomed
 	}
 }

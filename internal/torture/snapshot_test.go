@@ -150,7 +150,7 @@ func (w *world) live(t *testing.T) {
 
 // act does random mutations, on whichever node, and lets a client come twice meanwhile. The user who is doomed is erased in the end.
 func (w *world) act(ctx context.Context, p *person, steps int) error {
-	s := &seen{random: p.random, me: p.id, doomed: w.doomed}
+	s := &seen{random: p.random}
 	for _, other := range w.people {
 		s.others = append(s.others, other.id)
 	}

@@ -40,9 +40,10 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 	})
 }
 
-// conversationsOf returns where a user takes part, in the order in which they are locked.
+// conversationsOf returns where a user takes part, or has left a group and something written in it, in the order in which they are locked.
 func (t *tx) conversationsOf(ctx context.Context, id user.ID) (ids []int64, err error) {
-	err = t.query(ctx, `SELECT c.conversation_id FROM {copies} c WHERE c.owner = $1 AND c.end_event = 0 ORDER BY c.conversation_id`,
+	err = t.query(ctx, `SELECT DISTINCT c.conversation_id FROM {copies} c WHERE c.owner = $1 AND (c.end_event = 0 OR c.kind = 2 AND EXISTS (
+			SELECT 1 FROM {messages} x WHERE x.sender = c.owner AND x.conversation_id = c.conversation_id AND NOT x.gone)) ORDER BY c.conversation_id`,
 		[]any{string(id)}, func(rows *sql.Rows) error {
 			var id int64
 			err := rows.Scan(&id)
@@ -56,13 +57,16 @@ func (t *tx) conversationsOf(ctx context.Context, id user.ID) (ids []int64, err 
 func (t *tx) eraseFrom(ctx context.Context, id int64, u user.ID, sessions int64) error {
 	v, err := t.lockConversation(ctx, `v.id = $1`, id)
 	if err != nil {
-		return err
+		return ignoreNotFound(err) // gone between the list and the lock
 	}
 	var own ownCopy
 	present, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.conversation_id = $1 AND c.owner = $2 AND c.end_event = 0`,
 		[]any{v.id, string(u)}, own.into()...)
-	if err != nil || !present { // gone between the list and the lock
+	if err != nil {
 		return err
+	}
+	if !present {
+		return t.eraseFormer(ctx, v, u)
 	}
 	if v.kind == chat.Group {
 		return t.leave(ctx, v, own, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
@@ -75,4 +79,16 @@ func (t *tx) eraseFrom(ctx context.Context, id int64, u user.ID, sessions int64)
 		}
 	}
 	return t.endCopies(ctx, v, ended, `TRUE`)
+}
+
+// eraseFormer says in a group, if it is there still, that somebody is erased who had left it before: what they wrote goes with them.
+func (t *tx) eraseFormer(ctx context.Context, v conversation, u user.ID) error {
+	var member int64
+	found, err := t.row(ctx, `SELECT c.id FROM {copies} c JOIN {groups} g ON g.conversation_id = c.conversation_id
+		WHERE c.owner = $1 AND c.kind = 2 AND c.conversation_id = $2 ORDER BY c.id DESC LIMIT 1`, []any{string(u), v.id}, &member)
+	if err != nil || !found {
+		return err
+	}
+	_, err = t.record(ctx, realtime.Record{Operation: realtime.MemberLeft, At: moment(t.time()), Conversation: v.id, Kind: v.kind, Member: member, Erased: true})
+	return err
 }

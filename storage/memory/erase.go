@@ -25,12 +25,25 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 		for _, uc := range a.has(id, chat.OneToOne) {
 			a.eraseChat(uc, ended)
 		}
+		a.eraseFormer(id)
 		for _, uc := range a.has(id, chat.Group) {
 			a.endMembership(a.conversations[uc.conversation], uc, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
 		}
 		a.forget(id)
 		return nil
 	})
+}
+
+// eraseFormer says in the groups that a user had left before, and wrote in, that they are erased: what they wrote goes with them.
+func (a *act) eraseFormer(id user.ID) {
+	for i, uc := range a.copiesOf[id] {
+		v := a.conversations[uc.conversation]
+		later := slices.ContainsFunc(a.copiesOf[id][i+1:], func(other *userCopy) bool { return other.conversation == uc.conversation })
+		wrote := slices.ContainsFunc(v.messages, func(m message) bool { return m.Sender == id && !m.gone })
+		if uc.Kind == chat.Group && !uc.present() && !later && wrote && len(v.present()) > 0 {
+			a.recordIn(v, realtime.Record{Operation: realtime.MemberLeft, Member: uc.ID, Erased: true})
+		}
+	}
 }
 
 // forget takes the name of an erased user from what they did and from what they created.

@@ -14,6 +14,7 @@ func erasureTests() []test {
 		{"the chats of an erased user go, on both sides", chatsAreErased},
 		{"what an erased user wrote can be seen by nobody, at once", writingIsErased},
 		{"an erased user leaves every group", erasedLeaves},
+		{"a group that an erased user had left is told where they wrote in it", formerMemberIsErased},
 		{"an erased creator is the creator of nothing", creatorIsErased},
 		{"who was erased can take part in nothing", erasedTakesNoPart},
 		{"erasing twice, or what is not there, is no error", erasingIsIdempotent},
@@ -172,6 +173,31 @@ func erasedLeaves(f *fixture) {
 	f.purge(0, 1)
 	f.Empty(f.memberships(0, bob))
 	f.Len(f.members(headless[1]), 2)
+}
+
+func formerMemberIsErased(f *fixture) {
+	wrote, silent, again := f.group(alice, bob), f.group(alice, bob), f.group(alice, bob)
+	unsent, gone := f.group(alice, bob), f.group(bob)
+	for _, c := range []chat.Copy{wrote[1], again[1], unsent[1], gone[0]} {
+		f.send(c, "by bob")
+	}
+	f.unsend(unsent[1], f.messages(unsent[1])[0])
+	id := f.groupOf(wrote[0])
+	for _, c := range []chat.Copy{wrote[1], silent[1], again[1], unsent[1], gone[0]} {
+		f.leave(c)
+	}
+	here := f.add(again[0], bob)
+	rejoined := f.groupOf(again[0])
+	records := f.erasedRecords(bob)
+	left := func(group, member int64) realtime.Record {
+		r := recordOf(realtime.MemberLeft, group, "", member)
+		r.Erased = true
+		return r
+	}
+	f.ElementsMatch([]realtime.Record{left(id, wrote[1].ID), left(rejoined, here.ID)}, records)
+	f.shows(wrote[0])
+	f.Equal(1, f.groupNow(wrote[0]).MembersCount)
+	f.Contains(f.operations(alice, 0), realtime.MemberLeft)
 }
 
 func creatorIsErased(f *fixture) {

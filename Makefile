@@ -37,8 +37,8 @@ bench:
 fuzz:
 	@.ci/fuzz
 
-torture: # half an hour of random histories on real databases, and of proofs that they notice what is broken
-	BUDDYCHAT_TORTURE=1 $(GO) test -timeout 60m ./internal/torture/...
+torture: # an hour of random histories, faults and proofs, on real databases and processes
+	BUDDYCHAT_TORTURE=1 $(GO) test -timeout 90m ./internal/torture/... ./internal/faults/...
 
 examples: # the others serve until they are stopped, and their tests start them
 	$(GO) run ./examples/transaction

@@ -50,10 +50,13 @@ func load(t *testing.T) graph {
 	return g
 }
 
+// suites have nothing but tests.
+var suites = []string{"internal/archtest", "internal/torture", "internal/faults"}
+
 // library returns the module's own packages, without the examples and what has nothing but tests.
 func (g graph) library() (packages []string) {
 	for p := range g {
-		if name := relative(p); within(p, module) && !within(name, "examples") && name != "internal/archtest" && name != "internal/torture" {
+		if name := relative(p); within(p, module) && !within(name, "examples") && !slices.Contains(suites, name) {
 			packages = append(packages, name)
 		}
 	}

@@ -1,0 +1,234 @@
+// Package faults holds what is promised against what goes wrong outside of the code: processes that are killed, databases that crash, connections that
+// are cut, slow, or silent, and clients that do not read.
+//
+// With BUDDYCHAT_TORTURE set the tests do as many rounds, and last as long, as one has patience for; without, they are a short run of the same.
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/buddychat/buddychat/user"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		removeServer()
+		os.Exit(status)
+	}))
+}
+
+// long chooses between a short run and the long one.
+func long[T any](short, long T) T {
+	if os.Getenv("BUDDYCHAT_TORTURE") != "" {
+		return long
+	}
+	return short
+}
+
+// settled is how long everything may take to come right again once nothing is wrong any more.
+const settled = 60 * time.Second
+
+// A talk is a chat in which one user sends numbers, one after another, and another listens. Each sends and listens by a way of their own, over whichever
+// node this takes.
+type talk struct {
+	// send sends a number, which is the message's clientMessageId as well. An error says that it is not known whether it was sent.
+	send func(ctx context.Context, number int) error
+	// follow delivers the numbers that are sent behind a cursor, until it ends for whatever cause. It calls got with the number 0 once it listens.
+	follow func(ctx context.Context, cursor string, got func(number int, cursor string, at time.Time)) error
+
+	owner        user.ID                                // who listens
+	count        func(ctx context.Context) (int, error) // what is stored, where it can be asked for
+	acknowledged atomic.Int64
+
+	mu       sync.Mutex
+	cursor   string
+	last     int
+	resumed  bool // nothing new has come since
+	ends     int
+	problems []string
+	delays   []time.Duration
+	cuts     []string // why it ended
+}
+
+// got takes a number in.
+func (k *talk) got(number int, cursor string, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if cursor != "" {
+		k.cursor = cursor
+	}
+	switch {
+	case number == 0:
+	case number == k.last+1:
+		k.last, k.resumed = number, false
+		if !at.IsZero() {
+			k.delays = append(k.delays, time.Since(at))
+		}
+	case number <= k.last && k.resumed: // again, as may be right after a resume
+	case number <= k.last:
+		k.problems = append(k.problems, fmt.Sprintf("%d came again behind %d", number, k.last))
+	default:
+		k.problems = append(k.problems, fmt.Sprintf("%d came behind %d", number, k.last))
+		k.last = number
+	}
+}
+
+// listen follows until ctx ends, and comes back whenever it is cut off.
+func (k *talk) listen(ctx context.Context, ready func()) {
+	var once sync.Once
+	for ctx.Err() == nil {
+		k.mu.Lock()
+		cursor := k.cursor
+		k.mu.Unlock()
+		err := k.follow(ctx, cursor, func(number int, cursor string, at time.Time) {
+			k.got(number, cursor, at)
+			once.Do(ready)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		k.mu.Lock()
+		k.resumed = true
+		k.ends++
+		k.cuts = append(k.cuts, fmt.Sprint(err))
+		k.mu.Unlock()
+		breathe(ctx, 20*time.Millisecond)
+	}
+}
+
+// speak sends numbers until enough is closed, each until it is acknowledged.
+func (k *talk) speak(ctx context.Context, enough <-chan struct{}, every time.Duration) {
+	for number := 1; ; number++ {
+		select {
+		case <-enough:
+			return
+		default:
+		}
+		for ctx.Err() == nil {
+			attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+			err := k.send(attempt, number)
+			cancel()
+			if err == nil {
+				k.acknowledged.Store(int64(number))
+				break
+			}
+			breathe(ctx, 10*time.Millisecond)
+		}
+		breathe(ctx, every)
+	}
+}
+
+// breathe is a pause of a client's.
+func breathe(ctx context.Context, most time.Duration) {
+	if most <= 0 {
+		return
+	}
+	timer := time.NewTimer(most/2 + rand.N(most/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// under has everybody talk while something goes wrong, and then holds what was received against what was acknowledged. Every is about how often each
+// sends.
+func under(t *testing.T, talks []*talk, every time.Duration, wrong func(ctx context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var listening, speaking, ready sync.WaitGroup
+	defer func() {
+		cancel()
+		listening.Wait()
+		speaking.Wait()
+	}()
+	for _, k := range talks {
+		ready.Add(1)
+		listening.Go(func() { k.listen(ctx, ready.Done) })
+	}
+	ready.Wait()
+	enough := make(chan struct{})
+	for _, k := range talks {
+		speaking.Go(func() { k.speak(ctx, enough, every) })
+	}
+	wrong(ctx)
+	close(enough)
+	speaking.Wait()
+	deadline := time.Now().Add(settled)
+	for _, k := range talks {
+		for int64(k.heard()) < k.acknowledged.Load() && time.Now().Before(deadline) {
+			breathe(ctx, 10*time.Millisecond)
+		}
+	}
+	cancel()
+	listening.Wait()
+	sent := int64(0)
+	for i, k := range talks {
+		require.Empty(t, k.problems, "talk %d, cut off %d times: %v", i, k.ends, k.cuts)
+		require.EqualValues(t, k.acknowledged.Load(), k.last, "talk %d, cut off %d times: what was acknowledged and what came", i, k.ends)
+		sent += k.acknowledged.Load()
+	}
+	require.Positive(t, sent)
+	t.Logf("%d messages in %d talks, cut off %d times, p50 %v, p99 %v", sent, len(talks), cutOff(talks), quantile(talks, 0.5), quantile(talks, 0.99))
+}
+
+func (k *talk) heard() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.last
+}
+
+func cutOff(talks []*talk) (ends int) {
+	for _, k := range talks {
+		ends += k.ends
+	}
+	return ends
+}
+
+// quantile returns a quantile of the times from the moment of each message to its arrival, where the talks know it.
+func quantile(talks []*talk, q float64) time.Duration {
+	var all []time.Duration
+	for _, k := range talks {
+		k.mu.Lock()
+		all = append(all, k.delays...)
+		k.mu.Unlock()
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[min(len(all)-1, int(q*float64(len(all))))]
+}
+
+// progress waits until everybody has heard something that was sent after the call.
+func progress(t *testing.T, ctx context.Context, talks []*talk) {
+	t.Helper()
+	targets := make([]int, len(talks))
+	for i, k := range talks {
+		targets[i] = int(k.acknowledged.Load()) + 2
+	}
+	for i, k := range talks {
+		require.Eventually(t, func() bool { return k.heard() >= targets[i] || ctx.Err() != nil }, settled, 5*time.Millisecond,
+			"nothing goes on: heard %d of %d", k.heard(), targets[i])
+	}
+}
+
+func number(content string) int {
+	n, err := strconv.Atoi(content)
+	if err != nil {
+		return -1
+	}
+	return n
+}

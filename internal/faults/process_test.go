@@ -1,0 +1,298 @@
+package faults
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"nhooyr.io/websocket"
+
+	"github.com/buddychat/buddychat/internal/pgtest"
+)
+
+// built is the reference server, built once.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "buddychat-faults-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "server")
+	out, err := exec.Command("go", "build", "-o", binary, "../../examples/server").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	buildDir = dir
+	return binary, nil
+})
+
+var buildDir string
+
+func removeServer() {
+	if buildDir != "" {
+		_ = os.RemoveAll(buildDir) // it is in the temporary directory
+	}
+}
+
+// A process is a server that is killed and started again, at one address.
+type process struct {
+	t    *testing.T
+	args []string
+	dir  string
+	addr string
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, args: append(args, "-throttle=false"), dir: t.TempDir(), addr: "127.0.0.1:0"}
+	p.start()
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *process) url() string { return "http://" + p.addr + "/graphql" }
+
+func (p *process) start() {
+	p.t.Helper()
+	binary, err := built()
+	require.NoError(p.t, err)
+	for deadline := time.Now().Add(settled); ; breathe(p.t.Context(), 10*time.Millisecond) {
+		cmd := exec.Command(binary, append(p.args, "-addr", p.addr)...)
+		cmd.Dir, cmd.Env = p.dir, []string{"PATH=" + os.Getenv("PATH")}
+		out, err := cmd.StdoutPipe()
+		require.NoError(p.t, err)
+		require.NoError(p.t, cmd.Start())
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil { // the port may be taken for a moment
+			_ = cmd.Wait() // that it failed is known
+			require.True(p.t, time.Now().Before(deadline), "the server does not start")
+			continue
+		}
+		if p.addr == "127.0.0.1:0" {
+			p.addr = strings.TrimSpace(strings.TrimPrefix(line, "listening on http://"))
+		}
+		p.mu.Lock()
+		p.cmd = cmd
+		p.mu.Unlock()
+		return
+	}
+}
+
+// kill ends it as a loss of power does.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill() // it may have ended
+		_ = p.cmd.Wait()
+		p.cmd = nil
+	}
+}
+
+// stop asks it to end, and waits for that.
+func (p *process) stop() {
+	p.t.Helper()
+	began := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	_, err := p.cmd.Process.Wait()
+	require.NoError(p.t, err)
+	require.Less(p.t, time.Since(began), 10*time.Second)
+	p.cmd = nil
+}
+
+var people sync.Mutex
+
+// register makes a user, and returns the id and a token.
+func register(t *testing.T, p *process, name string, numbered int) (id, token string) {
+	t.Helper()
+	people.Lock() // hashing passwords takes the processors that others measure with
+	defer people.Unlock()
+	var created struct {
+		CreateUser struct{ User struct{ ID string } }
+	}
+	const password = "battery horse staple 7"
+	require.NoError(t, ask(t.Context(), p.url(), "", `mutation($n: String!, $e: String!, $p: String!, $d: String!) {
+		createUser(username: $n, email: $e, password: $p, firstName: "Ada", lastName: "Byron", phoneNumber: {countryCode: "44", number: $d}) { user { id } } }`,
+		map[string]any{"n": name, "e": name + "@example.com", "p": password, "d": strconv.Itoa(10_000_000 + numbered)}, &created))
+	return created.CreateUser.User.ID, logIn(t, p, name, password)
+}
+
+func logIn(t *testing.T, p *process, name, password string) string {
+	t.Helper()
+	var in struct{ Login struct{ Token string } }
+	require.NoError(t, ask(t.Context(), p.url(), "", `mutation($n: String!, $p: String!) { login(username: $n, password: $p) { token } }`,
+		map[string]any{"n": name, "p": password}, &in))
+	return in.Login.Token
+}
+
+// talksOver opens chats whose users send over HTTP and listen over sockets, each time on any of the servers.
+func talksOver(t *testing.T, many int, servers ...*process) []*talk {
+	t.Helper()
+	all := make([]*talk, many)
+	for i := range all {
+		_, sender := register(t, servers[0], fmt.Sprintf("sender.%d", i), 2*i)
+		id, listener := register(t, servers[0], fmt.Sprintf("listener.%d", i), 2*i+1)
+		var opened struct {
+			CreateChat struct{ Chat struct{ ID string } }
+		}
+		require.NoError(t, ask(t.Context(), servers[0].url(), sender, `mutation($u: ID!) { createChat(otherUserId: $u) { chat { id } } }`, map[string]any{"u": id}, &opened))
+		anywhere := func() string { return servers[rand.IntN(len(servers))].url() }
+		all[i] = &talk{
+			send: func(ctx context.Context, number int) error {
+				return ask(ctx, anywhere(), sender, sendMutation, map[string]any{"c": opened.CreateChat.Chat.ID, "t": strconv.Itoa(number)}, nil)
+			},
+			follow: func(ctx context.Context, cursor string, got func(int, string, time.Time)) error {
+				return followSocket(ctx, anywhere(), listener, cursor, form(i%2), got)
+			},
+			count: func(ctx context.Context) (n int, err error) {
+				var chat struct {
+					Chat struct {
+						ChatMessages struct{ TotalCount int }
+					}
+				}
+				err = ask(ctx, anywhere(), sender, `query($c: ID!) { chat(id: $c) { chatMessages(first: 1) { totalCount } } }`, map[string]any{"c": opened.CreateChat.Chat.ID}, &chat)
+				return chat.Chat.ChatMessages.TotalCount, err
+			},
+		}
+	}
+	return all
+}
+
+func TestAServerThatIsKilledLosesNothingThatItAnsweredAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	for name, database := range map[string]func(t *testing.T) string{
+		"SQLite":     func(*testing.T) string { return "sqlite:killed.db" },
+		"PostgreSQL": func(t *testing.T) string { t.Helper(); return pgtest.URL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-database", database(t))
+			all := talksOver(t, 4, p)
+			under(t, all, often, func(ctx context.Context) {
+				for range long(3, 50) {
+					progress(t, ctx, all)
+					p.kill()
+					p.start()
+				}
+				progress(t, ctx, all)
+			})
+			counted(t, all)
+		})
+	}
+}
+
+// counted checks that each chat has what was acknowledged in it, each once.
+func counted(t *testing.T, all []*talk) {
+	t.Helper()
+	for _, k := range all {
+		n, err := k.count(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, k.acknowledged.Load(), n, "messages acknowledged, and stored")
+	}
+}
+
+func TestARollingRestartIsMissedByNobody(t *testing.T) {
+	t.Parallel()
+	flags := []string{"-database", pgtest.URL(t), "-secret", strings.Repeat("s3cret!", 5)}
+	servers := []*process{start(t, flags...), start(t, flags...), start(t, flags...)}
+	all := talksOver(t, 6, servers...)
+	under(t, all, often, func(ctx context.Context) {
+		for range long(1, 5) {
+			for _, p := range servers {
+				progress(t, ctx, all)
+				p.stop()
+				progress(t, ctx, all)
+				p.start()
+			}
+		}
+		progress(t, ctx, all)
+	})
+	counted(t, all)
+	for _, k := range all {
+		for _, cut := range k.cuts {
+			require.True(t, strings.Contains(cut, "StatusGoingAway") || strings.Contains(cut, "connection refused") || strings.Contains(cut, "connection reset"), cut)
+		}
+	}
+}
+
+func TestTheEndOfALoginEndsItsSocketsOnEveryNode(t *testing.T) {
+	t.Parallel()
+	flags := []string{"-database", pgtest.URL(t), "-secret", strings.Repeat("s3cret!", 5)}
+	one, two := start(t, flags...), start(t, append(flags, "-access-token-ttl", "4s")...)
+	const password = "battery horse staple 7"
+	register(t, one, "ada.lovelace", 1)
+	for name, end := range map[string]func(token, refresh string) error{
+		"1 logout": func(_, refresh string) error {
+			return ask(t.Context(), one.url(), "", `mutation($r: String!) { revokeToken(refreshToken: $r) { revoked } }`, map[string]any{"r": refresh}, nil)
+		},
+		"2 a changed password": func(token, _ string) error {
+			return errors.Join(
+				ask(t.Context(), one.url(), token, `mutation($p: String!) { changePassword(oldPassword: $p, newPassword: "another horse 88 ok") { user { id } } }`, map[string]any{"p": password}, nil),
+				ask(t.Context(), one.url(), logIn(t, one, "ada.lovelace", "another horse 88 ok"), `mutation($p: String!) { changePassword(oldPassword: "another horse 88 ok", newPassword: $p) { user { id } } }`,
+					map[string]any{"p": password}, nil),
+			)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { endsSocket(t, one, two, end) })
+	}
+	t.Run("expiry", func(t *testing.T) {
+		token := logIn(t, two, "ada.lovelace", password) // for four seconds
+		began := time.Now()
+		c, err := socket(t.Context(), one.url(), token, "", envelope)
+		require.NoError(t, err)
+		requireEnded(t, c, 4*time.Second+5*time.Second-time.Since(began))
+	})
+	t.Run("deletion", func(t *testing.T) {
+		endsSocket(t, one, two, func(token, _ string) error {
+			return ask(t.Context(), one.url(), token, `mutation($p: String!) { deleteUser(password: $p) { userId } }`, map[string]any{"p": password}, nil)
+		})
+	})
+}
+
+// endsSocket opens a socket on one node and ends its login on the other.
+func endsSocket(t *testing.T, one, two *process, end func(token, refresh string) error) {
+	t.Helper()
+	var in struct {
+		Login struct{ Token, RefreshToken string }
+	}
+	require.NoError(t, ask(t.Context(), one.url(), "", `mutation { login(username: "ada.lovelace", password: "battery horse staple 7") { token refreshToken } }`, nil, &in))
+	c, err := socket(t.Context(), two.url(), in.Login.Token, "", envelope)
+	require.NoError(t, err)
+	require.NoError(t, wait(t.Context(), c, "next"))
+	require.NoError(t, end(in.Login.Token, in.Login.RefreshToken))
+	requireEnded(t, c, 5*time.Second)
+}
+
+// requireEnded reads until the socket is closed, in time and for want of a login.
+func requireEnded(t *testing.T, c *websocket.Conn, most time.Duration) {
+	t.Helper()
+	defer c.CloseNow() //nolint:errcheck // it has ended
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	defer cancel()
+	for {
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			require.Equal(t, websocket.StatusCode(4403), websocket.CloseStatus(err), "%v", err)
+			return
+		}
+		_, err = io.Copy(io.Discard, r)
+		require.NoError(t, err)
+	}
+}

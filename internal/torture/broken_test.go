@@ -48,8 +48,8 @@ var patches = []patch{
 		name:   "holes given up too soon",
 		broken: "A missing id is given up when all that the snapshot knew of have ended, and not all that may have drawn it: xmax is one above the last that ended.",
 		edits: []edit{
-			{"storage/bunstore/tail_postgres.go", "	stamp, err := strconv.ParseUint(text, 10, 64)\n", "	stamp, err := l.seen.xmax, error(nil)\n"},
-			{"storage/bunstore/tail_postgres.go", "`SELECT pg_current_xact_id()::text`", "`SELECT ''`"},
+			{"storage/bunstore/holes_postgres.go", "	stamp, err := strconv.ParseUint(text, 10, 64)\n", "	stamp, err := l.seen.xmax, error(nil)\n"},
+			{"storage/bunstore/holes_postgres.go", "`SELECT pg_current_xact_id()::text`", "`SELECT ''`"},
 		},
 	},
 	{
@@ -94,7 +94,7 @@ var patches = []patch{
 		name:   "cursor above what is open",
 		broken: "A position is told of before all that lies below it has ended.",
 		edits: []edit{
-			{"storage/bunstore/tail_postgres.go", "		safe = l.holes[0].from - 1\n", "		safe = l.high\n"},
+			{"storage/bunstore/holes_postgres.go", "		safe = l.holes[0].from - 1\n", "		safe = l.high\n"},
 		},
 	},
 }

@@ -97,7 +97,7 @@ func TestWithoutAnyHintDeliveryTakesAPoll(t *testing.T) {
 	for i := range apart {
 		apart[i].follow = overHub(apart[i], two)
 	}
-	under(t, apart, 100*time.Millisecond, func(ctx context.Context) { breathe(ctx, long(3*time.Second, time.Minute)) })
+	under(t, apart, 100*time.Millisecond, func(ctx context.Context) { pass(ctx, long(3*time.Second, time.Minute)) })
 	require.Less(t, quantile(apart, 1), poll+time.Second)
 	require.Zero(t, cutOff(apart))
 }
@@ -110,7 +110,7 @@ func TestATransactionElsewhereInTheClusterDelaysNothing(t *testing.T) {
 	lasts := long(3*time.Second, 30*time.Second)
 	measure := func() time.Duration {
 		all := talks(t, 6, one, two)
-		under(t, all, often, func(ctx context.Context) { breathe(ctx, lasts) })
+		under(t, all, often, func(ctx context.Context) { pass(ctx, lasts) })
 		return quantile(all, 0.99)
 	}
 	without := measure()
@@ -144,7 +144,7 @@ func TestATransactionOfTheHostsDelaysItsOwnConversationAndNoOther(t *testing.T) 
 		resumed, err := one.app.Hub.Position(ctx) // the cursor of somebody who comes meanwhile
 		require.NoError(t, err)
 		progress(t, ctx, all)
-		breathe(ctx, long(2*time.Second, 30*time.Second))
+		pass(ctx, long(2*time.Second, 30*time.Second))
 		require.Less(t, quantile(all, 0.99), time.Second, "in other conversations")
 		require.NoError(t, tx.Commit())
 		one.app.Hub.Hint()
@@ -196,7 +196,7 @@ func TestABadNetworkBetweenNodeAndDatabaseLosesNothing(t *testing.T) {
 		} {
 			network.Set(f)
 			if f.Partitioned {
-				breathe(ctx, long(1500*time.Millisecond, 10*time.Second))
+				pass(ctx, long(1500*time.Millisecond, 10*time.Second))
 				network.Set(netfault.Faults{})
 			}
 			progress(t, ctx, all)

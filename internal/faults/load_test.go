@@ -131,11 +131,11 @@ func (k *talk) speak(ctx context.Context, enough <-chan struct{}, every time.Dur
 }
 
 // breathe is a pause of a client's.
-func breathe(ctx context.Context, most time.Duration) {
-	if most <= 0 {
-		return
-	}
-	timer := time.NewTimer(most/2 + rand.N(most/2+1))
+func breathe(ctx context.Context, most time.Duration) { pass(ctx, most/2+rand.N(most/2+1)) }
+
+// pass lets a fault last.
+func pass(ctx context.Context, lasts time.Duration) {
+	timer := time.NewTimer(lasts)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -58,7 +58,7 @@ func TestABadNetworkBetweenClientAndNodeLosesNothing(t *testing.T) {
 		} {
 			network.Set(f)
 			if f.Partitioned {
-				breathe(ctx, long(1500*time.Millisecond, 10*time.Second))
+				pass(ctx, long(1500*time.Millisecond, 10*time.Second))
 				network.Set(netfault.Faults{})
 			}
 			progress(t, ctx, all)

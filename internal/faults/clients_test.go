@@ -69,7 +69,7 @@ func socket(ctx context.Context, url, token, cursor string, f form) (*websocket.
 	login, operation := map[string]any{"token": token}, map[string]any{"query": `subscription { subscribe { success } }`}
 	if f == typed {
 		operation = map[string]any{
-			"query":     `subscription($after: String) { events(after: $after) { cursor operation at chatMessage { message { content } } } }`,
+			"query":     `subscription($after: String) { events(after: $after) { id cursor operation at chatMessage { message { content } } } }`,
 			"variables": map[string]any{"after": cursor},
 		}
 	} else if cursor != "" {
@@ -98,12 +98,15 @@ func wait(ctx context.Context, c *websocket.Conn, kind string) error {
 	}
 }
 
+// notIn is why nobody let one in, in difference to why one was sent out.
+type notIn struct{ error }
+
 // followSocket delivers the numbers that come over a socket until that ends.
-func followSocket(ctx context.Context, url, token, cursor string, f form, got func(int, string, time.Time)) error {
+func followSocket(ctx context.Context, url, token, cursor string, f form, got func(arrival)) error {
 	if f == typed && cursor == "" { // what is there before the subscription begins is behind this cursor
 		var now struct{ EventCursor string }
 		if err := ask(ctx, url, token, `{ eventCursor }`, nil, &now); err != nil {
-			return err
+			return notIn{err}
 		}
 		cursor = now.EventCursor
 	}
@@ -111,11 +114,11 @@ func followSocket(ctx context.Context, url, token, cursor string, f form, got fu
 	defer cancel()
 	c, err := socket(dialing, url, token, cursor, f)
 	if err != nil {
-		return err
+		return notIn{err}
 	}
 	defer c.CloseNow() //nolint:errcheck // it has ended
 	if f == typed {
-		got(0, cursor, time.Time{})
+		got(arrival{cursor: cursor})
 	}
 	for {
 		var frame struct {
@@ -141,19 +144,19 @@ func followSocket(ctx context.Context, url, token, cursor string, f form, got fu
 }
 
 // take reads an event of either form.
-func take(payload json.RawMessage, got func(int, string, time.Time)) error {
+func take(payload json.RawMessage, got func(arrival)) error {
 	var e struct {
-		Operation, Cursor string
-		At                time.Time
-		Payload           struct {
+		ID, Operation, Cursor string
+		At                    time.Time
+		Payload               struct {
 			ChatMessage struct{ Message struct{ Content string } }
 		}
 		Extensions struct{ Cursor string }
 		Data       struct {
 			Events *struct {
-				Operation, Cursor string
-				At                time.Time
-				ChatMessage       *struct{ Message struct{ Content string } }
+				ID, Operation, Cursor string
+				At                    time.Time
+				ChatMessage           *struct{ Message struct{ Content string } }
 			}
 		}
 	}
@@ -162,11 +165,11 @@ func take(payload json.RawMessage, got func(int, string, time.Time)) error {
 	}
 	switch {
 	case e.Data.Events != nil && e.Data.Events.Operation == "CHAT_MESSAGE_CREATED":
-		got(number(e.Data.Events.ChatMessage.Message.Content), e.Data.Events.Cursor, e.Data.Events.At)
+		got(arrival{number(e.Data.Events.ChatMessage.Message.Content), e.Data.Events.ID, e.Data.Events.Cursor, e.Data.Events.At})
 	case e.Operation == "CHAT_MESSAGE_CREATED":
-		got(number(e.Payload.ChatMessage.Message.Content), e.Cursor, e.At)
+		got(arrival{number(e.Payload.ChatMessage.Message.Content), e.ID, e.Cursor, e.At})
 	case e.Extensions.Cursor != "":
-		got(0, e.Extensions.Cursor, time.Time{})
+		got(arrival{cursor: e.Extensions.Cursor})
 	}
 	return nil
 }

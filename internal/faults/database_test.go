@@ -80,9 +80,9 @@ func TestTheLossOfTheConnectionThatListensIsMended(t *testing.T) {
 }
 
 // overHub has the listener of a talk listen on one node alone.
-func overHub(k *talk, n *node) func(context.Context, string, func(int, string, time.Time)) error {
+func overHub(k *talk, n *node) func(context.Context, string, func(arrival)) error {
 	owner := k.owner
-	return func(ctx context.Context, cursor string, got func(int, string, time.Time)) error {
+	return func(ctx context.Context, cursor string, got func(arrival)) error {
 		return follow(ctx, n.app.Hub, owner, cursor, got)
 	}
 }

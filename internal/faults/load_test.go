@@ -46,43 +46,51 @@ type talk struct {
 	// send sends a number, which is the message's clientMessageId as well. An error says that it is not known whether it was sent.
 	send func(ctx context.Context, number int) error
 	// follow delivers the numbers that are sent behind a cursor, until it ends for whatever cause. It calls got with the number 0 once it listens.
-	follow func(ctx context.Context, cursor string, got func(number int, cursor string, at time.Time)) error
+	follow func(ctx context.Context, cursor string, got func(arrival)) error
 
-	owner        user.ID                                // who listens
-	count        func(ctx context.Context) (int, error) // what is stored, where it can be asked for
+	owner        user.ID                                     // who listens
+	stored       func(ctx context.Context) ([]string, error) // what there is, newest first, where it can be asked for
 	acknowledged atomic.Int64
 
 	mu       sync.Mutex
 	cursor   string
+	ids      []string // of the events, by number
 	last     int
 	resumed  bool // nothing new has come since
 	ends     int
 	problems []string
 	delays   []time.Duration
-	cuts     []string // why it ended
+	cuts     []error // why it ended
 }
 
 // got takes a number in.
-func (k *talk) got(number int, cursor string, at time.Time) {
+func (k *talk) got(a arrival) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if cursor != "" {
-		k.cursor = cursor
+	if a.cursor != "" {
+		k.cursor = a.cursor
 	}
 	switch {
-	case number == 0:
-	case number == k.last+1:
-		k.last, k.resumed = number, false
-		if !at.IsZero() {
-			k.delays = append(k.delays, time.Since(at))
-		}
-	case number <= k.last && k.resumed: // again, as may be right after a resume
-	case number <= k.last:
-		k.problems = append(k.problems, fmt.Sprintf("%d came again behind %d", number, k.last))
-	default:
-		k.problems = append(k.problems, fmt.Sprintf("%d came behind %d", number, k.last))
-		k.last = number
+	case a.number == 0:
+	case a.number == k.last+1:
+		k.last, k.resumed = a.number, false
+		k.ids = append(k.ids, a.id)
+		k.delays = append(k.delays, time.Since(a.at))
+	case a.number > k.last || a.number < 0:
+		k.problems = append(k.problems, fmt.Sprintf("%d came behind %d", a.number, k.last))
+		k.last = a.number
+	case !k.resumed:
+		k.problems = append(k.problems, fmt.Sprintf("%d came again behind %d", a.number, k.last))
+	case k.ids[a.number-1] != a.id: // it may come again right after a resume, but then it is the same
+		k.problems = append(k.problems, fmt.Sprintf("%d came as %s, and then as %s", a.number, k.ids[a.number-1], a.id))
 	}
+}
+
+// An arrival is a number as its listener gets it.
+type arrival struct {
+	number     int
+	id, cursor string    // of the event
+	at         time.Time // when it was sent
 }
 
 // listen follows until ctx ends, and comes back whenever it is cut off.
@@ -92,8 +100,8 @@ func (k *talk) listen(ctx context.Context, ready func()) {
 		k.mu.Lock()
 		cursor := k.cursor
 		k.mu.Unlock()
-		err := k.follow(ctx, cursor, func(number int, cursor string, at time.Time) {
-			k.got(number, cursor, at)
+		err := k.follow(ctx, cursor, func(a arrival) {
+			k.got(a)
 			once.Do(ready)
 		})
 		if ctx.Err() != nil {
@@ -102,7 +110,7 @@ func (k *talk) listen(ctx context.Context, ready func()) {
 		k.mu.Lock()
 		k.resumed = true
 		k.ends++
-		k.cuts = append(k.cuts, fmt.Sprint(err))
+		k.cuts = append(k.cuts, err)
 		k.mu.Unlock()
 		breathe(ctx, 20*time.Millisecond)
 	}

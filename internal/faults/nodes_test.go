@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -104,7 +103,7 @@ func talks(t *testing.T, many int, nodes ...*node) []*talk {
 				_, err := nodes[rand.IntN(len(nodes))].app.Chats.Send(ctx, mine.Owner, mine.ID, chat.Draft{Content: text, ClientID: text})
 				return err
 			},
-			follow: func(ctx context.Context, cursor string, got func(int, string, time.Time)) error {
+			follow: func(ctx context.Context, cursor string, got func(arrival)) error {
 				return follow(ctx, nodes[rand.IntN(len(nodes))].app.Hub, others.Owner, cursor, got)
 			},
 		}
@@ -112,19 +111,19 @@ func talks(t *testing.T, many int, nodes ...*node) []*talk {
 	return all
 }
 
-func follow(ctx context.Context, hub *realtime.Hub, u user.ID, cursor string, got func(int, string, time.Time)) error {
+func follow(ctx context.Context, hub *realtime.Hub, u user.ID, cursor string, got func(arrival)) error {
 	events, err := hub.Subscribe(ctx, u, cursor)
 	if err != nil {
 		return err
 	}
 	defer events.Close()
-	got(0, events.Start(), time.Time{})
+	got(arrival{cursor: events.Start()})
 	for e, err := range events.Events(ctx) {
 		if err != nil {
 			return err
 		}
 		if e.Operation == realtime.ChatMessageCreated {
-			got(number(e.Message.Content), e.Cursor, e.At)
+			got(arrival{number(e.Message.Content), e.ID, e.Cursor, e.At})
 		}
 	}
 	return ctx.Err()

@@ -38,7 +38,7 @@ func behind(t *testing.T, n *node) (string, *netfault.Proxy) {
 // listenOver has the listeners of talks listen on sockets, of both forms.
 func listenOver(all []*talk, url string) {
 	for i, k := range all {
-		k.follow = func(ctx context.Context, cursor string, got func(int, string, time.Time)) error {
+		k.follow = func(ctx context.Context, cursor string, got func(arrival)) error {
 			return followSocket(ctx, url, string(k.owner), cursor, form(i%2), got)
 		}
 	}

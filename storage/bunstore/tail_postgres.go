@@ -118,9 +118,8 @@ func (l *postgresTail) begin(ctx context.Context) error {
 		if _, err := l.t.row(ctx, `SELECT e.id, e.nonce FROM {events} e ORDER BY e.id LIMIT 1`, nil, &at.ID, &at.Nonce); err != nil {
 			return err
 		}
-		start = at.ID
 	}
-	l.safe, l.high = realtime.Position{ID: start, Nonce: at.Nonce}, start
+	l.safe, l.high = at, at.ID // of a record that is there, and not above it: a log that was restored may not have come as far as the stored position
 	// What is there by now is not new, but where it has holes, it lies above what a position can say: whoever begins at that position needs it.
 	there, err := l.byID(ctx)
 	if err != nil {
@@ -168,7 +167,7 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 // look reads what is new.
 func (l *postgresTail) look(ctx context.Context) ([]realtime.Record, error) {
 	if l.resync {
-		return l.again(ctx)
+		return l.byID(ctx)
 	}
 	if err := l.lookForEnds(ctx); err != nil {
 		return nil, err
@@ -178,33 +177,18 @@ func (l *postgresTail) look(ctx context.Context) ([]realtime.Record, error) {
 
 // bySnapshot reads what has become visible since the last step.
 func (l *postgresTail) bySnapshot(ctx context.Context) ([]realtime.Record, error) {
-	return l.read(ctx, `SELECT s.snap::text, `+nullableRecord+` FROM (SELECT pg_current_snapshot() AS snap) s LEFT JOIN LATERAL (
-			SELECT e.* FROM {events} e WHERE e.xid >= $1::text::xid8
+	return l.read(ctx, `SELECT s.snap::text, s.nonce, `+nullableRecord+` FROM `+nowAndNewest+` LEFT JOIN LATERAL (
+			SELECT e.* FROM {events} e WHERE e.xid >= $2::text::xid8
 			UNION ALL
-			SELECT e.* FROM {events} e WHERE e.xid = ANY ($2::text[]::xid8[]) AND e.xid < $1::text::xid8
+			SELECT e.* FROM {events} e WHERE e.xid = ANY ($3::text[]::xid8[]) AND e.xid < $2::text::xid8
 		) e ON TRUE ORDER BY e.id`, strconv.FormatUint(l.seen.xmax, 10), list(l.t.Store, l.seen.xip))
 }
 
 // byID reads everything above the safe position, and leaves out what was read before.
 func (l *postgresTail) byID(ctx context.Context) ([]realtime.Record, error) {
-	records, err := l.read(ctx, `SELECT s.snap::text, `+nullableRecord+` FROM (SELECT pg_current_snapshot() AS snap) s LEFT JOIN {events} e ON e.id > $1 ORDER BY e.id`, l.safe.ID)
+	records, err := l.read(ctx, `SELECT s.snap::text, s.nonce, `+nullableRecord+` FROM `+nowAndNewest+` LEFT JOIN {events} e ON e.id > $2 ORDER BY e.id`, l.safe.ID)
 	if err == nil {
 		l.resync = false
-	}
-	return records, err
-}
-
-// again is byID after an error, behind which there may be another database than before: one that was restored, or whose standby took over without all that the
-// tail had read. Where that does not know the position, records may be missing, and no look at the ids would tell.
-func (l *postgresTail) again(ctx context.Context) ([]realtime.Record, error) {
-	followed := l.safe
-	records, err := l.byID(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at, found, err := l.t.positionAt(ctx, followed.ID) // last, so that nothing was pruned before it was read
-	if err == nil && (!found || at.Nonce != followed.Nonce) {
-		err = storage.CursorExpired()
 	}
 	return records, err
 }
@@ -216,12 +200,27 @@ var nullableRecord = strings.NewReplacer(
 	"e.actor", "COALESCE(e.actor, '')", "e.message_id", "COALESCE(e.message_id, 0)", "e.seq", "COALESCE(e.seq, 0)", "e.from_seq", "COALESCE(e.from_seq, 0)",
 	"e.member_id", "COALESCE(e.member_id, 0)", "e.session", "COALESCE(e.session, '')", "e.erased", "COALESCE(e.erased, FALSE)").Replace(recordColumns)
 
-// read runs one statement, so that its records and its snapshot are of one moment, and takes them in.
+// nowAndNewest is the snapshot of a statement, and the nonce of the record $1, 0 where it is not there.
+const nowAndNewest = `(SELECT pg_current_snapshot() AS snap, COALESCE((SELECT n.nonce FROM {events} n WHERE n.id = $1), 0) AS nonce) s`
+
+// newest is the position of the record with the highest id that was read: with no hole below it, that is safe.
+func (l *postgresTail) newest() realtime.Position {
+	if n := len(l.above); n > 0 {
+		return l.above[n-1]
+	}
+	return l.safe
+}
+
+// read runs one statement, so that its records and its snapshot are of one moment, and takes them in. Where the newest record that was read before is not
+// there any more, it is another log: of a database that was restored, or of a standby that took over without all that the tail had read. Ids may then be
+// given again, and records be missing, without any other sign.
 func (l *postgresTail) read(ctx context.Context, statement string, args ...any) ([]realtime.Record, error) {
 	var snap string
+	var nonce int64
 	var records []realtime.Record
-	err := l.t.query(ctx, statement, args, func(rows *sql.Rows) error {
-		r, err := scanSnapshotRecord(rows, &snap)
+	newest := l.newest()
+	err := l.t.query(ctx, statement, append([]any{newest.ID}, args...), func(rows *sql.Rows) error {
+		r, err := scanSnapshotRecord(rows, &snap, &nonce)
 		if err == nil && r.ID != 0 && !l.known(r.ID) {
 			records = append(records, r)
 		}
@@ -229,6 +228,9 @@ func (l *postgresTail) read(ctx context.Context, statement string, args ...any) 
 	})
 	if err != nil {
 		return nil, err
+	}
+	if nonce != newest.Nonce {
+		return nil, storage.CursorExpired()
 	}
 	seen, err := parseSnapshot(snap)
 	if err != nil {
@@ -272,10 +274,10 @@ func (l *postgresTail) Close() error {
 	return nil
 }
 
-func scanSnapshotRecord(rows *sql.Rows, snap *string) (realtime.Record, error) {
+func scanSnapshotRecord(rows *sql.Rows, snap *string, nonce *int64) (realtime.Record, error) {
 	var r realtime.Record
 	var at int64
-	err := rows.Scan(snap, &r.ID, &r.Nonce, &r.Operation, &at, &r.Conversation, &r.Kind, &r.Recipient, &r.Actor,
+	err := rows.Scan(snap, nonce, &r.ID, &r.Nonce, &r.Operation, &at, &r.Conversation, &r.Kind, &r.Recipient, &r.Actor,
 		&r.Message, &r.Seq, &r.From, &r.Member, &r.Session, &r.Erased)
 	r.At = moment(at)
 	return r, err

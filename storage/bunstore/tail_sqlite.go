@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 )
 
 // sqliteTail follows the log of a database with one writer at a time: ids are drawn under the write lock, so they are committed in their order,
@@ -21,16 +22,23 @@ func (s *Store) tailSQLite(ctx context.Context) (realtime.Tail, error) {
 	return tail, err
 }
 
-// Next implements [realtime.Tail].
+// Next implements [realtime.Tail]. It reads the last record that it had again: where that is not there any more, the database was restored, and ids may
+// be given a second time.
 func (l *sqliteTail) Next(ctx context.Context) (realtime.Batch, error) {
 	var records []realtime.Record
-	err := l.t.query(ctx, `SELECT `+recordColumns+` FROM {events} e WHERE e.id > $1 ORDER BY e.id`, []any{l.last.ID}, func(rows *sql.Rows) error {
+	err := l.t.query(ctx, `SELECT `+recordColumns+` FROM {events} e WHERE e.id >= $1 ORDER BY e.id`, []any{l.last.ID}, func(rows *sql.Rows) error {
 		r, err := scanRecord(rows)
 		records = append(records, r)
 		return err
 	})
 	if err != nil {
 		return realtime.Batch{}, err
+	}
+	if l.last.ID > 0 {
+		if len(records) == 0 || records[0].Position != l.last {
+			return realtime.Batch{}, storage.CursorExpired()
+		}
+		records = records[1:]
 	}
 	if n := len(records); n > 0 {
 		l.last = records[n-1].Position

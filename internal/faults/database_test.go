@@ -188,22 +188,7 @@ func TestABadNetworkBetweenNodeAndDatabaseLosesNothing(t *testing.T) {
 	far, network := through(t, address)
 	near, bad := open(t, nil, address, buddychat.Options{}), open(t, nil, far, buddychat.Options{})
 	all := talks(t, 6, near, bad)
-	under(t, all, often, func(ctx context.Context) {
-		for _, f := range []netfault.Faults{
-			{Latency: 2 * time.Millisecond, Jitter: 5 * time.Millisecond},
-			{Slice: 1},
-			{Partitioned: true},
-		} {
-			network.Set(f)
-			if f.Partitioned {
-				pass(ctx, long(1500*time.Millisecond, 10*time.Second))
-				network.Set(netfault.Faults{})
-			}
-			progress(t, ctx, all)
-			network.Reset()
-			progress(t, ctx, all)
-		}
-	})
+	under(t, all, often, func(ctx context.Context) { misbehave(t, ctx, network, all) })
 	stored(t, near, all)
 	require.Zero(t, cutOff(all))
 }

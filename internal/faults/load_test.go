@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/buddychat/buddychat/internal/netfault"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -230,6 +231,25 @@ func progress(t *testing.T, ctx context.Context, talks []*talk) {
 	for i, k := range talks {
 		require.Eventually(t, func() bool { return k.heard() >= targets[i] || ctx.Err() != nil }, settled, 5*time.Millisecond,
 			"nothing goes on: heard %d of %d", k.heard(), targets[i])
+	}
+}
+
+// misbehave has a network be slow, cut what passes into pieces, let nothing pass, and break every connection behind each of these.
+func misbehave(t *testing.T, ctx context.Context, network *netfault.Proxy, talks []*talk) {
+	t.Helper()
+	for _, f := range []netfault.Faults{
+		{Latency: 3 * time.Millisecond, Jitter: 10 * time.Millisecond},
+		{Slice: 1},
+		{Partitioned: true},
+	} {
+		network.Set(f)
+		if f.Partitioned {
+			pass(ctx, long(1500*time.Millisecond, 10*time.Second))
+			network.Set(netfault.Faults{})
+		}
+		progress(t, ctx, talks)
+		network.Reset()
+		progress(t, ctx, talks)
 	}
 }
 

@@ -50,22 +50,7 @@ func TestABadNetworkBetweenClientAndNodeLosesNothing(t *testing.T) {
 	url, network := behind(t, n)
 	all := talks(t, 8, n)
 	listenOver(all, url)
-	under(t, all, often, func(ctx context.Context) {
-		for _, f := range []netfault.Faults{
-			{Latency: 5 * time.Millisecond, Jitter: 20 * time.Millisecond},
-			{Slice: 1},
-			{Partitioned: true},
-		} {
-			network.Set(f)
-			if f.Partitioned {
-				pass(ctx, long(1500*time.Millisecond, 10*time.Second))
-				network.Set(netfault.Faults{})
-			}
-			progress(t, ctx, all)
-			network.Reset()
-			progress(t, ctx, all)
-		}
-	})
+	under(t, all, often, func(ctx context.Context) { misbehave(t, ctx, network, all) })
 	require.GreaterOrEqual(t, cutOff(all), len(all))
 }
 

@@ -30,6 +30,7 @@ func newAudience(bus Bus) audience {
 	return audience{bus: bus, listeners: map[user.ID]*listener{}, conversations: map[int64][]*member{}}
 }
 
+// add takes in a subscription. One that is there already is fine.
 func (a *audience) add(s *Subscription) {
 	l := a.listeners[s.user]
 	if l == nil {
@@ -37,7 +38,9 @@ func (a *audience) add(s *Subscription) {
 		a.listeners[s.user] = l
 		a.bus.Follow(Stream{User: s.user})
 	}
-	l.subscriptions = append(l.subscriptions, s)
+	if !slices.Contains(l.subscriptions, s) {
+		l.subscriptions = append(l.subscriptions, s)
+	}
 }
 
 // remove forgets a subscription, and with the last of a user everything about them. One that is not there is fine.

@@ -15,6 +15,8 @@ const (
 	// What lies at least between two looks into the log while there is always something new: a stream of
 	// commits is then read in batches. Whoever asks does not wait for it.
 	busyGap = 5 * time.Millisecond
+	// Behind how long since the last look whatever piled up is not the fault of those who read.
+	lateAfter = 100 * time.Millisecond
 	// The first and the longest pause after a failure.
 	firstPause, longestPause = 50 * time.Millisecond, time.Second
 	// How long a call to the log may take. It doubles with each failure, up to a minute.
@@ -29,11 +31,14 @@ type dispatcher struct {
 	window   window
 
 	begun bool     // a batch has come
+	batch uint64   // the number of the last
+	late  bool     // it came long after the one before, so that there may be much in it
 	safe  Position // of the last batch that was handed out
 	trail trail    // of the batch in hand
 	rest  []Record // what of it was not handed out yet
 
-	events   []Event // scratch
+	events   []Event   // scratch
+	looked   time.Time // when the last batch came
 	failures int
 	since    time.Time // of the first failure in a row
 }
@@ -180,6 +185,8 @@ func (d *dispatcher) next(ctx context.Context) error {
 	if !d.begun { // all that is behind the first Safe is known from here on
 		d.begun, d.safe, d.window.floor = true, batch.Safe, batch.Safe.ID
 	}
+	now := time.Now()
+	d.batch, d.late, d.looked = d.batch+1, now.Sub(d.looked) > lateAfter, now
 	d.rest = batch.Records
 	d.trail = trail{at: d.safe, safe: batch.Safe}
 	for _, r := range batch.Records {
@@ -316,11 +323,28 @@ func (d *dispatcher) tell(r Record, view *View) {
 		d.events = delivery.appendTo(d.events[:0], m.Membership)
 		if len(d.events) > 0 {
 			for _, s := range m.listener.subscriptions {
-				s.push(r.ID, d.events)
+				if !s.push(d.batch, r.ID, d.events) {
+					s.overflowed(d.late, overflow{from: before, without: d.handedOut(before, r)})
+				}
 			}
 		}
 		if m.EndRecord != 0 && m.EndRecord <= r.ID {
 			d.audience.forget(m)
 		}
 	}
+}
+
+// handedOut returns the records above a position that were handed out before a record of the batch in hand.
+func (d *dispatcher) handedOut(above Position, before Record) (ids []int64) {
+	for _, r := range d.window.records {
+		if r.ID > above.ID {
+			ids = append(ids, r.ID)
+		}
+	}
+	for _, r := range d.rest {
+		if above.ID < r.ID && r.ID < before.ID {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
 }

@@ -28,5 +28,6 @@
 // # Slow consumers
 //
 // Nobody waits for anybody. A subscription whose consumer is behind holds some hundred events, and ends with [ErrSlowConsumer] when they are more; its
-// consumer resumes. A resume is read in pages, at the consumer's pace, and joins the live events only when it has caught up.
+// consumer resumes. A resume is read in pages, at the consumer's pace, and joins the live events only when it has caught up. Where it is the hub that was
+// behind, after an outage, and has more at once than a queue holds, nothing ends: the subscription resumes by itself.
 package realtime

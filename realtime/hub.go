@@ -22,7 +22,8 @@ var (
 type Options struct {
 	// Poll is how long the hub waits at most before it looks into the log, for hints may get lost. 0 is a second.
 	Poll time.Duration
-	// Queue is how many events a subscription holds for a consumer that is behind, before it ends with [ErrSlowConsumer]. 0 is 256.
+	// Queue is how many events a subscription holds for a consumer that is behind, before it ends with [ErrSlowConsumer]. 0 is 256. Where the
+	// hub itself was late, as after an outage, and finds more at once, that is nobody's fault: the consumer gets what is in the queue, and the rest by a replay.
 	Queue int
 	// Window is how many of the newest records are kept in memory, so that whoever comes back soon needs no replay
 	// from the database. 0 is 4096. More are kept while a transaction that began before them is open.

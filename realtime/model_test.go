@@ -217,7 +217,9 @@ func (m *model) act(x *tx) {
 	case n < 5 || len(c.sent) == 0:
 		x.send(c, by.Copy.Owner, "m")
 		if n == 0 {
-			x.send(c, by.Copy.Owner, "and another")
+			for range rapid.IntRange(1, 12).Draw(m.T, "more") { // a queue may have no room for all
+				x.send(c, by.Copy.Owner, "and another")
+			}
 		}
 	case n == 11 && c.kind == chat.Group:
 		x.leave(c, by)

@@ -13,17 +13,16 @@ const (
 	queueKept    = 16 // the most to keep room for while it is empty
 )
 
-// push reports whether there was room.
-func (q *queue) push(e *Event) bool {
-	if q.count >= q.limit {
-		return false
-	}
+// room reports whether so many events find room.
+func (q *queue) room(events int) bool { return q.count+events <= q.limit }
+
+// push appends an event, whether there is room or not.
+func (q *queue) push(e *Event) {
 	if q.count == len(q.events) {
 		q.grow()
 	}
 	q.events[(q.first+q.count)&(len(q.events)-1)] = *e
 	q.count++
-	return true
 }
 
 func (q *queue) grow() {

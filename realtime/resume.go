@@ -3,10 +3,10 @@ package realtime
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/buddychat/buddychat/storage"
-	"github.com/buddychat/buddychat/user"
 )
 
 const (
@@ -19,21 +19,23 @@ const (
 // resume is what a subscription goes through before its queue: pages from the database while the dispatcher
 // does not know of it, then what the dispatcher had in memory when it took it in. None of it blocks anybody else.
 type resume struct {
-	in     bool         // taken in
-	at     Position     // everything up to here is in events, or was delivered
-	upTo   Position     // how far the database may be replayed
-	missed []Record     // once in: what follows
-	copies []Membership // the user's, as of then
-	events []Event      // to be delivered next
+	in      bool         // taken in
+	checked bool         // once in: the position that it was taken in behind is one of this log
+	at      Position     // everything up to here is in events, or was delivered
+	upTo    Position     // how far the database may be replayed
+	without []int64      // the ids of records behind it that were delivered, too
+	missed  []Record     // once in: what follows
+	copies  []Membership // the user's, as of then
+	events  []Event      // to be delivered next
 }
 
-func (r *resume) done() bool { return r.in && len(r.missed) == 0 && len(r.events) == 0 }
+func (r *resume) done() bool { return r.in && r.checked && len(r.missed) == 0 && len(r.events) == 0 }
 
 // begin is the part of a subscription that its caller waits for.
 func (s *Subscription) begin(ctx context.Context, after string) error {
 	if after == "" {
 		w, err := s.arrive(ctx, false)
-		s.start = w.safe.String()
+		s.start, s.resume.checked = w.safe.String(), true
 		return err
 	}
 	from, err := ParseCursor(after)
@@ -44,8 +46,16 @@ func (s *Subscription) begin(ctx context.Context, after string) error {
 	if _, err := s.arrive(ctx, true); err != nil {
 		return err
 	}
-	// Last, so that what is in memory was in the log, too, when it was taken.
-	return s.hub.insist(ctx, func(ctx context.Context) error { return s.hub.log.CheckPosition(ctx, from) })
+	return s.check(ctx)
+}
+
+// check looks whether the position of the resume is one of this log. It comes after an arrival, so that what is in memory was in the log, too, when it was
+// taken from there.
+func (s *Subscription) check(ctx context.Context) error {
+	r := &s.resume
+	err := s.hub.insist(ctx, func(ctx context.Context) error { return s.hub.log.CheckPosition(ctx, r.at) })
+	r.checked = r.in && err == nil
+	return err
 }
 
 // arrive asks the dispatcher to take the subscription in.
@@ -68,6 +78,8 @@ func (s *Subscription) replayed(ctx context.Context) (Event, bool, error) {
 			r.events = nil // not to hold the page
 		}
 		return e, true, nil
+	case r.in && !r.checked:
+		return Event{}, false, s.check(ctx)
 	case r.in:
 		return Event{}, false, s.hub.insist(ctx, s.replayMissed)
 	case r.at.ID < r.upTo.ID:
@@ -92,7 +104,7 @@ func (s *Subscription) replayPage(ctx context.Context) error {
 		}
 	}
 	t := trail{at: r.at, safe: r.upTo}
-	events, err := replay(ctx, log, s.user, records, copies, &t)
+	events, err := s.replay(ctx, records, copies, &t)
 	if err != nil {
 		return err
 	}
@@ -112,7 +124,7 @@ func (s *Subscription) replayMissed(ctx context.Context) error {
 	r := &s.resume
 	records := r.missed[:min(len(r.missed), s.hub.pageSize)]
 	t := trail{at: r.at, safe: r.upTo}
-	events, err := replay(ctx, s.hub.log, s.user, records, r.copies, &t)
+	events, err := s.replay(ctx, records, r.copies, &t)
 	if err != nil {
 		return err
 	}
@@ -124,7 +136,7 @@ func (s *Subscription) replayMissed(ctx context.Context) error {
 }
 
 // replay returns the events of the records that the user gets, as of now.
-func replay(ctx context.Context, log Log, u user.ID, records []Record, copies []Membership, t *trail) ([]Event, error) {
+func (s *Subscription) replay(ctx context.Context, records []Record, copies []Membership, t *trail) ([]Event, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -132,12 +144,12 @@ func replay(ctx context.Context, log Log, u user.ID, records []Record, copies []
 	for _, m := range copies {
 		mine[m.Conversation] = append(mine[m.Conversation], m)
 	}
-	view, err := log.View(ctx, records, readers(records, func(conversation int64) []Membership { return mine[conversation] }))
+	view, err := s.hub.log.View(ctx, records, readers(records, func(conversation int64) []Membership { return mine[conversation] }))
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range view.Copies {
-		if m.Copy.Owner == u {
+		if m.Copy.Owner == s.user {
 			mine[m.Conversation] = overlay(mine[m.Conversation], m)
 		}
 	}
@@ -145,6 +157,9 @@ func replay(ctx context.Context, log Log, u user.ID, records []Record, copies []
 	for _, r := range records {
 		d := delivery{Record: r, view: &view}
 		d.before, d.behind = t.next(r)
+		if slices.Contains(s.resume.without, r.ID) {
+			continue
+		}
 		for _, m := range mine[r.Conversation] {
 			events = d.appendTo(events, m)
 		}

@@ -259,8 +259,8 @@ func TestACursorNeverFallsBelowTheOneOfANodeThatWasAhead(t *testing.T) {
 	s := &Subscription{hub: NewHub(newWorld(), nil), ready: make(chan struct{}, 1), queue: queue{limit: 9}}
 	from := Position{ID: 9, Nonce: 1}
 	require.True(t, s.takenIn(from))
-	s.push(9, []Event{{ID: "9", position: Position{ID: 9}}})
-	s.push(10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
+	s.push(1, 9, []Event{{ID: "9", position: Position{ID: 9}}})
+	s.push(1, 10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
 	e, ok := s.pop()
 	require.True(t, ok)
 	require.Equal(t, "10", e.ID)
@@ -348,5 +348,132 @@ func TestASubscriptionThatIsClosedWhileItArrivesIsNotTakenIn(t *testing.T) {
 		_, err = h.Position(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, w.count("View"))
+	})
+}
+
+// outage keeps the hub from looking into the log for a while.
+func outage(w *world, meanwhile func()) {
+	w.set(func() { w.broken["Next"] = true })
+	time.Sleep(2 * time.Second) // it has noticed
+	meanwhile()
+	w.set(func() { w.broken["Next"] = false })
+	time.Sleep(time.Minute)
+}
+
+func TestWhatComesAllAtOnceAfterAnOutageIsReadAtTheConsumersPace(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c, held := w.chat(alice, bob), w.chat(alice, carol) // 2, 3
+		h := start(t, w, &Options{Queue: 8, Window: 16})
+		s := subscribe(t, h, alice, "")
+		late := w.begin()
+		late.send(held, alice, "late") // 4
+		want := []string{}
+		burst := func(n int) {
+			x := w.begin()
+			for range n {
+				id := x.write(c, Record{Operation: ChatDeleted, Recipient: alice}, nil)
+				want = append(want, fmt.Sprintf("%d CHAT_DELETED", id))
+			}
+			x.commit()
+		}
+		burst(5)
+		require.Equal(t, want, lines(drain(t, s)), "above what is open, so that the cursor does not tell what was delivered")
+		idle := subscribe(t, h, alice, s.Start())
+		require.Len(t, drain(t, idle), 5)
+		outage(w, func() { burst(30) })
+		outage(w, func() { burst(50) })
+		require.Equal(t, want[5:], lines(drain(t, s)), "each once, in order")
+		_, err := h.Position(t.Context()) // it looked just now
+		require.NoError(t, err)
+		late.commit()
+		require.Equal(t, []string{"4 CHAT_MESSAGE_CREATED late"}, lines(drain(t, s)))
+		burst(3)
+		require.Equal(t, want[len(want)-3:], lines(drain(t, s)), "live again")
+
+		require.LessOrEqual(t, len(idle.queue.events), 8, "who takes nothing costs no more than a queue")
+		_, err = receive(t, idle)
+		require.ErrorIs(t, err, ErrSlowConsumer, "they had time to read, and the hub was in time")
+	})
+}
+
+func TestWhoWasBehindBeforeTheHubWasIsSlow(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice, bob)
+		h := start(t, w, &Options{Queue: 8})
+		half, more := subscribe(t, h, alice, ""), subscribe(t, h, alice, "")
+		send := func(n int) {
+			for range n {
+				w.do(func(x *tx) { x.send(c, alice, "m") })
+			}
+		}
+		send(5)
+		time.Sleep(time.Minute)
+		for _, err := range half.Events(t.Context()) {
+			require.NoError(t, err)
+			break
+		}
+		outage(w, func() { send(5) })
+		_, err := receive(t, more)
+		require.ErrorIs(t, err, ErrSlowConsumer)
+		require.Len(t, drain(t, half), 9)
+	})
+}
+
+func TestALogThatIsExchangedWhileAConsumerIsBehindIsNotGoneOnWith(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice, bob)
+		h := start(t, w, &Options{Queue: 4, Window: 1})
+		from := subscribe(t, h, alice, "").Start()
+		send := func() {
+			for range 9 {
+				w.do(func(x *tx) { x.send(c, alice, "m") })
+			}
+		}
+		send()
+		replaying, behind := subscribe(t, h, alice, from), subscribe(t, h, alice, "")
+		n := 0
+		for _, err := range replaying.Events(t.Context()) {
+			require.NoError(t, err)
+			if n++; n == 9 {
+				break // before it arrives
+			}
+		}
+		outage(w, send)
+		w.set(func() {
+			w.replaced = true
+			w.commits, w.lastID = w.commits[:2], 2
+		})
+		time.Sleep(time.Minute)
+		for _, s := range []*Subscription{replaying, behind} {
+			events, err := receive(t, s)
+			require.ErrorIs(t, err, storage.ErrCursorExpired, "the ids that it has seen are given again")
+			require.Empty(t, events)
+		}
+	})
+}
+
+func TestACursorDoesNotFallWhereMuchComesAtOnceOnANodeThatIsBehind(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice, bob) // 2
+		h := start(t, w, &Options{Queue: 4})
+		open := w.begin()
+		open.send(w.chat(alice), alice, "rolled back, as another node knows already") // 4; its chat is 3
+		seen := w.do(func(x *tx) { x.send(c, alice, "seen there") })
+		s := subscribe(t, h, alice, w.commits[len(w.commits)-1].String())
+		outage(w, func() {
+			for range 9 {
+				w.do(func(x *tx) { x.send(c, alice, "m") })
+			}
+		})
+		got := drain(t, s)
+		require.Len(t, got, 9)
+		for _, e := range got {
+			require.Equal(t, seen, at(t, e.Cursor))
+		}
+		open.rollback()
 	})
 }

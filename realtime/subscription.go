@@ -19,11 +19,21 @@ type Subscription struct {
 	// The consumer's alone: what is to be replayed before the queue.
 	resume resume
 
-	mu    sync.Mutex
-	in    bool     // the dispatcher knows it
-	from  Position // events up to here are the replay's
-	queue queue
-	ended error
+	mu       sync.Mutex
+	in       bool     // the dispatcher knows it
+	from     Position // events up to here are the replay's
+	queue    queue
+	batch    uint64    // the one that was queued from last
+	backlog  int       // how many events were in the queue when that began
+	behind   bool      // the queue overflowed, and what did not fit is not made up for yet
+	overflow *overflow // where it did, until the queue is empty
+	ended    error
+}
+
+// An overflow is the part of the log that did not fit into a queue: everything behind a position, but for what had been handed out before.
+type overflow struct {
+	from    Position
+	without []int64 // ids of records
 }
 
 // errStopped is the end that the consumer wished for.
@@ -75,6 +85,9 @@ func (s *Subscription) next(ctx context.Context) (Event, error) {
 		if e, ok := s.pop(); ok {
 			return e, nil
 		}
+		if s.resumeOverflow() {
+			continue
+		}
 		select {
 		case <-s.ready:
 		case <-ctx.Done():
@@ -89,12 +102,33 @@ func (s *Subscription) pop() (Event, bool) {
 	return s.queue.pop()
 }
 
-// push queues the events of a record. It never blocks: where there is no room the subscription ends.
-func (s *Subscription) push(record int64, events []Event) {
+// resumeOverflow has the subscription resume where its queue overflowed, once that is empty.
+func (s *Subscription) resumeOverflow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.overflow == nil || s.queue.count > 0 {
+		return false
+	}
+	s.resume = resume{at: s.overflow.from, without: s.overflow.without}
+	s.overflow = nil
+	return true // behind until it is taken in again
+}
+
+// push queues the events of a record, all or, where there is no room for them, none, and reports which. It never blocks.
+func (s *Subscription) push(batch uint64, record int64, events []Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil || record <= s.from.ID {
-		return
+		return true
+	}
+	if s.batch != batch {
+		s.batch, s.backlog = batch, s.queue.count
+	}
+	switch {
+	case !s.queue.room(len(events)):
+		return false
+	case s.behind:
+		return true // the resume brings it
 	}
 	for i := range events {
 		e := &events[i]
@@ -103,13 +137,30 @@ func (s *Subscription) push(record int64, events []Event) {
 			ahead.position, ahead.Cursor = s.from, s.from.String()
 			e = &ahead
 		}
-		if !s.queue.push(e) {
-			s.endLocked(ErrSlowConsumer)
-			s.hub.leave(s)
-			return
-		}
+		s.queue.push(e)
 	}
 	signal(s.ready)
+	return true
+}
+
+// overflowed decides what becomes of a subscription after a push that had no room. Where the hub looked into the log in time, or had left much in the queue
+// before, the consumer is slow, and that is the end. Where the hub was late it has much at once, and nobody is to blame: the consumer gets what is in the
+// queue, and resumes behind it at its own pace. Until then only a consumer that takes nothing has no room once more.
+func (s *Subscription) overflowed(late bool, o overflow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended != nil:
+	case !late, !s.behind && s.backlog > s.queue.limit/2:
+		s.endLocked(ErrSlowConsumer)
+		s.hub.leave(s)
+	case !s.behind:
+		if o.from.ID < s.from.ID { // on another node it was further already
+			o.from = s.from
+		}
+		s.behind, s.overflow = true, &o
+		signal(s.ready)
+	}
 }
 
 // takenIn tells the subscription that it gets what is dispatched from now on, behind the position. It reports false where it has ended.
@@ -119,7 +170,7 @@ func (s *Subscription) takenIn(from Position) bool {
 	if s.ended != nil {
 		return false
 	}
-	s.in, s.from = true, from
+	s.in, s.from, s.behind = true, from, false
 	return true
 }
 

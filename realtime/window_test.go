@@ -47,8 +47,10 @@ func TestAQueueIsFirstInFirstOutAndBounded(t *testing.T) {
 		for i := range rapid.IntRange(0, 200).Draw(t, "steps") {
 			if rapid.IntRange(0, 2).Draw(t, "push") > 0 {
 				room := len(model) < q.limit
-				require.Equal(t, room, q.push(&Event{ID: strconv.Itoa(i)}))
+				require.Equal(t, room, q.room(1))
+				require.False(t, q.room(1+q.limit-len(model)))
 				if room {
+					q.push(&Event{ID: strconv.Itoa(i)})
 					model = append(model, strconv.Itoa(i))
 				}
 				continue

@@ -206,6 +206,14 @@ func cutOff(talks []*talk) (ends int) {
 	return ends
 }
 
+// uncut requires that nobody was cut off: while the database is away, subscriptions stay.
+func uncut(t *testing.T, talks []*talk) {
+	t.Helper()
+	for _, k := range talks {
+		require.Empty(t, k.cuts)
+	}
+}
+
 // quantile returns a quantile of the times from the moment of each message to its arrival, where the talks know it.
 func quantile(talks []*talk, q float64) time.Duration {
 	var all []time.Duration

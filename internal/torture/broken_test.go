@@ -3,10 +3,12 @@ package torture
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,8 +50,7 @@ var patches = []patch{
 		name:   "holes given up too soon",
 		broken: "A missing id is given up when all that the snapshot knew of have ended, and not all that may have drawn it: xmax is one above the last that ended.",
 		edits: []edit{
-			{"storage/bunstore/holes_postgres.go", "	stamp, err := strconv.ParseUint(text, 10, 64)\n", "	stamp, err := l.seen.xmax, error(nil)\n"},
-			{"storage/bunstore/holes_postgres.go", "`SELECT pg_current_xact_id()::text`", "`SELECT ''`"},
+			{"storage/bunstore/holes_postgres.go", "`SELECT pg_current_xact_id()::text`, nil, &text)", "`SELECT $1::text`, []any{strconv.FormatUint(l.seen.xmax, 10)}, &text)"},
 		},
 	},
 	{
@@ -115,16 +116,32 @@ func (p patch) apply(t *testing.T, dir string) {
 
 func TestEveryPatchThatBreaksTheLibraryStillApplies(t *testing.T) {
 	t.Parallel()
+	module, err := filepath.Abs(root)
+	require.NoError(t, err)
 	for _, p := range patches {
-		dir := t.TempDir()
-		for _, e := range p.edits {
-			text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(e.file)))
+		t.Run(p.name, func(t *testing.T) {
+			dir := t.TempDir()
+			overlay := struct{ Replace map[string]string }{map[string]string{}} // as go help build has it
+			packages := []string{"vet", "-overlay", filepath.Join(dir, "overlay.json")}
+			for _, e := range p.edits {
+				original := filepath.Join(module, filepath.FromSlash(e.file))
+				text, err := os.ReadFile(original)
+				require.NoError(t, err)
+				file := filepath.Join(dir, filepath.FromSlash(e.file))
+				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+				require.NoError(t, os.WriteFile(file, text, 0o600))
+				overlay.Replace[original] = file
+				packages = append(packages, "./"+path.Dir(e.file))
+			}
+			p.apply(t, dir)
+			text, err := json.Marshal(overlay)
 			require.NoError(t, err)
-			file := filepath.Join(dir, filepath.FromSlash(e.file))
-			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
-			require.NoError(t, os.WriteFile(file, text, 0o600))
-		}
-		p.apply(t, dir)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), text, 0o600))
+			build := exec.CommandContext(t.Context(), "go", packages...)
+			build.Dir = module
+			said, err := build.CombinedOutput()
+			require.NoError(t, err, "%s", said)
+		})
 	}
 }
 

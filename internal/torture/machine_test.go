@@ -404,8 +404,7 @@ func (m *machine) client(c *client, n int) {
 	case c.subscription == nil:
 		m.connect(c)
 	case n < 84:
-		c.subscription.Close()
-		c.subscription = nil
+		c.drop(m.T, m.rooms, m.chance(50))
 	default:
 		c.take(m.T, m.rooms, rapid.IntRange(1, 40).Draw(m.T, "events"))
 	}

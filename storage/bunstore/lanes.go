@@ -2,6 +2,8 @@ package bunstore
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -11,8 +13,9 @@ import (
 // lanes bring together those who send at the same time: whoever finds a lane empty serves themselves at once, and those who come meanwhile are
 // the next batch. So a lone caller waits for nobody, and under load a commit is shared by many.
 //
-// A batch is served by a goroutine that lives only while somebody waits in the lane. It belongs to none of them: each may leave when their own
-// context ends, and nobody's statement ends for another's sake.
+// A batch is served by a goroutine of its own. It belongs to none of them: each may leave when their own
+// context ends, and nobody's statement ends for another's sake. What panics there, as a hook of the host's may, panics in all who wait, where their host
+// can recover it, and the lane goes on.
 type lanes struct {
 	mu      sync.Mutex
 	waiting map[int64][]*sending // has an entry for each lane that is served
@@ -25,7 +28,7 @@ type sending struct {
 
 	ctx   context.Context
 	batch *batch        // nil while it waits, guarded by mu of the lanes
-	done  chan struct{} // closed when the batch has been served; what follows is then to be read
+	done  chan struct{} // closed when the batch has been served; its panicked and what follows are then to be read
 
 	message chat.Message
 	err     error
@@ -39,6 +42,27 @@ type batch struct {
 	ctx      context.Context // ends when nobody waits any more
 	cancel   context.CancelFunc
 	callers  int // how many wait, guarded by mu of the lanes
+	served   bool
+	panicked error // why it was not
+}
+
+// end answers all who wait. It is deferred.
+func (b *batch) end() {
+	if !b.served {
+		b.panicked = fmt.Errorf("bunstore: a batch of messages panicked: %v\n%s", recover(), debug.Stack())
+	}
+	b.cancel()
+	for _, w := range b.sendings {
+		close(w.done)
+	}
+}
+
+// answered returns when the batch has been served.
+func (w *sending) answered() {
+	<-w.done
+	if err := w.batch.panicked; err != nil {
+		panic(err)
+	}
 }
 
 // maxBatch is the most messages that are served together. Beyond it a message costs hardly less, and the first of them waits longer for the last.
@@ -66,6 +90,7 @@ func (l *lanes) pass(ctx context.Context, lane int64, w *sending, serve func(con
 	l.mu.Unlock()
 	select {
 	case <-w.done:
+		w.answered()
 		return nil
 	case <-ctx.Done():
 		return l.leave(ctx, lane, w)
@@ -85,7 +110,7 @@ func (l *lanes) leave(ctx context.Context, lane int64, w *sending) error {
 	l.mu.Unlock()
 	if last {
 		w.batch.cancel()
-		<-w.done
+		w.answered()
 		return nil
 	}
 	return ctx.Err()
@@ -93,18 +118,15 @@ func (l *lanes) leave(ctx context.Context, lane int64, w *sending) error {
 
 // handOver lets those who wait in a lane be served, one batch after another, until nobody does.
 func (l *lanes) handOver(lane int64, serve func(context.Context, []*sending)) {
-	first := l.next(lane)
-	if first == nil {
+	b := l.next(lane)
+	if b == nil {
 		return
 	}
 	go func() {
-		for b := first; b != nil; b = l.next(lane) {
-			serve(b.ctx, b.sendings)
-			b.cancel()
-			for _, w := range b.sendings {
-				close(w.done)
-			}
-		}
+		defer l.handOver(lane, serve)
+		defer b.end()
+		serve(b.ctx, b.sendings)
+		b.served = true
 	}()
 }
 

@@ -2,9 +2,11 @@ package bunstore
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -119,4 +121,40 @@ func TestABatchThatNobodyWaitsForIsStoppedBeforeTheLastCallerReturns(t *testing.
 		synctest.Wait()
 		require.Empty(t, s.waiting)
 	})
+}
+
+func TestWhatPanicsInABatchPanicsInAllWhoWaitForItAndTheLaneGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(){"panic": func() { panic("a hook of the host's") }, "exit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var l lanes
+				next, panicked := make(chan func()), make(chan any, 3)
+				serve := func(context.Context, []*sending) { (<-next)() }
+				enter := func() {
+					go func() {
+						defer func() { panicked <- recover() }()
+						assert.NoError(t, l.pass(t.Context(), 1, &sending{}, serve))
+					}()
+					synctest.Wait()
+				}
+				enter()
+				enter()
+				enter()
+				next <- func() {}
+				require.Nil(t, <-panicked, "the first serves itself")
+				synctest.Wait()
+				enter() // behind the batch of two
+				next <- fail
+				for range 2 {
+					require.ErrorContains(t, (<-panicked).(error), "bunstore: a batch of messages panicked")
+				}
+				next <- func() {}
+				require.Nil(t, <-panicked)
+				synctest.Wait()
+				require.Empty(t, l.waiting)
+			})
+		})
+	}
 }

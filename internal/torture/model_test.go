@@ -266,11 +266,13 @@ func (r *room) endAll(e entry, told []*ownCopy) {
 	}
 }
 
-// erasedFormer tells a group that somebody is erased who had left it, if that takes anything away.
+// erasedFormer tells a group that somebody is erased who had left it, if that takes anything away from anybody.
 func (r *room) erasedFormer(u user.ID) {
-	wrote := slices.ContainsFunc(r.written, func(m *message) bool { return m.sender == u && !m.gone })
+	wrote := slices.ContainsFunc(r.written, func(m *message) bool {
+		return m.sender == u && slices.ContainsFunc(r.present(), func(c *ownCopy) bool { return c.reads(m) })
+	})
 	for _, c := range slices.Backward(r.copies) {
-		if r.kind == chat.Group && c.owner == u && wrote && len(r.present()) > 0 {
+		if r.kind == chat.Group && c.owner == u && wrote {
 			r.tell(entry{operation: realtime.MemberLeft, member: c.id, erased: true}, r.present())
 			return
 		}

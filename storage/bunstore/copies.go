@@ -130,9 +130,11 @@ func (s *Store) each(parent, child, where, order, limit string) string {
 	return parent + ` CROSS JOIN LATERAL (SELECT x.*` + inner + `) x`
 }
 
-// visible is the condition that the copy c shows the message x of its conversation.
-const visible = `x.seq > c.cleared_seq AND NOT x.gone
-	AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id)
+// has is the condition that the copy c has the place of the message x of its conversation.
+const has = `x.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id)`
+
+// visible is the condition that it shows the message.
+const visible = has + ` AND NOT x.gone
 	AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`
 
 // messageColumns are those of the message x. A group's read moments are looked up in the one mark of everybody's and the one of the sender's

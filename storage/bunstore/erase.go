@@ -81,11 +81,14 @@ func (t *tx) eraseFrom(ctx context.Context, id int64, u user.ID, sessions int64)
 	return t.endCopies(ctx, v, ended, `TRUE`)
 }
 
-// eraseFormer says in a group, if it is there still, that somebody is erased who had left it before: what they wrote goes with them.
+// eraseFormer says in a group, if it is there still, that somebody is erased who had left it before: what they wrote goes with them. Where nobody has
+// anything of it, nobody need know.
 func (t *tx) eraseFormer(ctx context.Context, v conversation, u user.ID) error {
 	var member int64
-	found, err := t.row(ctx, `SELECT c.id FROM {copies} c JOIN {groups} g ON g.conversation_id = c.conversation_id
-		WHERE c.owner = $1 AND c.kind = 2 AND c.conversation_id = $2 ORDER BY c.id DESC LIMIT 1`, []any{string(u), v.id}, &member)
+	found, err := t.row(ctx, `SELECT f.id FROM {copies} f JOIN {groups} g ON g.conversation_id = f.conversation_id
+		WHERE f.owner = $1 AND f.kind = 2 AND f.conversation_id = $2 AND EXISTS (SELECT 1 FROM {messages} x JOIN {copies} c ON c.conversation_id = x.conversation_id
+			WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone AND c.end_event = 0 AND `+has+`)
+		ORDER BY f.id DESC LIMIT 1`, []any{string(u), v.id}, &member)
 	if err != nil || !found {
 		return err
 	}

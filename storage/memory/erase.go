@@ -34,13 +34,15 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 	})
 }
 
-// eraseFormer says in the groups that a user had left before, and wrote in, that they are erased: what they wrote goes with them.
+// eraseFormer says in the groups that a user had left before that they are erased, where somebody has something that they wrote: it goes with them.
 func (a *act) eraseFormer(id user.ID) {
 	for i, uc := range a.copiesOf[id] {
 		v := a.conversations[uc.conversation]
 		later := slices.ContainsFunc(a.copiesOf[id][i+1:], func(other *userCopy) bool { return other.conversation == uc.conversation })
-		wrote := slices.ContainsFunc(v.messages, func(m message) bool { return m.Sender == id && !m.gone })
-		if uc.Kind == chat.Group && !uc.present() && !later && wrote && len(v.present()) > 0 {
+		wrote := slices.ContainsFunc(v.messages, func(m message) bool {
+			return m.Sender == id && !m.gone && slices.ContainsFunc(v.copies, func(other *userCopy) bool { return other.has(&m) })
+		})
+		if uc.Kind == chat.Group && !uc.present() && !later && wrote {
 			a.recordIn(v, realtime.Record{Operation: realtime.MemberLeft, Member: uc.ID, Erased: true})
 		}
 	}

@@ -14,7 +14,7 @@ func erasureTests() []test {
 		{"the chats of an erased user go, on both sides", chatsAreErased},
 		{"what an erased user wrote can be seen by nobody, at once", writingIsErased},
 		{"an erased user leaves every group", erasedLeaves},
-		{"a group that an erased user had left is told where they wrote in it", formerMemberIsErased},
+		{"a group that an erased user had left is told where somebody has what they wrote", formerMemberIsErased},
 		{"an erased creator is the creator of nothing", creatorIsErased},
 		{"who was erased can take part in nothing", erasedTakesNoPart},
 		{"erasing twice, or what is not there, is no error", erasingIsIdempotent},
@@ -177,13 +177,15 @@ func erasedLeaves(f *fixture) {
 
 func formerMemberIsErased(f *fixture) {
 	wrote, silent, again := f.group(alice, bob), f.group(alice, bob), f.group(alice, bob)
-	unsent, gone := f.group(alice, bob), f.group(bob)
-	for _, c := range []chat.Copy{wrote[1], again[1], unsent[1], gone[0]} {
+	unsent, gone, cleared, hidden := f.group(alice, bob), f.group(bob), f.group(alice, bob), f.group(alice, bob)
+	for _, c := range []chat.Copy{wrote[1], again[1], unsent[1], gone[0], cleared[1], hidden[1]} {
 		f.send(c, "by bob")
 	}
 	f.unsend(unsent[1], f.messages(unsent[1])[0])
+	f.clear(cleared[0])
+	f.hide(hidden[0], f.messages(hidden[0])[0])
 	id := f.groupOf(wrote[0])
-	for _, c := range []chat.Copy{wrote[1], silent[1], again[1], unsent[1], gone[0]} {
+	for _, c := range []chat.Copy{wrote[1], silent[1], again[1], unsent[1], gone[0], cleared[1], hidden[1]} {
 		f.leave(c)
 	}
 	here := f.add(again[0], bob)

@@ -143,15 +143,15 @@ func (s *Subscription) push(batch uint64, record int64, events []Event) bool {
 	return true
 }
 
-// overflowed decides what becomes of a subscription after a push that had no room. Where the hub looked into the log in time, or had left much in the queue
-// before, the consumer is slow, and that is the end. Where the hub was late it has much at once, and nobody is to blame: the consumer gets what is in the
-// queue, and resumes behind it at its own pace. Until then only a consumer that takes nothing has no room once more.
+// overflowed decides what becomes of a subscription after a push that had no room. Where the hub looked into the log in time, or much was left in the queue
+// all the while that it did not, the consumer is slow, and that is the end. Otherwise there is much at once because the hub was late, and nobody is to
+// blame: the consumer gets what is in the queue, and resumes behind it at its own pace.
 func (s *Subscription) overflowed(late bool, o overflow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended != nil:
-	case !late, !s.behind && s.backlog > s.queue.limit/2:
+	case !late, s.backlog > s.queue.limit/2:
 		s.endLocked(ErrSlowConsumer)
 		s.hub.leave(s)
 	case !s.behind:

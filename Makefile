@@ -38,7 +38,7 @@ fuzz:
 	@.ci/fuzz
 
 torture: # an hour of random histories, faults and proofs, on real databases and processes
-	BUDDYCHAT_TORTURE=1 $(GO) test -timeout 90m ./internal/torture/... ./internal/faults/...
+	BUDDYCHAT_TORTURE=1 $(GO) test -p 1 -timeout 90m ./internal/torture/... ./internal/faults/...
 
 examples: # the others serve until they are stopped, and their tests start them
 	$(GO) run ./examples/transaction

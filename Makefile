@@ -37,7 +37,7 @@ bench:
 fuzz:
 	@.ci/fuzz
 
-torture: # an hour of random histories, faults and proofs, on real databases and processes
+torture: # twenty minutes of random histories, proofs and faults, on real databases and processes
 	BUDDYCHAT_TORTURE=1 $(GO) test -p 1 -timeout 90m ./internal/torture/... ./internal/faults/...
 
 examples: # the others serve until they are stopped, and their tests start them

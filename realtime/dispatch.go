@@ -36,6 +36,7 @@ type dispatcher struct {
 	safe  Position // of the last batch that was handed out
 	trail trail    // of the batch in hand
 	rest  []Record // what of it was not handed out yet
+	told  told     // to those whose queues overflowed
 
 	events   []Event   // scratch
 	looked   time.Time // when the last batch came
@@ -324,7 +325,7 @@ func (d *dispatcher) tell(r Record, view *View) {
 		if len(d.events) > 0 {
 			for _, s := range m.listener.subscriptions {
 				if !s.push(d.batch, r.ID, d.events) {
-					s.overflowed(d.late, overflow{from: before, without: d.handedOut(before, r)})
+					s.overflowed(d.late, overflow{from: before, without: d.toldBefore(r)})
 				}
 			}
 		}
@@ -334,17 +335,27 @@ func (d *dispatcher) tell(r Record, view *View) {
 	}
 }
 
-// handedOut returns the records above a position that were handed out before a record of the batch in hand.
-func (d *dispatcher) handedOut(above Position, before Record) (ids []int64) {
-	for _, r := range d.window.records {
-		if r.ID > above.ID {
-			ids = append(ids, r.ID)
+// told are the ids of what was handed out above the safe position, and of what was to be when a queue first overflowed in a batch, both in their order.
+// All who overflow in it share them.
+type told struct {
+	batch       uint64
+	before, now []int64
+}
+
+// toldBefore returns the ids of what was handed out before a record of the batch in hand, above the safe position, in two ordered parts.
+func (d *dispatcher) toldBefore(r Record) [2][]int64 {
+	if d.told.batch != d.batch {
+		d.told = told{batch: d.batch}
+		for _, r := range d.window.records {
+			if r.ID > d.safe.ID {
+				d.told.before = append(d.told.before, r.ID)
+			}
+		}
+		slices.Sort(d.told.before)
+		for _, r := range d.rest {
+			d.told.now = append(d.told.now, r.ID)
 		}
 	}
-	for _, r := range d.rest {
-		if above.ID < r.ID && r.ID < before.ID {
-			ids = append(ids, r.ID)
-		}
-	}
-	return ids
+	n, _ := slices.BinarySearch(d.told.now, r.ID)
+	return [2][]int64{d.told.before, d.told.now[:n]}
 }

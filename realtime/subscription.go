@@ -33,7 +33,7 @@ type Subscription struct {
 // An overflow is the part of the log that did not fit into a queue: everything behind a position, but for what had been handed out before.
 type overflow struct {
 	from    Position
-	without []int64 // ids of records
+	without [2][]int64 // ids of records, in two ordered parts
 }
 
 // errStopped is the end that the consumer wished for.
@@ -77,7 +77,11 @@ func (s *Subscription) next(ctx context.Context) (Event, error) {
 			return Event{}, err
 		}
 		if !s.resume.done() {
-			if e, ok, err := s.replayed(ctx); ok || err != nil {
+			e, ok, err := s.replayed(ctx)
+			if s.resume.done() {
+				s.resume = resume{in: true, checked: true} // not to hold what it needed
+			}
+			if ok || err != nil {
 				return e, err
 			}
 			continue

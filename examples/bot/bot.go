@@ -13,21 +13,11 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// answer answers every message that a bot gets in its chats, each once, until ctx ends. It begins behind a cursor, "" for now, and calls keep with the cursor of
-// what it has dealt with. A bot that keeps that on disk and begins with it after a restart answers what was sent meanwhile, too: for as far back as the
+// answer answers every message that a bot gets in its chats behind a cursor, each once, until ctx ends, and calls keep with the cursor of what it has dealt
+// with. A bot that keeps that on disk and begins with it after a restart answers what was sent meanwhile, too: for as far back as the
 // retention of events goes, of which [storage.ErrCursorExpired] is the end.
 func answer(ctx context.Context, app *buddychat.App, bot user.ID, cursor string, keep func(cursor string) error, reply func(string) string) error {
-	if cursor == "" {
-		now, err := app.Hub.Position(ctx)
-		if err != nil {
-			return err
-		}
-		cursor = now
-	}
 	for {
-		if err := keep(cursor); err != nil {
-			return err
-		}
 		events, err := app.Hub.Subscribe(ctx, bot, cursor)
 		if err != nil {
 			return err

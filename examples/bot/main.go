@@ -62,8 +62,12 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer running.Wait()
 	defer cancel()
 	running.Go(func() { _ = app.Run(ctx) })
+	now, err := app.Hub.Position(ctx) // what is said from here on is answered
+	if err != nil {
+		return err
+	}
 	forget := func(string) error { return nil } // the store forgets everything with the program, too
-	running.Go(func() { _ = answer(ctx, app, robot, "", forget, backwards) })
+	running.Go(func() { _ = answer(ctx, app, robot, now, forget, backwards) })
 	return converse(ctx, app, in, out)
 }
 

@@ -33,6 +33,9 @@ func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, other
 			return mine, others, err
 		}
 	}
+	if s.host != nil {
+		err = fmt.Errorf("bunstore: the chat was opened by others since this transaction took its snapshot: begin it again: %w", err)
+	}
 	return mine, others, err
 }
 

@@ -38,15 +38,12 @@ func (m *ownCopy) into() []any {
 		&m.joinedSeq, &m.clearedSeq, &m.readSeq, &m.joinedAt}
 }
 
-// lockConversation locks a row of conversations by the condition, which is on v.
+// lockConversation locks a row of conversations by the condition, which is on v. It does so by a write. On SQLite a transaction of the host's that began
+// without one waits its turn by that; on PostgreSQL one with a snapshot of its own, which would decide by what was there before, fails as not serializable
+// where anything happened in the conversation since.
 func (t *tx) lockConversation(ctx context.Context, condition string, args ...any) (conversation, error) {
-	statement := `SELECT v.id, v.kind, v.last_seq FROM {conversations} v WHERE ` + condition + ` FOR NO KEY UPDATE`
-	if t.dialect == SQLite {
-		// A write, so that a transaction of the host's that began without one waits its turn here.
-		statement = `UPDATE {conversations} AS v SET kind = kind WHERE ` + condition + ` RETURNING id, kind, last_seq`
-	}
 	var v conversation
-	found, err := t.row(ctx, statement, args, &v.id, &v.kind, &v.lastSeq)
+	found, err := t.row(ctx, `UPDATE {conversations} AS v SET kind = kind WHERE `+condition+` RETURNING id, kind, last_seq`, args, &v.id, &v.kind, &v.lastSeq)
 	if err == nil && !found {
 		err = storage.NotFound()
 	}
@@ -92,6 +89,9 @@ func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
 			FROM (SELECT DISTINCT u FROM unnest($1::text[]) u ORDER BY u) q) l`, []any{list(t.Store, users), t.prefix}, new(int64)); err != nil {
 			return err
 		}
+		if err := t.noticeErasures(ctx, users); err != nil {
+			return err
+		}
 	}
 	var erased int64
 	if _, err := t.row(ctx, `SELECT count(*) FROM {erasures} x WHERE `+t.in("x.owner", "$1", "text"), []any{list(t.Store, users)}, &erased); err != nil {
@@ -101,6 +101,33 @@ func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
 		return storage.NotFound()
 	}
 	return nil
+}
+
+// noticeErasures makes a transaction of the host's with a snapshot of its own fail as not serializable, where one of the users was erased since: the unique
+// index knows of rows that the snapshot does not show.
+func (t *tx) noticeErasures(ctx context.Context, users []user.ID) error {
+	if old, err := t.snapshot(ctx); err != nil || !old {
+		return err
+	}
+	if _, err := t.exec(ctx, `SAVEPOINT buddychat_users`); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `INSERT INTO {erasures} (owner, at) SELECT DISTINCT u, 0 FROM unnest($1::text[]) u ORDER BY u ON CONFLICT (owner) DO NOTHING`,
+		list(t.Store, users)); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat_users`) // which ends with that of the act
+	return err
+}
+
+// snapshot reports whether all statements see the database as it was when the transaction began, as only in one of the host's.
+func (t *tx) snapshot(ctx context.Context) (bool, error) {
+	if t.host == nil || t.dialect != PostgreSQL {
+		return false, nil
+	}
+	var level string
+	_, err := t.row(ctx, `SELECT current_setting('transaction_isolation')`, nil, &level)
+	return level != "read committed" && level != "read uncommitted", err
 }
 
 // lockUserToErase waits for all who hold the user by lockUsers.

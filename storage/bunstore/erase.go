@@ -3,15 +3,24 @@ package bunstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/user"
 )
 
+var errEraseInSnapshot = errors.New("bunstore: erase a user by itself, or in a transaction of READ COMMITTED: one that sees the database as it was when it began would leave out the chats that were opened since")
+
 // EraseUser implements [user.Store]. It takes as long as the user has chats and groups; what the user wrote is emptied by [Store.Purge].
 func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 	return s.act(ctx, func(t *tx) error {
+		switch old, err := t.snapshot(ctx); {
+		case err != nil:
+			return err
+		case old:
+			return errEraseInSnapshot
+		}
 		if err := t.lockUserToErase(ctx, id); err != nil {
 			return err
 		}

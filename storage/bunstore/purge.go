@@ -159,7 +159,8 @@ func (s *Store) purgeErasedUser(ctx context.Context, owner user.ID, limit int) (
 		}
 		v, err := t.lockConversation(ctx, `v.id = $1`, conversation)
 		if err != nil {
-			return err
+			done = 1 // gone with all that was in it
+			return ignoreNotFound(err)
 		}
 		wrote, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone ORDER BY x.seq LIMIT $3`, string(owner), v.id, limit)
 		if err != nil {

@@ -27,7 +27,7 @@ func (s *Store) AppendMessage(ctx context.Context, c chat.Copy, d chat.Draft) (c
 	switch {
 	case err != nil:
 		return chat.Message{}, err
-	case w.alone:
+	case w.alone, w.held != 0: // of one that is held once more the conversation has gone meanwhile
 		return s.appendAlone(ctx, c, d)
 	}
 	return w.message, w.err

@@ -56,8 +56,9 @@ func (s *Store) appendBy(ctx context.Context, statement string, all []*sending, 
 		s.commits.ring(news)
 		return
 	}
-	// Where two nodes send one draft at the same time, the unique index refuses the batch: nothing of it is done. Any other error concerns all alike.
-	undone := s.isConflict(err) || s.isTransient(err)
+	// Where two nodes send one draft at the same time, the unique index refuses the batch: nothing of it is done. So it is where the database does not take
+	// one of the messages, which the others must not suffer from. Any other error concerns all alike.
+	undone := s.isConflict(err) || s.isTransient(err) || len(all) > 1 && isRefused(err)
 	for _, w := range batch {
 		if w.held, w.alone = 0, undone; !undone {
 			w.err = err

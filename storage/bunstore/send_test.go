@@ -34,6 +34,20 @@ func (db database) contents(t *testing.T, c chat.Copy) (contents []string) {
 	return contents
 }
 
+func TestAMessageThatTheDatabaseDoesNotTakeSpoilsNoOther(t *testing.T) {
+	t.Parallel()
+	db := migrated(t, openPostgres)
+	alice, _ := db.opened(t, "alice", "bob")
+	_, err := db.sql.ExecContext(t.Context(), `ALTER TABLE buddychat_messages ADD CONSTRAINT clean CHECK (content <> 'dirt')`) // one of the host's
+	require.NoError(t, err)
+	for _, sent := range db.AppendBatch(t.Context(), []chat.Copy{alice, alice, alice}, []chat.Draft{{Content: "one"}, {Content: "dirt"}, {Content: "two"}}) {
+		require.NoError(t, sent.Err)
+		require.True(t, sent.Alone)
+	}
+	_, err = db.AppendMessage(t.Context(), alice, chat.Draft{Content: "dirt"})
+	require.ErrorContains(t, err, "clean")
+}
+
 func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {

@@ -115,7 +115,8 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 // only when the host commits. Each act is all or nothing: one that fails leaves the transaction as it was before it, and fit to go on.
 //
 // An act holds the lock of its conversation until the transaction ends; other conversations are not held up. The transaction may run at any isolation level; from
-// REPEATABLE READ on an act can fail as not serializable, and the host begins again. The events of a committed transaction are
+// REPEATABLE READ on an act fails as not serializable where anything that it decides by has changed since the transaction began, and the host begins again.
+// Only EraseUser needs READ COMMITTED. The events of a committed transaction are
 // found within the poll interval of whoever follows the log, or at once after [github.com/buddychat/buddychat/realtime.Hub.Hint].
 // On SQLite begin the transaction with a write or BEGIN IMMEDIATE.
 //
@@ -177,7 +178,11 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	if s.driver.Writer != nil {
 		db = s.driver.Writer
 	}
-	own, err := db.BeginTx(ctx, nil)
+	var o *sql.TxOptions
+	if s.dialect == PostgreSQL {
+		o = &sql.TxOptions{Isolation: sql.LevelReadCommitted} // for an act decides by what is there once it has its locks
+	}
+	own, err := db.BeginTx(ctx, o)
 	if err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
@@ -217,6 +222,20 @@ func (s *Store) isConflict(err error) bool {
 
 func (s *Store) isTransient(err error) bool {
 	return s.driver.IsTransient != nil && s.driver.IsTransient(err)
+}
+
+// isRefused reports whether an error of PostgreSQL says that a statement was undone for what it was to write: a value or a size that cannot be, a
+// constraint, or an exception that was raised.
+func isRefused(err error) bool {
+	var e interface{ SQLState() string }
+	if !errors.As(err, &e) || len(e.SQLState()) != 5 {
+		return false
+	}
+	switch e.SQLState()[:2] {
+	case "22", "23", "54", "P0": // https://www.postgresql.org/docs/current/errcodes-appendix.html
+		return true
+	}
+	return false
 }
 
 // isConflictText tells a refused row by the words of the drivers, for those that the openers do not know.

@@ -114,12 +114,12 @@ func (l *postgresTail) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !found { // nothing is known: begin with the oldest record
+	if !found || at.ID != start { // nothing is known, or it is of another log: begin with the oldest record
 		if _, err := l.t.row(ctx, `SELECT e.id, e.nonce FROM {events} e ORDER BY e.id LIMIT 1`, nil, &at.ID, &at.Nonce); err != nil {
 			return err
 		}
 	}
-	l.safe, l.high = at, at.ID // of a record that is there, and not above it: a log that was restored may not have come as far as the stored position
+	l.safe, l.high = at, at.ID
 	// What is there by now is not new, but where it has holes, it lies above what a position can say: whoever begins at that position needs it.
 	there, err := l.byID(ctx)
 	if err != nil {
@@ -167,6 +167,9 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 // look reads what is new.
 func (l *postgresTail) look(ctx context.Context) ([]realtime.Record, error) {
 	if l.resync {
+		if err := l.thaw(ctx); err != nil {
+			return nil, err
+		}
 		return l.byID(ctx)
 	}
 	if err := l.lookForEnds(ctx); err != nil {

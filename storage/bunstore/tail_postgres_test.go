@@ -316,6 +316,42 @@ func TestALogThatWasExchangedDuringAnOutageIsNotGoneOnWith(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrCursorExpired)
 }
 
+func TestAPositionThatIsStoredOfAnotherLogIsNotBegunWith(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
+	_, err := l.db.SQL().ExecContext(t.Context(), `INSERT INTO buddychat_log_positions AS p (name, id) VALUES ('safe', 100000) ON CONFLICT (name) DO UPDATE SET id = excluded.id`)
+	require.NoError(t, err)
+	tx := l.begin()
+	late := l.sendIn(tx, slow)
+	l.send(quick)
+	l.follow()
+	l.next()
+	require.NoError(t, tx.Commit())
+	messages, _ := l.next()
+	require.Equal(t, []int64{late}, messages)
+}
+
+func TestALogThatWasMovedToAnotherClusterDuringAnOutageIsNotReadAnewAllTheTime(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t)
+	c := l.chat("alice", "bob")
+	l.send(c)
+	l.next()
+	l.cut()
+	const ahead = `xid > pg_snapshot_xmax(pg_current_snapshot())` // so they are found new again and again
+	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET xid = '9000000000'`)
+	require.NoError(t, err)
+	messages, _ := l.next()
+	require.Empty(t, messages)
+	var n int
+	require.NoError(t, l.db.SQL().QueryRowContext(t.Context(), `SELECT count(*) FROM buddychat_events WHERE `+ahead).Scan(&n))
+	require.Zero(t, n)
+	sent := l.send(c)
+	messages, _ = l.next()
+	require.Equal(t, []int64{sent}, messages)
+}
+
 func TestATransactionOfNoConcernHoldsNoPositionBack(t *testing.T) {
 	t.Parallel()
 	l, elsewhere := newLogged(t), newLogged(t)

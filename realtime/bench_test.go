@@ -33,7 +33,7 @@ func BenchmarkDeliver(b *testing.B) {
 			subs := make([]*Subscription, n)
 			for i := range subs {
 				u := user.ID(fmt.Sprint(i))
-				subs[i] = &Subscription{hub: h, user: u, ready: make(chan struct{}, 1), queue: queue{limit: 256}}
+				subs[i] = newSubscription(h, u)
 				require.True(b, subs[i].takenIn(Position{}))
 				d.audience.add(subs[i])
 				d.audience.learn(Membership{Copy: chat.Copy{Kind: chat.Group, ID: int64(i + 1), Owner: u}, Conversation: 1})

@@ -79,6 +79,18 @@ func (b *recorder) followed() []Stream {
 	return slices.Collect(maps.Keys(b.follows))
 }
 
+func TestABusFollowsNothingForAHubThatEnded(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w, b := newWorld(), newRecorder()
+		w.chat(alice, bob)
+		h := start(t, w, &Options{Bus: b})
+		subscribe(t, h, alice, "")
+		require.NotEmpty(t, b.followed())
+		require.NoError(t, h.Shutdown(t.Context()))
+		require.Empty(t, b.followed(), "the next hub may have the same bus")
+	})
+}
+
 func TestABusFollowsTheStreamsOfThoseWhoAreHere(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, b := newWorld(), newRecorder()

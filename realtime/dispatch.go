@@ -15,8 +15,8 @@ const (
 	// What lies at least between two looks into the log while there is always something new: a stream of
 	// commits is then read in batches. Whoever asks does not wait for it.
 	busyGap = 5 * time.Millisecond
-	// Behind how long since the last look whatever piled up is not the fault of those who read.
-	lateAfter = 100 * time.Millisecond
+	// Behind how long since the last look whatever piled up is not the fault of those who read, and how long they have for what it fills their queues with.
+	lateAfter, floodGrace = 100 * time.Millisecond, time.Second
 	// The first and the longest pause after a failure.
 	firstPause, longestPause = 50 * time.Millisecond, time.Second
 	// How long a call to the log may take. It doubles with each failure, up to a minute.
@@ -31,17 +31,22 @@ type dispatcher struct {
 	window   window
 
 	begun bool     // a batch has come
-	batch uint64   // the number of the last
-	late  bool     // it came long after the one before, so that there may be much in it
+	look  look     // that brought the last
 	safe  Position // of the last batch that was handed out
 	trail trail    // of the batch in hand
 	rest  []Record // what of it was not handed out yet
-	told  told     // to those whose queues overflowed
+	told  *told    // to those whose queues overflowed; nil while none did
 
-	events   []Event   // scratch
-	looked   time.Time // when the last batch came
+	events   []Event // scratch
 	failures int
 	since    time.Time // of the first failure in a row
+}
+
+// A look into the log brings a batch.
+type look struct {
+	number uint64
+	at     time.Time
+	late   bool // it came long after the one before, so that there may be much in the batch
 }
 
 func newDispatcher(h *Hub) *dispatcher {
@@ -65,8 +70,9 @@ func (d *dispatcher) run(ctx context.Context) {
 // close ends every subscription.
 func (d *dispatcher) close() {
 	for _, l := range d.audience.listeners {
-		for _, s := range l.subscriptions {
+		for _, s := range slices.Clone(l.subscriptions) {
 			s.end(ErrClosed)
+			d.audience.remove(s)
 		}
 	}
 	d.closeTail()
@@ -187,7 +193,8 @@ func (d *dispatcher) next(ctx context.Context) error {
 		d.begun, d.safe, d.window.floor = true, batch.Safe, batch.Safe.ID
 	}
 	now := time.Now()
-	d.batch, d.late, d.looked = d.batch+1, now.Sub(d.looked) > lateAfter, now
+	d.look = look{number: d.look.number + 1, at: now, late: now.Sub(d.look.at) > lateAfter}
+	d.told = nil
 	d.rest = batch.Records
 	d.trail = trail{at: d.safe, safe: batch.Safe}
 	for _, r := range batch.Records {
@@ -324,8 +331,8 @@ func (d *dispatcher) tell(r Record, view *View) {
 		d.events = delivery.appendTo(d.events[:0], m.Membership)
 		if len(d.events) > 0 {
 			for _, s := range m.listener.subscriptions {
-				if !s.push(d.batch, r.ID, d.events) {
-					s.overflowed(d.late, overflow{from: before, without: d.toldBefore(r)})
+				if !s.push(&d.look, r.ID, d.events) {
+					s.overflowed(d.look.late, overflow{from: before, without: d.toldBefore(r)})
 				}
 			}
 		}
@@ -337,15 +344,12 @@ func (d *dispatcher) tell(r Record, view *View) {
 
 // told are the ids of what was handed out above the safe position, and of what was to be when a queue first overflowed in a batch, both in their order.
 // All who overflow in it share them.
-type told struct {
-	batch       uint64
-	before, now []int64
-}
+type told struct{ before, now []int64 }
 
 // toldBefore returns the ids of what was handed out before a record of the batch in hand, above the safe position, in two ordered parts.
 func (d *dispatcher) toldBefore(r Record) [2][]int64 {
-	if d.told.batch != d.batch {
-		d.told = told{batch: d.batch}
+	if d.told == nil {
+		d.told = &told{}
 		for _, r := range d.window.records {
 			if r.ID > d.safe.ID {
 				d.told.before = append(d.told.before, r.ID)

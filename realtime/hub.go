@@ -173,7 +173,7 @@ func (h *Hub) Position(ctx context.Context) (string, error) {
 // is that of the call; the subscription lasts until it is closed. What has expired, or is no cursor, is
 // [github.com/buddychat/buddychat/storage.ErrCursorExpired]; the other errors are [ErrClosed] and that of ctx.
 func (h *Hub) Subscribe(ctx context.Context, u user.ID, after string) (*Subscription, error) {
-	s := &Subscription{hub: h, user: u, ready: make(chan struct{}, 1), queue: queue{limit: h.opts.Queue}}
+	s := newSubscription(h, u)
 	if err := s.begin(ctx, after); err != nil {
 		s.Close()
 		return nil, err

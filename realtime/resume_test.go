@@ -3,9 +3,11 @@ package realtime
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buddychat/buddychat/storage"
@@ -256,11 +258,12 @@ func TestACursorOfANodeThatIsAheadIsNeitherExpiredNorRepeated(t *testing.T) {
 }
 
 func TestACursorNeverFallsBelowTheOneOfANodeThatWasAhead(t *testing.T) {
-	s := &Subscription{hub: NewHub(newWorld(), nil), ready: make(chan struct{}, 1), queue: queue{limit: 9}}
+	s := newSubscription(NewHub(newWorld(), nil), alice)
+	defer s.Close()
 	from := Position{ID: 9, Nonce: 1}
 	require.True(t, s.takenIn(from))
-	s.push(1, 9, []Event{{ID: "9", position: Position{ID: 9}}})
-	s.push(1, 10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
+	s.push(&look{number: 1}, 9, []Event{{ID: "9", position: Position{ID: 9}}})
+	s.push(&look{number: 1}, 10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
 	e, ok := s.pop()
 	require.True(t, ok)
 	require.Equal(t, "10", e.ID)
@@ -415,10 +418,150 @@ func TestWhatComesAllAtOnceAfterAnOutageIsReadAtTheConsumersPace(t *testing.T) {
 		burst(3)
 		require.Equal(t, want[len(want)-3:], lines(drain(t, s)), "live again")
 
+		idle.mu.Lock()
 		require.LessOrEqual(t, len(idle.queue.events), 8, "who takes nothing costs no more than a queue")
+		idle.mu.Unlock()
 		_, err := receive(t, idle)
 		require.ErrorIs(t, err, ErrSlowConsumer, "they had a minute to read")
 	})
+}
+
+// reading has a consumer take an event every so often, until enough, and returns how many it got and how the subscription ended.
+func reading(t *testing.T, s *Subscription, enough int, every time.Duration) (read func() (int, error)) {
+	t.Helper()
+	got, ended := 0, make(chan error, 1)
+	go func() {
+		for _, err := range s.Events(t.Context()) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			if got++; got == enough {
+				break
+			}
+			time.Sleep(every)
+		}
+		ended <- nil
+	}()
+	return func() (int, error) {
+		err := <-ended
+		return got, err
+	}
+}
+
+func TestWhoReadsFastEnoughIsSparedForAWhileAfterAnOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice, bob)
+		h := start(t, w, &Options{Queue: 64})
+		s := subscribe(t, h, bob, "")
+		const all = 300
+		read := reading(t, s, all, 8*time.Millisecond)
+		send := func() { // a second of a hundred events
+			for range 50 {
+				w.do(func(x *tx) { x.send(c, alice, "m") })
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+		send()
+		w.set(func() { w.broken["Next"] = true })
+		send()
+		w.set(func() {
+			w.broken["Next"] = false
+			w.before["Next"] = func() {
+				go func() {
+					time.Sleep(time.Millisecond)
+					send() // the hub looks in time again, and the queue is full
+				}()
+			}
+		})
+		got, err := read()
+		require.NoError(t, err)
+		require.Equal(t, all, got)
+	})
+}
+
+func TestTheTimeThatTheHubNeedsForABatchIsNotTheConsumers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice)
+		h := start(t, w, &Options{Queue: 64})
+		s := subscribe(t, h, alice, "")
+		send := func() {
+			for range 40 {
+				w.do(func(x *tx) { x.send(c, alice, "m") })
+			}
+		}
+		w.set(func() { w.broken["Next"] = true })
+		time.Sleep(2 * time.Second)
+		send()
+		w.set(func() {
+			w.before["View"] = func() {
+				time.Sleep(2 * lateAfter)
+				send()
+			}
+			w.broken["Next"] = false
+		})
+		got, err := reading(t, s, 80, time.Millisecond)()
+		require.NoError(t, err)
+		require.Equal(t, 80, got)
+	})
+}
+
+func TestWhatAnOverflowNeedsIsNotHeldForLonger(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c, held := w.chat(alice), w.chat(carol)
+		h := start(t, w, &Options{Queue: 8})
+		s := subscribe(t, h, alice, "")
+		open := w.begin()
+		open.send(held, carol, "late")
+		for range 100 {
+			w.do(func(x *tx) { x.endSession(carol, "1") })
+		}
+		_, err := h.Position(t.Context())
+		require.NoError(t, err)
+		outage(w, func() {
+			for range 9 {
+				w.do(func(x *tx) { x.send(c, alice, "m") })
+			}
+		})
+		s.mu.Lock()
+		require.Len(t, s.overflow.without[0], 100)
+		s.mu.Unlock()
+		require.Len(t, drain(t, s), 9)
+		require.Equal(t, resume{in: true, checked: true}, s.resume)
+		open.commit()
+	})
+}
+
+func TestCloseEndsAReplayThatWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"Records", "Next", "CheckPosition"} {
+		t.Run(call, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld()
+				c := w.chat(alice)
+				h := start(t, w, &Options{Queue: 4, Window: 1})
+				s := subscribe(t, h, alice, "")
+				outage(w, func() {
+					for range 9 {
+						w.do(func(x *tx) { x.send(c, alice, "m") })
+					}
+				})
+				w.set(func() { w.broken[call] = true })
+				var waiting sync.WaitGroup
+				waiting.Go(func() {
+					for _, err := range s.Events(t.Context()) {
+						assert.NoError(t, err)
+					}
+				})
+				time.Sleep(time.Minute)
+				s.Close()
+				waiting.Wait()
+			})
+		})
+	}
 }
 
 func TestWhoWasBehindBeforeTheHubWasIsSlow(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/buddychat/buddychat/user"
 )
@@ -14,7 +15,9 @@ type Subscription struct {
 	hub   *Hub
 	user  user.ID
 	start string
-	ready chan struct{} // there is an event in the queue, or an end
+	ready chan struct{}   // there is an event in the queue, or an end
+	life  context.Context //nolint:containedctx // the subscription's own: it ends with it
+	kill  context.CancelFunc
 
 	// The consumer's alone: what is to be replayed before the queue.
 	resume resume
@@ -23,8 +26,10 @@ type Subscription struct {
 	in       bool     // the dispatcher knows it
 	from     Position // events up to here are the replay's
 	queue    queue
-	batch    uint64    // the one that was queued from last
+	look     uint64    // the one whose batch was queued from last
 	backlog  int       // how many events were in the queue when that began
+	flooded  time.Time // when something was queued that the hub was late with
+	spared   bool      // that was just before
 	behind   bool      // the queue overflowed, and what did not fit is not made up for yet
 	overflow *overflow // where it did, until the queue is empty
 	ended    error
@@ -34,6 +39,12 @@ type Subscription struct {
 type overflow struct {
 	from    Position
 	without [2][]int64 // ids of records, in two ordered parts
+}
+
+func newSubscription(h *Hub, u user.ID) *Subscription {
+	s := &Subscription{hub: h, user: u, ready: make(chan struct{}, 1), queue: queue{limit: h.opts.Queue}}
+	s.life, s.kill = context.WithCancel(context.Background())
+	return s
 }
 
 // errStopped is the end that the consumer wished for.
@@ -77,10 +88,7 @@ func (s *Subscription) next(ctx context.Context) (Event, error) {
 			return Event{}, err
 		}
 		if !s.resume.done() {
-			e, ok, err := s.replayed(ctx)
-			if s.resume.done() {
-				s.resume = resume{in: true, checked: true} // not to hold what it needed
-			}
+			e, ok, err := s.replayWhileOpen(ctx)
 			if ok || err != nil {
 				return e, err
 			}
@@ -98,6 +106,21 @@ func (s *Subscription) next(ctx context.Context) (Event, error) {
 		}
 	}
 	return Event{}, ctx.Err()
+}
+
+// replayWhileOpen is replayed until the subscription ends.
+func (s *Subscription) replayWhileOpen(ctx context.Context) (Event, bool, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	e, ok, err := s.replayed(ctx)
+	if s.resume.done() {
+		s.resume = resume{in: true, checked: true} // not to hold what it needed
+	}
+	if ended := s.cause(); err != nil && ended != nil {
+		err = ended
+	}
+	return e, ok, err
 }
 
 func (s *Subscription) pop() (Event, bool) {
@@ -119,14 +142,14 @@ func (s *Subscription) resumeOverflow() bool {
 }
 
 // push queues the events of a record, all or, where there is no room for them, none, and reports which. It never blocks.
-func (s *Subscription) push(batch uint64, record int64, events []Event) bool {
+func (s *Subscription) push(l *look, record int64, events []Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil || record <= s.from.ID {
 		return true
 	}
-	if s.batch != batch {
-		s.batch, s.backlog = batch, s.queue.count
+	if s.look != l.number {
+		s.look, s.backlog, s.spared = l.number, s.queue.count, l.at.Sub(s.flooded) <= floodGrace
 	}
 	switch {
 	case !s.queue.room(len(events)):
@@ -143,19 +166,22 @@ func (s *Subscription) push(batch uint64, record int64, events []Event) bool {
 		}
 		s.queue.push(e)
 	}
+	if l.late {
+		s.flooded = l.at
+	}
 	signal(s.ready)
 	return true
 }
 
 // overflowed decides what becomes of a subscription after a push that had no room. Where the hub looked into the log in time, or much was left in the queue
-// all the while that it did not, the consumer is slow, and that is the end. Otherwise there is much at once because the hub was late, and nobody is to
-// blame: the consumer gets what is in the queue, and resumes behind it at its own pace.
+// all the while that it did not, the consumer is slow, and that is the end. Otherwise, and for a while after, there is much at once because the hub was late,
+// and nobody is to blame: the consumer gets what is in the queue, and resumes behind it at its own pace.
 func (s *Subscription) overflowed(late bool, o overflow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended != nil:
-	case !late, s.backlog > s.queue.limit/2:
+	case !s.spared && (!late || s.backlog > s.queue.limit/2):
 		s.endLocked(ErrSlowConsumer)
 		s.hub.leave(s)
 	case !s.behind:
@@ -204,6 +230,7 @@ func (s *Subscription) endLocked(cause error) bool {
 		return false
 	}
 	s.ended = cause
+	s.kill()
 	s.queue.drop()
 	signal(s.ready)
 	return s.in

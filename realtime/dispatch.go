@@ -15,7 +15,8 @@ const (
 	// What lies at least between two looks into the log while there is always something new: a stream of
 	// commits is then read in batches. Whoever asks does not wait for it.
 	busyGap = 5 * time.Millisecond
-	// Behind how long since the last look whatever piled up is not the fault of those who read, and how long they have for what it fills their queues with.
+	// What a look brings so long after the one before, or after the hint that it follows, is not the fault of those who read; and how long they have for
+	// what it fills their queues with.
 	lateAfter, floodGrace = 100 * time.Millisecond, time.Second
 	// The first and the longest pause after a failure.
 	firstPause, longestPause = 50 * time.Millisecond, time.Second
@@ -37,7 +38,8 @@ type dispatcher struct {
 	rest  []Record // what of it was not handed out yet
 	told  *told    // to those whose queues overflowed; nil while none did
 
-	events   []Event // scratch
+	events   []Event   // scratch
+	idle     time.Time // until when it had nothing to look for, as far as it knew
 	failures int
 	since    time.Time // of the first failure in a row
 }
@@ -46,7 +48,7 @@ type dispatcher struct {
 type look struct {
 	number uint64
 	at     time.Time
-	late   bool // it came long after the one before, so that there may be much in the batch
+	late   bool // it came long after there was something to look for, so that there may be much in the batch
 }
 
 func newDispatcher(h *Hub) *dispatcher {
@@ -91,13 +93,18 @@ func (d *dispatcher) closeTail() {
 func (d *dispatcher) wait(ctx context.Context, began time.Time, timer *time.Timer) {
 	timer.Reset(d.hub.opts.Poll)
 	select {
-	case <-ctx.Done():
-		return
-	case <-d.hub.asked:
-		return
-	case <-timer.C:
-		return
-	case <-d.hub.hinted:
+	case <-d.hub.hinted: // while it was busy
+	default:
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.hub.asked:
+			return
+		case <-timer.C:
+			return
+		case <-d.hub.hinted:
+			d.idle = time.Now()
+		}
 	}
 	timer.Reset(busyGap - time.Since(began))
 	select {
@@ -193,7 +200,11 @@ func (d *dispatcher) next(ctx context.Context) error {
 		d.begun, d.safe, d.window.floor = true, batch.Safe, batch.Safe.ID
 	}
 	now := time.Now()
-	d.look = look{number: d.look.number + 1, at: now, late: now.Sub(d.look.at) > lateAfter}
+	since := d.look.at
+	if d.idle.After(since) {
+		since = d.idle
+	}
+	d.look = look{number: d.look.number + 1, at: now, late: now.Sub(since) > lateAfter}
 	d.told = nil
 	d.rest = batch.Records
 	d.trail = trail{at: d.safe, safe: batch.Safe}

@@ -449,6 +449,28 @@ func reading(t *testing.T, s *Subscription, enough int, every time.Duration) (re
 	}
 }
 
+func TestASlowConsumerEndsAlsoWhereLittleHappens(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice)
+		h := start(t, w, &Options{Queue: 8})
+		s := subscribe(t, h, alice, "")
+		done, stop := context.WithCancel(t.Context())
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for done.Err() == nil {
+				w.do(func(x *tx) { x.send(c, alice, "m") }) // found at once
+				time.Sleep(2 * lateAfter)
+			}
+		})
+		got, err := reading(t, s, 1000, 4*lateAfter)()
+		stop()
+		sending.Wait()
+		require.ErrorIs(t, err, ErrSlowConsumer)
+		require.Less(t, got, 20)
+	})
+}
+
 func TestWhoReadsFastEnoughIsSparedForAWhileAfterAnOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
@@ -505,6 +527,27 @@ func TestTheTimeThatTheHubNeedsForABatchIsNotTheConsumers(t *testing.T) {
 		got, err := reading(t, s, 80, time.Millisecond)()
 		require.NoError(t, err)
 		require.Equal(t, 80, got)
+	})
+}
+
+func TestWhatPilesUpWhileTheHubIsBusyIsNotTheConsumersFault(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		c := w.chat(alice)
+		h := start(t, w, &Options{Queue: 8})
+		s := subscribe(t, h, alice, "")
+		_, err := h.Position(t.Context()) // it looks in time
+		require.NoError(t, err)
+		w.set(func() {
+			w.before["View"] = func() {
+				time.Sleep(2 * lateAfter)
+				for range 20 {
+					w.do(func(x *tx) { x.send(c, alice, "m") })
+				}
+			}
+		})
+		w.do(func(x *tx) { x.send(c, alice, "m") })
+		require.Len(t, drain(t, s), 21)
 	})
 }
 

@@ -204,9 +204,16 @@ func (c *ownCopy) clear() {
 	c.room.tell(entry{operation: c.room.named(realtime.ChatDeleted, realtime.GroupDeleted), actor: c.owner}, []*ownCopy{c})
 }
 
-// hasOfOthers reports whether there is a message of others between two places.
+// hasOfOthers reports whether there is a message of others between two places that anybody can read.
 func (r *room) hasOfOthers(owner user.ID, from, to int64) bool {
-	return slices.ContainsFunc(r.written, func(m *message) bool { return from < m.seq && m.seq < to && m.sender != owner && !m.gone })
+	return slices.ContainsFunc(r.written, func(m *message) bool {
+		return from < m.seq && m.seq < to && m.sender != owner && len(r.reading(m)) > 0
+	})
+}
+
+// reading returns the copies whose owners can read a message.
+func (r *room) reading(m *message) []*ownCopy {
+	return slices.DeleteFunc(r.present(), func(c *ownCopy) bool { return !c.reads(m) })
 }
 
 func (c *ownCopy) read(m *message) {
@@ -269,7 +276,7 @@ func (r *room) endAll(e entry, told []*ownCopy) {
 // erasedFormer tells a group that somebody is erased who had left it, if that takes anything away from anybody.
 func (r *room) erasedFormer(u user.ID) {
 	wrote := slices.ContainsFunc(r.written, func(m *message) bool {
-		return m.sender == u && slices.ContainsFunc(r.present(), func(c *ownCopy) bool { return c.reads(m) })
+		return m.sender == u && len(r.reading(m)) > 0
 	})
 	for _, c := range slices.Backward(r.copies) {
 		if r.kind == chat.Group && c.owner == u && wrote {

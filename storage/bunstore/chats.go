@@ -3,6 +3,7 @@ package bunstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -29,15 +30,14 @@ func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, other
 			mine, others, _, err = t.pair(ctx, owner, other)
 			return err
 		})
-		if !s.isConflict(err) { // of two at the same time one finds the other's
+		if !errors.Is(err, errOpened) { // of two at the same time one finds the other's
 			return mine, others, err
 		}
 	}
-	if s.host != nil {
-		err = fmt.Errorf("bunstore: the chat was opened by others since this transaction took its snapshot: begin it again: %w", err)
-	}
 	return mine, others, err
 }
+
+var errOpened = errors.New("bunstore: others open and end this chat all the time: try again")
 
 const chatColumns = `c.id, c.conversation_id, c.owner, c.other, c.archived, ` + activity
 
@@ -79,8 +79,11 @@ func (t *tx) openChat(ctx context.Context, owner, other user.ID) error {
 		return err
 	}
 	insert := func(owner, other user.ID, side int) error {
-		_, err := t.exec(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, other, side, joined_at, join_event) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			conversation, int64(chat.OneToOne), string(owner), string(other), side, now, opened)
+		n, err := t.exec(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, other, side, joined_at, join_event) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT DO NOTHING`, conversation, int64(chat.OneToOne), string(owner), string(other), side, now, opened)
+		if err == nil && n == 0 {
+			err = errOpened
+		}
 		return err
 	}
 	if owner == other {

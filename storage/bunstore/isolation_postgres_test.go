@@ -89,6 +89,13 @@ func TestWhatATransactionCannotSeeIsNotDecidedBy(t *testing.T) {
 				return err
 			}
 		},
+		"a chat that was opened": func(l *logged) (func() error, func(*bunstore.Store) error) {
+			open := func(s *bunstore.Store) error {
+				_, _, err := s.OpenChat(l.Context(), "alice", "bob")
+				return err
+			}
+			return func() error { return open(l.db.Store) }, open
+		},
 		"what another member has read": func(l *logged) (func() error, func(*bunstore.Store) error) {
 			_, alice := l.group()
 			bob, carol := l.join(alice, group.Member{User: "bob"}), l.join(alice, group.Member{User: "carol"})
@@ -113,15 +120,6 @@ func TestWhatATransactionCannotSeeIsNotDecidedBy(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestAChatThatATransactionCannotSeeIsNotOpenedTwice(t *testing.T) {
-	t.Parallel()
-	l := newLogged(t)
-	tx := l.beginAt(sql.LevelRepeatableRead)
-	l.chat("alice", "bob")
-	_, _, err := l.db.In(tx).OpenChat(t.Context(), "alice", "bob")
-	require.ErrorContains(t, err, "begin it again")
 }
 
 func TestAUserIsNotErasedByWhomDoesNotSeeEveryChat(t *testing.T) {

@@ -40,13 +40,15 @@ func (s *Store) ReadThrough(ctx context.Context, c chat.Copy, message int64) (m 
 	return m, err
 }
 
-// nothingButOwn reports whether all that lies behind the owner's read point, up to a message, is of the owner's own.
+// nothingButOwn reports whether all that lies behind the owner's read point, up to a message, is of the owner's own. What nobody has any more does not
+// count, whether it was purged already or not.
 func (t *tx) nothingButOwn(ctx context.Context, own ownCopy, m chat.Message) (bool, error) {
 	if m.Sender != own.owner {
 		return false, nil
 	}
 	others, err := t.row(ctx, `SELECT 1 FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq < $3 AND x.sender <> $4 AND NOT x.gone
-		AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done) LIMIT 1`,
+		AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)
+		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = x.conversation_id AND c.end_event = 0 AND `+has+`) LIMIT 1`,
 		[]any{m.Conversation, own.readSeq, m.Seq, string(own.owner)}, new(int64))
 	return !others, err
 }

@@ -38,14 +38,25 @@ func TestAMessageThatTheDatabaseDoesNotTakeSpoilsNoOther(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, openPostgres)
 	alice, _ := db.opened(t, "alice", "bob")
-	_, err := db.sql.ExecContext(t.Context(), `ALTER TABLE buddychat_messages ADD CONSTRAINT clean CHECK (content <> 'dirt')`) // one of the host's
-	require.NoError(t, err)
-	for _, sent := range db.AppendBatch(t.Context(), []chat.Copy{alice, alice, alice}, []chat.Draft{{Content: "one"}, {Content: "dirt"}, {Content: "two"}}) {
-		require.NoError(t, sent.Err)
-		require.True(t, sent.Alone)
+	for _, statement := range []string{ // of the host's
+		`ALTER TABLE buddychat_messages ADD CONSTRAINT clean CHECK (content <> 'dirt')`,
+		`CREATE FUNCTION polite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF NEW.content = 'damn' THEN RAISE EXCEPTION 'not polite' USING ERRCODE = 'HOST1'; END IF;
+			RETURN NEW;
+		END $$`,
+		`CREATE TRIGGER polite BEFORE INSERT ON buddychat_messages FOR EACH ROW EXECUTE FUNCTION polite()`,
+	} {
+		_, err := db.sql.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
 	}
-	_, err = db.AppendMessage(t.Context(), alice, chat.Draft{Content: "dirt"})
-	require.ErrorContains(t, err, "clean")
+	for content, refusal := range map[string]string{"dirt": "clean", "damn": "not polite"} {
+		for _, sent := range db.AppendBatch(t.Context(), []chat.Copy{alice, alice, alice}, []chat.Draft{{Content: "one"}, {Content: content}, {Content: "two"}}) {
+			require.NoError(t, sent.Err)
+			require.True(t, sent.Alone)
+		}
+		_, err := db.AppendMessage(t.Context(), alice, chat.Draft{Content: content})
+		require.ErrorContains(t, err, refusal)
+	}
 }
 
 func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {

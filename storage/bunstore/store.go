@@ -116,7 +116,7 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 //
 // An act holds the lock of its conversation until the transaction ends; other conversations are not held up. The transaction may run at any isolation level; from
 // REPEATABLE READ on an act fails as not serializable where anything that it decides by has changed since the transaction began, and the host begins again.
-// Only EraseUser needs READ COMMITTED. The events of a committed transaction are
+// What has begun since is not found. Only EraseUser needs READ COMMITTED. The events of a committed transaction are
 // found within the poll interval of whoever follows the log, or at once after [github.com/buddychat/buddychat/realtime.Hub.Hint].
 // On SQLite begin the transaction with a write or BEGIN IMMEDIATE.
 //
@@ -224,18 +224,18 @@ func (s *Store) isTransient(err error) bool {
 	return s.driver.IsTransient != nil && s.driver.IsTransient(err)
 }
 
-// isRefused reports whether an error of PostgreSQL says that a statement was undone for what it was to write: a value or a size that cannot be, a
-// constraint, or an exception that was raised.
+// isRefused reports whether an error of PostgreSQL says that a statement was undone for what it was to write, such as a value or a size that cannot be, a
+// constraint or an exception that was raised, and not for the state of the connection, of the server or of its resources.
 func isRefused(err error) bool {
 	var e interface{ SQLState() string }
 	if !errors.As(err, &e) || len(e.SQLState()) != 5 {
 		return false
 	}
 	switch e.SQLState()[:2] {
-	case "22", "23", "54", "P0": // https://www.postgresql.org/docs/current/errcodes-appendix.html
-		return true
+	case "08", "53", "57", "58", "XX": // https://www.postgresql.org/docs/current/errcodes-appendix.html
+		return false
 	}
-	return false
+	return true
 }
 
 // isConflictText tells a refused row by the words of the drivers, for those that the openers do not know.

@@ -222,10 +222,10 @@ func (s *Store) ReadThrough(ctx context.Context, c chat.Copy, id int64) (chat.Me
 	})
 }
 
-// ofOthers reports whether anything of others lies behind from, up to and including to.
+// ofOthers reports whether anything of others that somebody has lies behind from, up to and including to.
 func (s *state) ofOthers(v *conversation, owner user.ID, from, to int64) bool {
 	for i := from; i < to; i++ {
-		if m := &v.messages[i]; m.Sender != owner && !s.gone(m) {
+		if m := &v.messages[i]; m.Sender != owner && s.seen(v, m) {
 			return true
 		}
 	}

@@ -95,6 +95,12 @@ func readsNothingButOwn(f *fixture) {
 	f.erase(carol)
 	f.silent(func() { f.Equal(own, f.read(copies[0], own)) })
 
+	nobodys := f.send(copies[1], "hidden from all")
+	f.hide(copies[0], nobodys)
+	f.hide(copies[1], nobodys)
+	own = f.send(copies[0], "three and a half")
+	f.silent(func() { f.Equal(own, f.read(copies[0], own)) })
+
 	hidden := f.send(copies[1], "hidden from who reads")
 	f.hide(copies[0], hidden)
 	own = f.send(copies[0], "four")

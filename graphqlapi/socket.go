@@ -161,8 +161,12 @@ func (p initPayload) token() (access string, ok bool) {
 // Operation implements [transportws.Handler].
 func (s *socket) Operation(ctx context.Context, p transportws.Payload) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
-		next := func(result json.RawMessage) bool { return yield(result, nil) }
-		if err := s.operate(ctx, p, next); err != nil {
+		heard := true
+		next := func(result json.RawMessage) bool {
+			heard = heard && yield(result, nil)
+			return heard
+		}
+		if err := s.operate(ctx, p, next); err != nil && heard {
 			yield(nil, s.wsError(ctx, err))
 		}
 	}

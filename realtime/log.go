@@ -72,8 +72,8 @@ type Record struct {
 	Erased bool
 }
 
-// Position is a place in the log of one database: everything up to and including ID. Nonce is the random number
-// of the newest record up to there, by which a log is told from another and from one that
+// Position is a place in the log of one database: everything up to and including the record with this ID. Nonce is the random number
+// of that record, by which a log is told from another and from one that
 // was restored to an earlier state. Its text form is the cursor that clients hold.
 type Position struct {
 	ID    int64

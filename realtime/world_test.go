@@ -385,26 +385,20 @@ func (t *worldTail) Close() error { return nil }
 
 // safe is below all that is open or was not returned yet.
 func (t *worldTail) safe(returned []Record) Position {
-	safe := Position{ID: t.w.lastID}
+	below := t.w.lastID + 1
 	for id := range t.w.open {
-		safe.ID = min(safe.ID, id-1)
+		below = min(below, id)
 	}
 	for _, r := range t.w.commits[len(returned):] {
-		safe.ID = min(safe.ID, r.ID-1)
+		below = min(below, r.ID)
 	}
-	safe.Nonce = t.w.nonce(safe.ID)
-	return safe
-}
-
-// nonce returns that of the newest record up to an id, 0 for none.
-func (w *world) nonce(id int64) int64 {
-	var newest Position
-	for _, r := range w.commits {
-		if r.ID <= id && r.ID > newest.ID {
-			newest = r.Position
+	var safe Position
+	for _, r := range returned {
+		if r.ID < below && r.ID > safe.ID {
+			safe = r.Position
 		}
 	}
-	return newest.Nonce
+	return safe
 }
 
 func (w *world) CheckPosition(_ context.Context, p Position) error {
@@ -413,7 +407,7 @@ func (w *world) CheckPosition(_ context.Context, p Position) error {
 	if err := w.called("CheckPosition"); err != nil {
 		return err
 	}
-	if p.ID < w.pruned || p.Nonce == 0 || w.nonce(p.ID) != p.Nonce {
+	if p.ID < w.pruned || !slices.ContainsFunc(w.commits, func(r Record) bool { return r.Position == p }) {
 		return storage.CursorExpired()
 	}
 	return nil

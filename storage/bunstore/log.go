@@ -24,16 +24,16 @@ func (s *Store) Tail(ctx context.Context) (realtime.Tail, error) {
 	return s.tailPostgres(ctx)
 }
 
-// positionAt returns the position of the newest record at or below an id.
+// positionAt returns the position of the record with an id.
 func (t *tx) positionAt(ctx context.Context, id int64) (p realtime.Position, found bool, err error) {
-	found, err = t.row(ctx, `SELECT e.id, e.nonce FROM {events} e WHERE e.id <= $1 ORDER BY e.id DESC LIMIT 1`, []any{id}, &p.ID, &p.Nonce)
+	found, err = t.row(ctx, `SELECT e.id, e.nonce FROM {events} e WHERE e.id = $1`, []any{id}, &p.ID, &p.Nonce)
 	return p, found, err
 }
 
 // CheckPosition implements [realtime.Log].
 func (s *Store) CheckPosition(ctx context.Context, p realtime.Position) error {
 	at, found, err := s.reader().positionAt(ctx, p.ID)
-	if err == nil && (!found || at.Nonce != p.Nonce) {
+	if err == nil && (!found || at != p) {
 		err = storage.CursorExpired()
 	}
 	return err

@@ -114,7 +114,7 @@ func (l *postgresTail) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !found || at.ID != start { // nothing is known, or it is of another log: begin with the oldest record
+	if !found { // nothing is known, or it is of another log: begin with the oldest record
 		if _, err := l.t.row(ctx, `SELECT e.id, e.nonce FROM {events} e ORDER BY e.id LIMIT 1`, nil, &at.ID, &at.Nonce); err != nil {
 			return err
 		}

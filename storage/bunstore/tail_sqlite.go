@@ -17,8 +17,7 @@ type sqliteTail struct {
 
 func (s *Store) tailSQLite(ctx context.Context) (realtime.Tail, error) {
 	tail := &sqliteTail{t: s.reader()}
-	last, _, err := tail.t.positionAt(ctx, noPlace)
-	tail.last = last
+	_, err := tail.t.row(ctx, `SELECT e.id, e.nonce FROM {events} e ORDER BY e.id DESC LIMIT 1`, nil, &tail.last.ID, &tail.last.Nonce)
 	return tail, err
 }
 

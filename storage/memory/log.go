@@ -95,7 +95,7 @@ func (t *tail) Close() error { return nil }
 func (s *Store) CheckPosition(ctx context.Context, p realtime.Position) error {
 	_, err := look(ctx, s, func(st *state) (struct{}, error) {
 		upTo := len(st.log) - len(st.behind(p.ID))
-		if upTo == 0 || st.log[upTo-1].Nonce != p.Nonce {
+		if upTo == 0 || st.log[upTo-1].Position != p {
 			return struct{}{}, storage.CursorExpired()
 		}
 		return struct{}{}, nil

@@ -452,6 +452,26 @@ func TestASlowConsumerIsClosedAndResumes(t *testing.T) {
 	}
 }
 
+func TestASubscriptionThatIsCompletedWhileItWaitsToBeWrittenJustEnds(t *testing.T) {
+	t.Parallel()
+	a := serve(t)
+	alice, bob := a.register(t, "alice"), a.register(t, "robert")
+	chat := at(a.must(t, alice.token, `mutation($u: ID!) { createChat(otherUserId: $u) { chat { id } } }`, map[string]any{"u": userIDOf(t, a, bob)}), "createChat", "chat", "id")
+	conn := a.connectAs(t, bob)
+	subscription, _ := conn.subscribed()
+	// More than the buffers of the connection hold, so that the subscription waits.
+	content := string(bytes.Repeat([]byte("x"), 10_000))
+	for range 800 {
+		a.must(t, alice.token, `mutation($c: ID!, $t: String!) { createChatMessage(chatId: $c, content: $t) { chatMessage { id } } }`, map[string]any{"c": chat, "t": content})
+	}
+	conn.send(map[string]any{"type": "complete", "id": subscription})
+	conn.run(`{ eventCursor }`, nil) // reads on
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, a.handler.Shutdown(ctx)) // so that every operation has ended
+	require.NotContains(t, a.logs.String(), "panicked")
+}
+
 func TestACursorThatExpiredIsSaidSo(t *testing.T) {
 	t.Parallel()
 	a := serve(t)

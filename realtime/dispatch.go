@@ -15,9 +15,6 @@ const (
 	// What lies at least between two looks into the log while there is always something new: a stream of
 	// commits is then read in batches. Whoever asks does not wait for it.
 	busyGap = 5 * time.Millisecond
-	// What a look brings so long after the one before, or after the hint that it follows, is not the fault of those who read; and how long they have for
-	// what it fills their queues with.
-	lateAfter, floodGrace = 100 * time.Millisecond, time.Second
 	// The first and the longest pause after a failure.
 	firstPause, longestPause = 50 * time.Millisecond, time.Second
 	// How long a call to the log may take. It doubles with each failure, up to a minute.
@@ -31,17 +28,17 @@ type dispatcher struct {
 	audience audience
 	window   window
 
-	begun bool     // a batch has come
-	look  look     // that brought the last
-	safe  Position // of the last batch that was handed out
-	trail trail    // of the batch in hand
-	rest  []Record // what of it was not handed out yet
-	told  *told    // to those whose queues overflowed; nil while none did
+	begun  bool       // a batch has come
+	look   look       // that brought the last
+	safe   Position   // of the last batch that was handed out
+	trail  trail      // of the batch in hand
+	rest   []Record   // what of it was not handed out yet
+	handed *handedOut // for those whose queues overflow; nil while none did
 
-	events   []Event   // scratch
-	idle     time.Time // until when it had nothing to look for, as far as it knew
-	failures int
-	since    time.Time // of the first failure in a row
+	events    []Event   // scratch
+	idleUntil time.Time // until then it had nothing to look for, as far as it knew
+	failures  int
+	since     time.Time // of the first failure in a row
 }
 
 // A look into the log brings a batch.
@@ -103,7 +100,7 @@ func (d *dispatcher) wait(ctx context.Context, began time.Time, timer *time.Time
 		case <-timer.C:
 			return
 		case <-d.hub.hinted:
-			d.idle = time.Now()
+			d.idleUntil = time.Now()
 		}
 	}
 	timer.Reset(busyGap - time.Since(began))
@@ -201,11 +198,11 @@ func (d *dispatcher) next(ctx context.Context) error {
 	}
 	now := time.Now()
 	since := d.look.at
-	if d.idle.After(since) {
-		since = d.idle
+	if d.idleUntil.After(since) {
+		since = d.idleUntil
 	}
 	d.look = look{number: d.look.number + 1, at: now, late: now.Sub(since) > lateAfter}
-	d.told = nil
+	d.handed = nil
 	d.rest = batch.Records
 	d.trail = trail{at: d.safe, safe: batch.Safe}
 	for _, r := range batch.Records {
@@ -343,7 +340,7 @@ func (d *dispatcher) tell(r Record, view *View) {
 		if len(d.events) > 0 {
 			for _, s := range m.listener.subscriptions {
 				if !s.push(&d.look, r.ID, d.events) {
-					s.overflowed(d.look.late, overflow{from: before, without: d.toldBefore(r)})
+					s.overflowed(&d.look, overflow{from: before, without: d.handedOutBefore(r)})
 				}
 			}
 		}
@@ -351,26 +348,4 @@ func (d *dispatcher) tell(r Record, view *View) {
 			d.audience.forget(m)
 		}
 	}
-}
-
-// told are the ids of what was handed out above the safe position, and of what was to be when a queue first overflowed in a batch, both in their order.
-// All who overflow in it share them.
-type told struct{ before, now []int64 }
-
-// toldBefore returns the ids of what was handed out before a record of the batch in hand, above the safe position, in two ordered parts.
-func (d *dispatcher) toldBefore(r Record) [2][]int64 {
-	if d.told == nil {
-		d.told = &told{}
-		for _, r := range d.window.records {
-			if r.ID > d.safe.ID {
-				d.told.before = append(d.told.before, r.ID)
-			}
-		}
-		slices.Sort(d.told.before)
-		for _, r := range d.rest {
-			d.told.now = append(d.told.now, r.ID)
-		}
-	}
-	n, _ := slices.BinarySearch(d.told.now, r.ID)
-	return [2][]int64{d.told.before, d.told.now[:n]}
 }

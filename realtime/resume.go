@@ -3,7 +3,6 @@ package realtime
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/buddychat/buddychat/storage"
@@ -23,22 +22,13 @@ type resume struct {
 	checked bool         // once in: the position that it was taken in behind is one of this log
 	at      Position     // everything up to here is in events, or was delivered
 	upTo    Position     // how far the database may be replayed
-	without [2][]int64   // the ids of records behind it that were delivered, too, in two ordered parts
+	without idSet        // the records behind it that were delivered, too
 	missed  []Record     // once in: what follows
 	copies  []Membership // the user's, as of then
 	events  []Event      // to be delivered next
 }
 
 func (r *resume) done() bool { return r.in && r.checked && len(r.missed) == 0 && len(r.events) == 0 }
-
-func (r *resume) leavesOut(id int64) bool {
-	for _, part := range r.without {
-		if _, found := slices.BinarySearch(part, id); found {
-			return true
-		}
-	}
-	return false
-}
 
 // begin is the part of a subscription that its caller waits for.
 func (s *Subscription) begin(ctx context.Context, after string) error {
@@ -163,7 +153,7 @@ func (s *Subscription) replay(ctx context.Context, records []Record, copies []Me
 	for _, r := range records {
 		d := delivery{Record: r, view: &view}
 		d.before, d.behind = t.next(r)
-		if s.resume.leavesOut(r.ID) {
+		if s.resume.without.has(r.ID) {
 			continue
 		}
 		for _, m := range mine[r.Conversation] {

@@ -5,19 +5,18 @@ import (
 	"errors"
 	"iter"
 	"sync"
-	"time"
 
 	"github.com/buddychat/buddychat/user"
 )
 
 // Subscription is the events of one user, for one consumer: see [Hub.Subscribe].
 type Subscription struct {
-	hub   *Hub
-	user  user.ID
-	start string
-	ready chan struct{}   // there is an event in the queue, or an end
-	life  context.Context //nolint:containedctx // the subscription's own: it ends with it
-	kill  context.CancelFunc
+	hub    *Hub
+	user   user.ID
+	start  string
+	ready  chan struct{}   // there is an event in the queue, or an end
+	ctx    context.Context //nolint:containedctx // its own: it ends with the subscription
+	cancel context.CancelFunc
 
 	// The consumer's alone: what is to be replayed before the queue.
 	resume resume
@@ -26,24 +25,15 @@ type Subscription struct {
 	in       bool     // the dispatcher knows it
 	from     Position // events up to here are the replay's
 	queue    queue
-	look     uint64    // the one whose batch was queued from last
-	backlog  int       // how many events were in the queue when that began
-	flooded  time.Time // when something was queued that the hub was late with
-	spared   bool      // that was just before
+	pace     pace
 	behind   bool      // the queue overflowed, and what did not fit is not made up for yet
 	overflow *overflow // where it did, until the queue is empty
 	ended    error
 }
 
-// An overflow is the part of the log that did not fit into a queue: everything behind a position, but for what had been handed out before.
-type overflow struct {
-	from    Position
-	without [2][]int64 // ids of records, in two ordered parts
-}
-
 func newSubscription(h *Hub, u user.ID) *Subscription {
 	s := &Subscription{hub: h, user: u, ready: make(chan struct{}, 1), queue: queue{limit: h.opts.Queue}}
-	s.life, s.kill = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
 
@@ -112,7 +102,7 @@ func (s *Subscription) next(ctx context.Context) (Event, error) {
 func (s *Subscription) replayWhileOpen(ctx context.Context) (Event, bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.life, cancel)()
+	defer context.AfterFunc(s.ctx, cancel)()
 	e, ok, err := s.replayed(ctx)
 	if s.resume.done() {
 		s.resume = resume{in: true, checked: true} // not to hold what it needed
@@ -129,18 +119,6 @@ func (s *Subscription) pop() (Event, bool) {
 	return s.queue.pop()
 }
 
-// resumeOverflow has the subscription resume where its queue overflowed, once that is empty.
-func (s *Subscription) resumeOverflow() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.overflow == nil || s.queue.count > 0 {
-		return false
-	}
-	s.resume = resume{at: s.overflow.from, without: s.overflow.without}
-	s.overflow = nil
-	return true // behind until it is taken in again
-}
-
 // push queues the events of a record, all or, where there is no room for them, none, and reports which. It never blocks.
 func (s *Subscription) push(l *look, record int64, events []Event) bool {
 	s.mu.Lock()
@@ -148,9 +126,7 @@ func (s *Subscription) push(l *look, record int64, events []Event) bool {
 	if s.ended != nil || record <= s.from.ID {
 		return true
 	}
-	if s.look != l.number {
-		s.look, s.backlog, s.spared = l.number, s.queue.count, l.at.Sub(s.flooded) <= floodGrace
-	}
+	s.pace.note(l, s.queue.count)
 	switch {
 	case !s.queue.room(len(events)):
 		return false
@@ -166,31 +142,9 @@ func (s *Subscription) push(l *look, record int64, events []Event) bool {
 		}
 		s.queue.push(e)
 	}
-	if l.late {
-		s.flooded = l.at
-	}
+	s.pace.queued(l)
 	signal(s.ready)
 	return true
-}
-
-// overflowed decides what becomes of a subscription after a push that had no room. Where the hub looked into the log in time, or much was left in the queue
-// all the while that it did not, the consumer is slow, and that is the end. Otherwise, and for a while after, there is much at once because the hub was late,
-// and nobody is to blame: the consumer gets what is in the queue, and resumes behind it at its own pace.
-func (s *Subscription) overflowed(late bool, o overflow) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.ended != nil:
-	case !s.spared && (!late || s.backlog > s.queue.limit/2):
-		s.endLocked(ErrSlowConsumer)
-		s.hub.leave(s)
-	case !s.behind:
-		if o.from.ID < s.from.ID { // on another node it was further already
-			o.from = s.from
-		}
-		s.behind, s.overflow = true, &o
-		signal(s.ready)
-	}
 }
 
 // takenIn tells the subscription that it gets what is dispatched from now on, behind the position. It reports false where it has ended.
@@ -230,7 +184,7 @@ func (s *Subscription) endLocked(cause error) bool {
 		return false
 	}
 	s.ended = cause
-	s.kill()
+	s.cancel()
 	s.queue.drop()
 	signal(s.ready)
 	return s.in

@@ -125,6 +125,13 @@ func (w *world) do(acts ...func(x *tx)) int64 {
 	return x.ids[len(x.ids)-1]
 }
 
+// sends sends messages, one after another.
+func (w *world) sends(c *conversation, by user.ID, many int) {
+	for range many {
+		w.do(func(x *tx) { x.send(c, by, "m") })
+	}
+}
+
 // write draws the id of a record, whose act happens at the commit.
 func (x *tx) write(c *conversation, r Record, apply func(id int64)) int64 {
 	x.w.mu.Lock()

@@ -157,12 +157,17 @@ func (s *Store) each(parent, child, where, order, limit string) string {
 	return parent + ` CROSS JOIN LATERAL (SELECT x.*` + inner + `) x`
 }
 
-// has is the condition that the copy c has the place of the message x of its conversation.
+// has is the condition that the copy c has the message x of its conversation, be that gone or not.
 const has = `x.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id)`
 
-// visible is the condition that it shows the message.
-const visible = has + ` AND NOT x.gone
-	AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`
+// hadByAny is the condition that any copy has the message x. What none has is purged.
+const hadByAny = `EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = x.conversation_id AND c.end_event = 0 AND ` + has + `)`
+
+// there is the condition that the message x has its content and its sender.
+const there = `NOT x.gone AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`
+
+// visible is the condition that the copy c shows the message x of its conversation.
+const visible = has + ` AND ` + there
 
 // messageColumns are those of the message x. A group's read moments are looked up in the one mark of everybody's and the one of the sender's
 // that can cover the place: the ranges of each do not overlap.

@@ -95,8 +95,8 @@ func (t *tx) eraseFrom(ctx context.Context, id int64, u user.ID, sessions int64)
 func (t *tx) eraseFormer(ctx context.Context, v conversation, u user.ID) error {
 	var member int64
 	found, err := t.row(ctx, `SELECT f.id FROM {copies} f JOIN {groups} g ON g.conversation_id = f.conversation_id
-		WHERE f.owner = $1 AND f.kind = 2 AND f.conversation_id = $2 AND EXISTS (SELECT 1 FROM {messages} x JOIN {copies} c ON c.conversation_id = x.conversation_id
-			WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone AND c.end_event = 0 AND `+has+`)
+		WHERE f.owner = $1 AND f.kind = 2 AND f.conversation_id = $2 AND EXISTS (SELECT 1 FROM {messages} x
+			WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone AND `+hadByAny+`)
 		ORDER BY f.id DESC LIMIT 1`, []any{string(u), v.id}, &member)
 	if err != nil || !found {
 		return err

@@ -111,8 +111,7 @@ func (t *tx) viewMessages(ctx context.Context, v *realtime.View, records []realt
 		return nil
 	}
 	row := newMessageRow()
-	return t.query(ctx, `SELECT `+messageColumns+` FROM {messages} x WHERE `+t.in("x.id", "$1", "bigint")+` AND NOT x.gone
-		AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`, []any{list(t.Store, ids)}, func(rows *sql.Rows) error {
+	return t.query(ctx, `SELECT `+messageColumns+` FROM {messages} x WHERE `+t.in("x.id", "$1", "bigint")+` AND `+there, []any{list(t.Store, ids)}, func(rows *sql.Rows) error {
 		m, err := row.scan(rows, 0)
 		v.Messages[m.ID] = &m
 		return err

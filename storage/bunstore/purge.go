@@ -112,17 +112,14 @@ func (s *Store) purgeHidden(ctx context.Context, limit int) (done int, err error
 
 func (s *Store) purgeMessage(ctx context.Context, message int64) error {
 	return s.act(ctx, func(t *tx) error {
-		v, err := t.lockConversation(ctx, `v.id = (SELECT x.conversation_id FROM {messages} x WHERE x.id = $1)`, message)
-		if err != nil {
+		if _, err := t.lockConversation(ctx, `v.id = (SELECT x.conversation_id FROM {messages} x WHERE x.id = $1)`, message); err != nil {
 			return ignoreNotFound(err)
 		}
-		var shown int64
-		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT 1 FROM {messages} x JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.end_event = 0 AND c.cleared_seq < x.seq
-			WHERE x.id = $1 AND c.conversation_id = $2 AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id) LIMIT 1) q`,
-			[]any{message, v.id}, &shown); err != nil {
+		had, err := t.exists(ctx, `SELECT 1 FROM {messages} x WHERE x.id = $1 AND `+hadByAny, message)
+		if err != nil {
 			return err
 		}
-		if shown == 0 {
+		if !had {
 			return t.empty(ctx, []int64{message})
 		}
 		_, err = t.exec(ctx, `UPDATE {hidden} SET checked = TRUE WHERE message_id = $1`, message)

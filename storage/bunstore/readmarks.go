@@ -46,9 +46,7 @@ func (t *tx) nothingButOwn(ctx context.Context, own ownCopy, m chat.Message) (bo
 	if m.Sender != own.owner {
 		return false, nil
 	}
-	others, err := t.row(ctx, `SELECT 1 FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq < $3 AND x.sender <> $4 AND NOT x.gone
-		AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)
-		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = x.conversation_id AND c.end_event = 0 AND `+has+`) LIMIT 1`,
+	others, err := t.row(ctx, `SELECT 1 FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq < $3 AND x.sender <> $4 AND `+there+` AND `+hadByAny+` LIMIT 1`,
 		[]any{m.Conversation, own.readSeq, m.Seq, string(own.owner)}, new(int64))
 	return !others, err
 }

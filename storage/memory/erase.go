@@ -18,6 +18,7 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 		if a.erased[id] {
 			return nil
 		}
+		a.eraseFormer(id) // while it can be told what is seen of theirs
 		a.erased[id] = true
 		delete(a.accounts, id)
 		ended := a.endSessions(id)
@@ -25,7 +26,6 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 		for _, uc := range a.has(id, chat.OneToOne) {
 			a.eraseChat(uc, ended)
 		}
-		a.eraseFormer(id)
 		for _, uc := range a.has(id, chat.Group) {
 			a.endMembership(a.conversations[uc.conversation], uc, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
 		}
@@ -39,9 +39,7 @@ func (a *act) eraseFormer(id user.ID) {
 	for i, uc := range a.copiesOf[id] {
 		v := a.conversations[uc.conversation]
 		later := slices.ContainsFunc(a.copiesOf[id][i+1:], func(other *userCopy) bool { return other.conversation == uc.conversation })
-		wrote := slices.ContainsFunc(v.messages, func(m message) bool {
-			return m.Sender == id && !m.gone && slices.ContainsFunc(v.copies, func(other *userCopy) bool { return other.has(&m) })
-		})
+		wrote := slices.ContainsFunc(v.messages, func(m message) bool { return m.Sender == id && a.seen(v, &m) })
 		if uc.Kind == chat.Group && !uc.present() && !later && wrote {
 			a.recordIn(v, realtime.Record{Operation: realtime.MemberLeft, Member: uc.ID, Erased: true})
 		}

@@ -191,13 +191,10 @@ func (v *conversation) find(id int64) (*message, bool) {
 	return &v.messages[i], true
 }
 
-// has reports whether a copy has the place of a message.
-func (uc *userCopy) has(m *message) bool {
-	return uc.present() && m.Seq > max(uc.joinedSeq, uc.clearedSeq) && !uc.hidden[m.ID]
+// shows is the one place that says which messages a copy has.
+func (s *state) shows(uc *userCopy, m *message) bool {
+	return uc.present() && m.Seq > max(uc.joinedSeq, uc.clearedSeq) && !uc.hidden[m.ID] && !s.gone(m)
 }
-
-// shows is the one place that says which messages a copy shows.
-func (s *state) shows(uc *userCopy, m *message) bool { return uc.has(m) && !s.gone(m) }
 
 // gone reports whether nobody can see the message any more.
 func (s *state) gone(m *message) bool { return m.gone || s.erased[m.Sender] }

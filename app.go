@@ -70,8 +70,9 @@ type App struct {
 	log       *slog.Logger
 
 	mu   sync.Mutex
-	stop context.CancelFunc // of the Run under way
-	done chan struct{}
+	shut bool               // Shutdown was called
+	stop context.CancelFunc // of Run; nil before it
+	done chan struct{}      // closed when Run has returned
 }
 
 // New returns the services on a store. It starts nothing: see [App.Run].
@@ -135,24 +136,23 @@ func (a *App) EndSessions(ctx context.Context, u user.ID, session string) error 
 func (a *App) Erase(ctx context.Context, u user.ID) error { return a.store.EraseUser(ctx, u) }
 
 // Run delivers events and keeps the store in order until ctx ends or [App.Shutdown] is called, and then returns nil. A store
-// that is away is waited for. While one Run is under way another returns an error.
+// that is away is waited for.
+//
+// Run and Shutdown may come in any order, from any goroutine. A Run that comes after Shutdown does
+// nothing and returns nil. An app runs once: a second Run returns an error.
+//
+// While nothing runs, [App.Hub] answers [realtime.ErrNotRunning], and the GraphQL API answers INTERNAL to
+// eventCursor and to subscriptions.
 func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a.mu.Lock()
-	if a.stop != nil {
-		a.mu.Unlock()
-		return errors.New("buddychat: the app runs already")
+	switch begun, err := a.begin(cancel); {
+	case err != nil:
+		return err
+	case !begun:
+		return nil
 	}
-	done := make(chan struct{})
-	a.stop, a.done = cancel, done
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.stop = nil
-		close(done)
-	}()
+	defer close(a.done)
 
 	var upkeep sync.WaitGroup
 	upkeep.Go(func() { a.keepUp(ctx) })
@@ -162,16 +162,33 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// Shutdown ends Run, and with it every subscription, and waits until it has returned or ctx ends. It may be called at any time.
+func (a *App) begin(cancel context.CancelFunc) (begun bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.stop != nil:
+		select {
+		case <-a.done:
+			return false, fmt.Errorf("buddychat: the app ran already, and runs once: make another with New: %w", realtime.ErrClosed)
+		default:
+			return false, errors.New("buddychat: the app runs already: call Run once")
+		}
+	case a.shut:
+		return false, nil
+	}
+	a.stop, a.done = cancel, make(chan struct{})
+	return true, nil
+}
+
+// Shutdown ends Run, and with it every subscription, and waits until Run has returned or ctx ends, whose
+// error it returns then. It may be called at any time: before Run, during it, after it, and again.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.mu.Lock()
+	a.shut = true
 	stop, done := a.stop, a.done
 	a.mu.Unlock()
-	if err := a.Hub.Shutdown(ctx); err != nil {
-		return err
-	}
 	if stop == nil {
-		return nil
+		return a.Hub.Shutdown(ctx)
 	}
 	stop()
 	select {

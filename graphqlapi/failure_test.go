@@ -3,14 +3,19 @@ package graphqlapi_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/graphqlapi"
+	"github.com/buddychat/buddychat/storage/memory"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -103,4 +108,31 @@ func TestASubscriptionThatCannotBeRenderedEndsAndCanBeResumed(t *testing.T) {
 	again := a.connect(t, nil, object{"token": "alice", "after": cursor})
 	id, _ = again.subscribed()
 	require.Equal(t, "MEMBER_ADDED", again.result(id)["operation"])
+}
+
+func TestWithoutRunSubscriptionsAndTheCursorFailAndTheLogSaysWhatToCall(t *testing.T) {
+	t.Parallel()
+	var logs logBuffer
+	host := hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
+		return graphqlapi.Identity{User: user.ID(name)}, nil
+	}}
+	app, err := buddychat.New(memory.New(nil), &buddychat.Options{Directory: host})
+	require.NoError(t, err)
+	handler, err := graphqlapi.NewHandler(app, &graphqlapi.Options{Authenticator: host, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	require.NoError(t, err)
+	a := &api{app: app, handler: handler, server: httptest.NewServer(handler), logs: &logs}
+	t.Cleanup(a.server.Close)
+	t.Cleanup(func() { require.NoError(t, handler.Shutdown(context.Background())) })
+
+	within(t, patience/2, func() {
+		got := a.ask(t, "alice", `{ eventCursor }`, nil)
+		require.Equal(t, "INTERNAL", got.code())
+		require.Equal(t, "internal error", got.message(), "what the host forgot is none of the client's business")
+		conn := a.connect(t, nil, object{"token": "alice"})
+		for _, document := range []string{`subscription { subscribe { success } }`, `subscription { events { id } }`} {
+			require.Equal(t, "INTERNAL", conn.next(conn.start(document, nil)).code(t), document)
+		}
+		require.Equal(t, object{"data": object{"me": object{"username": "alice"}}}, conn.run(`{ me { username } }`, nil), "what needs no events works")
+	})
+	require.Equal(t, 3, strings.Count(logs.String(), "call App.Run"), logs.String())
 }

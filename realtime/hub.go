@@ -16,7 +16,14 @@ var (
 	ErrSlowConsumer = errors.New("slow consumer")
 	// ErrClosed says that the hub has ended. Subscribe again, on another node, behind the cursor of the last event that was received.
 	ErrClosed = errors.New("hub closed")
+	// ErrNotRunning says that nothing delivers events, because Run was never called. Call App.Run of
+	// the application, or [Hub.Run] of a hub that stands alone.
+	ErrNotRunning = errors.New("realtime: the hub is not running: call App.Run, which delivers events for as long as it runs")
 )
+
+// startGrace is how long a call waits for a Run that is about to begin. In `go app.Run(ctx)`, followed
+// by a subscription, the subscription may come first.
+const startGrace = 500 * time.Millisecond
 
 // Options of a [Hub]. The zero value is what most use.
 type Options struct {
@@ -39,6 +46,9 @@ type Options struct {
 // order of their commit within each conversation. Every method is safe for concurrent use.
 //
 // While the database is away nothing ends: subscriptions stay, calls wait, and delivery goes on where it was.
+//
+// [Hub.Position] and [Hub.Subscribe] answer only while [Hub.Run] runs. Where it was not called they wait
+// half a second for it, since it may be starting in another goroutine, and then return [ErrNotRunning].
 type Hub struct {
 	log  Log
 	opts Options
@@ -46,6 +56,7 @@ type Hub struct {
 	hinted  chan struct{} // there may be news
 	asked   chan struct{} // there are requests
 	replays chan struct{} // a place for each replay that may ask the database at the same time
+	running chan struct{} // closed when Run begins
 	done    chan struct{} // closed when the hub has ended
 
 	chunkSize, pageSize int // records handled at a time: live, and in a replay
@@ -65,6 +76,7 @@ func NewHub(log Log, opts *Options) *Hub {
 		hinted:   make(chan struct{}, 1),
 		asked:    make(chan struct{}, 1),
 		replays:  make(chan struct{}, maxReplays),
+		running:  make(chan struct{}),
 		done:     make(chan struct{}),
 		requests: requests{arrivals: map[*arrival]struct{}{}},
 		watches:  map[user.ID]map[*watch]struct{}{},
@@ -94,11 +106,12 @@ func NewHub(log Log, opts *Options) *Hub {
 }
 
 // Run follows the log until ctx ends or [Hub.Shutdown] is called, and returns nil then. All subscriptions end with [ErrClosed].
-// A hub runs once: a second call while it runs is an error, and one after its end [ErrClosed].
+// A Run that Shutdown was faster than returns nil at once. A hub runs once: a second call while it runs
+// is an error, and one after its end [ErrClosed].
 func (h *Hub) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := h.begin(cancel); err != nil {
+	if begun, err := h.begin(cancel); !begun {
 		return err
 	}
 	defer h.end()
@@ -113,17 +126,20 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-func (h *Hub) begin(cancel context.CancelFunc) error {
+func (h *Hub) begin(cancel context.CancelFunc) (begun bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
+	case h.ended && h.cancel != nil:
+		return false, ErrClosed
 	case h.ended:
-		return ErrClosed
+		return false, nil
 	case h.cancel != nil:
-		return errors.New("realtime: the hub is running already")
+		return false, errors.New("realtime: the hub is running already")
 	}
 	h.cancel = cancel
-	return nil
+	close(h.running)
+	return true, nil
 }
 
 func (h *Hub) end() {
@@ -136,7 +152,8 @@ func (h *Hub) end() {
 }
 
 // Shutdown ends [Hub.Run] and waits for its return, or for the end of ctx, whose error it returns then. A hub that did not
-// run yet can not be run afterwards. It may be called again.
+// run yet can not be run afterwards: its Run returns nil at once. Shutdown may be called again, and by
+// several goroutines.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	switch {
@@ -160,7 +177,8 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 func (h *Hub) Hint() { h.committed(nil) }
 
 // Position returns the cursor of now: whoever reads the data afterwards, and then subscribes behind it, misses nothing. It costs a look
-// into the log, which all who ask at the same time share. The errors are [ErrClosed] and that of ctx.
+// into the log, which all who ask at the same time share. The errors are [ErrNotRunning], [ErrClosed] and
+// that of ctx.
 func (h *Hub) Position(ctx context.Context) (string, error) {
 	p, err := h.nextPoll(ctx)
 	if err != nil {
@@ -171,7 +189,8 @@ func (h *Hub) Position(ctx context.Context) (string, error) {
 
 // Subscribe returns the events of a user: with after "" all that are committed after the call, with a cursor all behind that. The ctx
 // is that of the call; the subscription lasts until it is closed. What has expired, or is no cursor, is
-// [github.com/buddychat/buddychat/storage.ErrCursorExpired]; the other errors are [ErrClosed] and that of ctx.
+// [github.com/buddychat/buddychat/storage.ErrCursorExpired]; the other errors are [ErrNotRunning], [ErrClosed]
+// and that of ctx.
 func (h *Hub) Subscribe(ctx context.Context, u user.ID, after string) (*Subscription, error) {
 	s := newSubscription(h, u)
 	if err := s.begin(ctx, after); err != nil {

@@ -293,10 +293,54 @@ func TestAHubRunsOnceAndEndsEverySubscription(t *testing.T) {
 }
 
 func TestAHubThatIsShutDownBeforeItRanDoesNotRun(t *testing.T) {
-	t.Parallel()
-	h := NewHub(newWorld(), nil)
-	require.NoError(t, h.Shutdown(t.Context()))
-	require.ErrorIs(t, h.Run(t.Context()), ErrClosed)
+	inBubble(t, func(t *testing.T) {
+		w := newWorld()
+		h := NewHub(w, nil)
+		require.NoError(t, h.Shutdown(t.Context()))
+		require.NoError(t, h.Run(t.Context()), "Shutdown and Run may come in any order")
+		_, err := h.Position(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+		w.set(func() { require.Nil(t, w.hook) })
+	})
+}
+
+func TestWhatIsAskedOfAHubThatDoesNotRunSaysSo(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := NewHub(newWorld(), nil)
+		began := time.Now()
+		_, err := h.Position(t.Context())
+		require.ErrorIs(t, err, ErrNotRunning)
+		require.ErrorContains(t, err, "call App.Run")
+		_, err = h.Subscribe(t.Context(), alice, "")
+		require.ErrorIs(t, err, ErrNotRunning)
+		_, err = h.Subscribe(t.Context(), alice, Position{ID: 1}.String())
+		require.ErrorIs(t, err, ErrNotRunning)
+		require.Equal(t, 3*startGrace, time.Since(began))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err = h.Position(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestAHubThatIsAboutToRunIsWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := NewHub(newWorld(), nil)
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			_, err := h.Position(t.Context())
+			require.NoError(t, err)
+		})
+		waiting.Go(func() {
+			s, err := h.Subscribe(t.Context(), alice, "")
+			require.NoError(t, err)
+			s.Close()
+		})
+		synctest.Wait()
+		time.Sleep(startGrace - time.Millisecond)
+		run(t, h)
+		waiting.Wait()
+	})
 }
 
 func TestAReplayEndsWithTheHub(t *testing.T) {

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"time"
 )
 
 // requests are what others ask of the dispatcher. They stay until they are answered or withdrawn, so that nothing piles up
@@ -19,6 +20,8 @@ type requests struct {
 
 // nextPoll waits for a poll that begins after the call, and returns its Safe.
 func (h *Hub) nextPoll(ctx context.Context) (Position, error) {
+	idle, stop := h.notRunning()
+	defer stop()
 	h.mu.Lock()
 	wanted := h.requests.begun + 1
 	h.mu.Unlock()
@@ -42,12 +45,16 @@ func (h *Hub) nextPoll(ctx context.Context) (Position, error) {
 			return Position{}, ctx.Err()
 		case <-h.done:
 			return Position{}, ErrClosed
+		case <-idle:
+			return Position{}, ErrNotRunning
 		}
 	}
 }
 
 // arrive waits until the dispatcher has taken a subscription in, or refused to.
 func (h *Hub) arrive(ctx context.Context, a *arrival) (welcome, error) {
+	idle, stop := h.notRunning()
+	defer stop()
 	h.mu.Lock()
 	h.requests.arrivals[a] = struct{}{}
 	h.mu.Unlock()
@@ -60,11 +67,32 @@ func (h *Hub) arrive(ctx context.Context, a *arrival) (welcome, error) {
 		err = ctx.Err()
 	case <-h.done:
 		err = ErrClosed
+	case <-idle:
+		err = ErrNotRunning
 	}
 	if h.claim(a) {
 		return welcome{}, err
 	}
 	return <-a.answer, nil // too late to withdraw
+}
+
+// notRunning returns a channel that is closed when startGrace has passed and Run was not called. Once
+// Run was called it is nil, which costs nothing. stop must be called.
+func (h *Hub) notRunning() (idle <-chan struct{}, stop func()) {
+	select {
+	case <-h.running:
+		return nil, func() {}
+	default:
+	}
+	late := make(chan struct{})
+	timer := time.AfterFunc(startGrace, func() {
+		select {
+		case <-h.running:
+		default:
+			close(late)
+		}
+	})
+	return late, func() { timer.Stop() }
 }
 
 // claim takes an arrival out of the requests: whoever gets true decides what becomes of it.

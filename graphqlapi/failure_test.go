@@ -136,3 +136,90 @@ func TestWithoutRunSubscriptionsAndTheCursorFailAndTheLogSaysWhatToCall(t *testi
 	})
 	require.Equal(t, 3, strings.Count(logs.String(), "call App.Run"), logs.String())
 }
+
+func TestAnInternalErrorIsLoggedWithItsOperationItsPathAndItsUser(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fail func(*flakyHost)
+		ask  func(*testing.T, *api)
+		want []string
+	}{
+		"a named query": {
+			fail: func(h *flakyHost) { h.failures.Store(1 << 20) },
+			ask: func(t *testing.T, a *api) {
+				require.Equal(t, "INTERNAL", a.ask(t, "carol", `query Profile { self: me { username } }`, nil).code())
+			},
+			want: []string{`level=ERROR msg="an operation failed" operation=Profile user=carol path=self error="look up users: canary of an error"`},
+		},
+		"a mutation without a name": {
+			fail: func(h *flakyHost) { h.failures.Store(1 << 20) },
+			ask: func(t *testing.T, a *api) {
+				got := a.ask(t, "carol", `mutation { createGroup(title: "Secret title") { userGroup { members { nodes { user { username } } } } } }`, nil)
+				require.Equal(t, "INTERNAL", got.code())
+			},
+			want: []string{"operation=mutation user=carol path=createGroup", "canary of an error"},
+		},
+		"over a socket": {
+			fail: func(h *flakyHost) { h.failures.Store(1 << 20) },
+			ask: func(t *testing.T, a *api) {
+				conn := a.connect(t, nil, object{"token": "carol"})
+				require.Contains(t, conn.run(`query Profile { me { username } }`, nil), "errors")
+			},
+			want: []string{"operation=Profile user=carol path=me", "canary of an error"},
+		},
+		"a panic": {
+			fail: func(h *flakyHost) { h.panics.Store(true) },
+			ask: func(t *testing.T, a *api) {
+				require.Equal(t, "INTERNAL", a.ask(t, "carol", `query Profile { me { username } }`, nil).code())
+			},
+			want: []string{"operation=Profile user=carol path=me", "canary of a panic", "flakyHost"},
+		},
+		"a subscription": {
+			fail: func(h *flakyHost) { h.failures.Store(1 << 20) },
+			ask: func(t *testing.T, a *api) {
+				conn := a.connect(t, nil, object{"token": "carol"})
+				id := conn.start(`subscription Live { subscribe { success } }`, nil)
+				conn.result(id)
+				conn.run(`mutation { createGroup(title: "Secret title") { userGroup { title } } }`, nil)
+				require.Equal(t, "INTERNAL", conn.next(id).code(t))
+			},
+			want: []string{"operation=Live user=carol error=", "canary of an error"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, host := serveFlaky(t)
+			tc.fail(host)
+			tc.ask(t, a)
+			for _, want := range tc.want {
+				require.Contains(t, a.logs.String(), want)
+			}
+			require.NotContains(t, a.logs.String(), "Secret title", "the log has nothing of what was written")
+		})
+	}
+}
+
+func TestAFailureThatManyFieldsShareIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	a, host := serveFlaky(t)
+	for _, other := range []user.ID{"ann", "bob", "dan"} {
+		mine, _, err := a.app.Chats.Open(t.Context(), "carol", other)
+		require.NoError(t, err)
+		_, err = a.app.Chats.Send(t.Context(), "carol", mine.ID, chat.Draft{Content: "hello"})
+		require.NoError(t, err)
+	}
+	host.failures.Store(1 << 20)
+	got := a.ask(t, "carol", `{ chats { nodes { chatMessages(first: 1) { nodes { message { sender { username } } } } } } }`, nil)
+	require.Len(t, got.body["errors"], 3)
+	require.Equal(t, 1, strings.Count(a.logs.String(), "an operation failed"), a.logs.String())
+	require.Contains(t, a.logs.String(), "path=chats.nodes.")
+}
+
+func TestALongNameOfAnOperationIsCutInTheLog(t *testing.T) {
+	t.Parallel()
+	a, host := serveFlaky(t)
+	host.failures.Store(1 << 20)
+	require.Equal(t, "INTERNAL", a.ask(t, "carol", `query N`+strings.Repeat("a", 5000)+` { me { username } }`, nil).code())
+	require.Contains(t, a.logs.String(), "N"+strings.Repeat("a", 199)+"…")
+	require.NotContains(t, a.logs.String(), strings.Repeat("a", 200))
+}

@@ -55,7 +55,7 @@ func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
 	}
 	var sdl string
-	if h.operations, h.events, sdl, err = newSchemas(app, opts, opts.Logger); err != nil {
+	if h.operations, h.events, sdl, err = newSchemas(app, opts); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
 	}
 	if h.documents, err = gqldoc.NewSchema(sdl, gqldoc.Limits{Cost: opts.MaxCost}); err != nil {

@@ -2,6 +2,7 @@ package graphqlapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -44,8 +45,9 @@ func (h *Handler) prepare(ctx context.Context, q request, from source) (*operati
 		return nil, err
 	}
 	v, err := from.viewer(ctx)
+	v.operation = doc.Label()
 	if err != nil {
-		return nil, err
+		return nil, h.refuse(withViewer(ctx, v), err)
 	}
 	if err := h.limits.admit(doc, v, from.address); err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func (h *Handler) execute(ctx context.Context, op *operation) (*response, error)
 	if asksCursor && op.doc.Operation == gqldoc.Query && op.viewer.known() {
 		cursor, err := h.app.Hub.Position(ctx)
 		if err != nil {
-			return nil, err
+			return nil, h.refuse(withViewer(ctx, op.viewer), fmt.Errorf("eventCursor: %w", err))
 		}
 		op.viewer.eventCursor = cursor
 	}

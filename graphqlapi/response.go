@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -119,7 +118,11 @@ func (h *Handler) refuse(ctx context.Context, err error) *refusal {
 	if errors.Is(err, gqldoc.ErrTooComplex) {
 		return wellFormed(http.StatusBadRequest, &wireError{code: codeTooComplex, message: err.Error()})
 	}
-	w := h.overdue(ctx, wire(ctx, h.log, err))
+	made := asWire(wire(err))
+	if made.code == codeInternal {
+		h.logFailure(ctx, nil, made.cause)
+	}
+	w := h.overdue(ctx, made)
 	switch w.code {
 	case codeInternal:
 		return &refusal{status: http.StatusInternalServerError, plain: http.StatusInternalServerError, errors: []responseError{listed(w)}}
@@ -152,12 +155,16 @@ func listed(w *wireError) responseError {
 	return responseError{Message: w.message, Extensions: w.Extensions()}
 }
 
-// overdue says of an internal error what it was, where it was the deadline.
-func (h *Handler) overdue(ctx context.Context, err error) *wireError {
-	var w *wireError
-	if !errors.As(err, &w) {
-		w = &wireError{code: codeInternal, message: "internal error"}
+// asWire returns err as one for a client, or an INTERNAL error of it.
+func asWire(err error) *wireError {
+	if w, ok := errors.AsType[*wireError](err); ok {
+		return w
 	}
+	return internal(err)
+}
+
+// overdue says of an internal error what it was, where it was the deadline.
+func (h *Handler) overdue(ctx context.Context, w *wireError) *wireError {
 	if w.code == codeInternal && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &wireError{code: codeInternal, message: fmt.Sprintf("this took longer than %v: ask for less, or try again", h.deadline)}
 	}
@@ -169,9 +176,16 @@ func (h *Handler) overdue(ctx context.Context, err error) *wireError {
 func (h *Handler) newResponse(ctx context.Context, data json.RawMessage, found []*graphqlerrors.QueryError) *response {
 	r := &response{data: data}
 	broken := false
+	logged := map[*wireError]bool{} // siblings that were loaded together share one error
 	for _, e := range found {
-		listed := h.responseError(ctx, e)
-		broken = broken || listed.Extensions["code"] == codeInternal
+		listed, failure := h.responseError(ctx, e)
+		if failure != nil {
+			broken = true
+			if !logged[failure] && len(logged) < maxLoggedFailures {
+				logged[failure] = true
+				h.logFailure(ctx, e.Path, failure.cause)
+			}
+		}
 		if len(r.errors) < maxErrors {
 			r.errors = append(r.errors, listed)
 		}
@@ -183,20 +197,23 @@ func (h *Handler) newResponse(ctx context.Context, data json.RawMessage, found [
 	return r
 }
 
-func (h *Handler) responseError(ctx context.Context, e *graphqlerrors.QueryError) responseError {
-	listed := responseError{Message: e.Message, Path: e.Path, Extensions: e.Extensions}
+// responseError returns an error of the executor as it stands in an answer, and for the log what failed, where it is INTERNAL.
+func (h *Handler) responseError(ctx context.Context, e *graphqlerrors.QueryError) (listed responseError, failure *wireError) {
+	listed = responseError{Message: e.Message, Path: e.Path, Extensions: e.Extensions}
 	code, coded := e.Extensions["code"]
 	switch {
 	case coded && code != codeInternal:
-		return listed
+		return listed, nil
 	case e.Rule != "":
 		listed.Message, _, _ = strings.Cut(e.Message, " Did you mean")
 		listed.Extensions = map[string]any{"code": codeBadUserInput}
-		return listed
-	case !coded && ctx.Err() == nil:
-		h.log.ErrorContext(ctx, "the executor failed", slog.Any("path", e.Path), slog.String("error", e.Message))
+		return listed, nil
 	}
-	w := h.overdue(ctx, e)
+	failure, ok := e.ResolverError.(*wireError) //nolint:errorlint // it is the outermost: see wireError
+	if !ok || failure.cause == nil {
+		failure = internal(errors.New("the executor failed: " + e.Message))
+	}
+	w := h.overdue(ctx, failure)
 	listed.Message, listed.Extensions = w.message, w.Extensions()
-	return listed
+	return listed, failure
 }

@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"strings"
 
 	"github.com/graph-gophers/graphql-go"
@@ -34,17 +32,14 @@ const (
 
 // newSchemas returns the schema as two: operations runs queries and mutations; events has the type Subscription as its query type, and
 // runs a subscription as a query, once for each event: see [withEvent]. The sdl is the whole schema, for whoever reads documents first.
-func newSchemas(app *buddychat.App, _ *Options, log *slog.Logger) (operations, events *graphql.Schema, sdl string, err error) {
+func newSchemas(app *buddychat.App, _ *Options) (operations, events *graphql.Schema, sdl string, err error) {
 	if app == nil {
 		return nil, nil, "", errors.New("graphqlapi: an app is required")
-	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
 	}
 	if strings.Count(schemaSDL, rootsOfOperations) != 1 {
 		return nil, nil, "", errors.New("graphqlapi: the schema has no roots")
 	}
-	r := &resolver{app: app, log: log}
+	r := &resolver{app: app}
 	options := []graphql.SchemaOpt{
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
@@ -52,8 +47,8 @@ func newSchemas(app *buddychat.App, _ *Options, log *slog.Logger) (operations, e
 		graphql.OverlapValidationLimit(maxOverlaps),
 		graphql.MaxParallelism(maxParallelism),
 		graphql.Tracer(boundTracer{}),
-		graphql.Logger(panicHandler{log}),
-		graphql.PanicHandler(panicHandler{log}),
+		graphql.Logger(panicHandler{}),
+		graphql.PanicHandler(panicHandler{}),
 	}
 	operations, err = graphql.ParseSchema(schemaSDL, operationRoots{r}, options...)
 	if err != nil {
@@ -69,11 +64,10 @@ func newSchemas(app *buddychat.App, _ *Options, log *slog.Logger) (operations, e
 // resolver is what all resolvers have in common.
 type resolver struct {
 	app *buddychat.App
-	log *slog.Logger
 }
 
 // wire turns an error into one for the client.
-func (r *resolver) wire(ctx context.Context, err error) error { return wire(ctx, r.log, err) }
+func (r *resolver) wire(_ context.Context, err error) error { return wire(err) }
 
 // operationRoots are the roots of the schema of operations. Its subscriptions are there to be read about, and run by the other schema.
 type operationRoots struct{ r *resolver }
@@ -87,14 +81,13 @@ type eventRoots struct{ r *resolver }
 
 func (e eventRoots) Query() *subscriptions { return &subscriptions{e.r} }
 
-// panicHandler tells the log of a panic in a resolver, and the client nothing but that something failed.
-type panicHandler struct{ log *slog.Logger }
+// panicHandler makes an INTERNAL error of a panic in a resolver. Its cause is logged with the path, as that of
+// any other.
+type panicHandler struct{}
 
-func (h panicHandler) LogPanic(ctx context.Context, value any) {
-	h.log.ErrorContext(ctx, "a resolver panicked", "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
-}
+func (panicHandler) LogPanic(context.Context, any) {}
 
-func (h panicHandler) MakePanicError(context.Context, any) *gqlerrors.QueryError {
-	hidden := &wireError{code: codeInternal, message: "internal error"}
+func (panicHandler) MakePanicError(_ context.Context, value any) *gqlerrors.QueryError {
+	hidden := internal(panicked(value))
 	return &gqlerrors.QueryError{Message: hidden.message, ResolverError: hidden, Extensions: hidden.Extensions()}
 }

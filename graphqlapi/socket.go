@@ -166,16 +166,18 @@ func (s *socket) Operation(ctx context.Context, p transportws.Payload) iter.Seq2
 			heard = heard && yield(result, nil)
 			return heard
 		}
-		if err := s.operate(ctx, p, next); err != nil && heard {
-			yield(nil, s.wsError(ctx, err))
+		v, err := s.operate(ctx, p, next)
+		if err != nil && heard {
+			yield(nil, s.wsError(withViewer(ctx, v), err))
 		}
 	}
 }
 
-func (s *socket) operate(ctx context.Context, p transportws.Payload, next func(json.RawMessage) bool) error {
+// operate runs an operation. The viewer that it returns says whose it was, and which.
+func (s *socket) operate(ctx context.Context, p transportws.Payload, next func(json.RawMessage) bool) (viewer, error) {
 	q, err := requestOf(p)
 	if err != nil {
-		return err
+		return s.viewer, err
 	}
 	op, err := s.h.prepare(ctx, q, source{
 		viewer:  func(context.Context) (viewer, error) { return s.viewer, nil },
@@ -183,19 +185,19 @@ func (s *socket) operate(ctx context.Context, p transportws.Payload, next func(j
 		takes:   func(gqldoc.Operation) error { return nil },
 	})
 	if err != nil {
-		return err
+		return s.viewer, err
 	}
 	if op.doc.Operation == gqldoc.Subscription {
-		return s.subscription(ctx, op, next)
+		return op.viewer, s.subscription(ctx, op, next)
 	}
 	ctx, cancel := s.h.finishing(ctx, op.doc.Operation)
 	defer cancel()
 	answer, err := s.h.execute(ctx, op)
 	if err != nil {
-		return s.h.refuse(ctx, err) // here, where the deadline is known
+		return op.viewer, s.h.refuse(withViewer(ctx, op.viewer), err) // here, where the deadline is known
 	}
 	next(answer.encode())
-	return nil
+	return op.viewer, nil
 }
 
 // finishing returns the context of a query or mutation. It has the deadline, and goes on where ctx ends because the socket is to be

@@ -12,6 +12,8 @@ type viewer struct {
 	token string
 	// request is the HTTP request, or the upgrade request of the socket.
 	request *http.Request
+	// operation is what the log calls the operation: its name, or the kind of one without.
+	operation string
 	// eventCursor is the position taken before the operation began, where the operation asks for it.
 	eventCursor string
 }

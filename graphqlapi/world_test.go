@@ -55,7 +55,7 @@ func newWorldOn(t testing.TB, store buddychat.Store, directory user.Directory) *
 	})
 	require.NoError(t, err)
 	w := &world{t: t, store: store, app: app, log: &bytes.Buffer{}}
-	w.operations, w.events, _, err = newSchemas(app, &Options{}, slog.New(slog.NewTextHandler(w.log, nil)))
+	w.operations, w.events, _, err = newSchemas(app, &Options{})
 	require.NoError(t, err)
 	return w
 }
@@ -82,7 +82,11 @@ func (w *world) run(as user.ID, document string, variables ...any) result {
 
 func (w *world) runAs(v viewer, document string, variables ...any) result {
 	w.t.Helper()
-	return read(w.t, w.operations.Exec(withViewer(w.t.Context(), v), document, "", named(variables)))
+	ctx := withViewer(w.t.Context(), v)
+	response := w.operations.Exec(ctx, document, "", named(variables))
+	h := &Handler{log: slog.New(slog.NewTextHandler(w.log, nil))}
+	h.newResponse(ctx, response.Data, response.Errors) // for the log
+	return read(w.t, response)
 }
 
 // deliver runs a subscription for an event.

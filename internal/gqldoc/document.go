@@ -87,6 +87,15 @@ func (f RootField) StringArgument(name string) (string, bool) {
 	return value.Raw, value.Kind == ast.StringValue
 }
 
+// Label returns what a log may call the operation: its name, or its kind where it has none. The name is the
+// client's own text, as long as the client likes.
+func (d *Document) Label() string {
+	if d.selected.Name != "" {
+		return d.selected.Name
+	}
+	return string(d.Operation)
+}
+
 // Text returns what the executor is to run: the selected operation and the fragments that it needs, written
 // anew without comments and descriptions, every value in the one notation that all executors read alike. Its
 // variables must come from [Document.CoerceVariables].

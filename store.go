@@ -25,7 +25,8 @@ type Store interface {
 	// Purge does at most limit rows of each kind of upkeep, and returns how many it did; 0 says that nothing is left.
 	//
 	//   - The content of messages that no copy shows any more, and of users who were erased, is emptied. No list moves and no count changes.
-	//   - Records older than keep are removed, but for the newest of those, by which positions are known; memberships
+	//   - Records older than keep are removed from the beginning of the log on, but for the newest of those, by which positions are
+	//     known (one that looks old because the clock went back waits for those before it); memberships
 	//     that ended before them, and conversations left without a copy, go with them.
 	//
 	// It may run on several nodes at once, and may be interrupted at any point.

@@ -103,7 +103,7 @@ type Store interface {
 	// is so already stays, without an event.
 	// Event: GROUP_UPDATED.
 	SetAdmin(ctx context.Context, c chat.Copy, member int64, admin bool) (Member, error)
-	// UpdateGroup changes the group, by an admin.
+	// UpdateGroup changes the group, by an admin. An empty [Update] changes nothing and has no event.
 	// Event: GROUP_UPDATED.
 	UpdateGroup(ctx context.Context, c chat.Copy, u Update) (Group, error)
 	// RemoveMember ends another's membership, by an admin; an admin's own as [Store.Leave] does.
@@ -111,7 +111,7 @@ type Store interface {
 	RemoveMember(ctx context.Context, c chat.Copy, member int64) error
 	// Leave ends the owner's membership. Where no admin is left, the longest-standing member becomes one;
 	// where nobody is left, the group is removed.
-	// Events: MEMBER_LEFT, then GROUP_UPDATED where somebody became admin.
+	// Events: MEMBER_LEFT, then GROUP_UPDATED where a member became admin. The actor of both is the member who left.
 	Leave(ctx context.Context, c chat.Copy) error
 	// RemoveGroup removes the group with everything in it, by its creator.
 	// Event: GROUP_PERMANENTLY_REMOVED.

@@ -57,7 +57,8 @@ type Record struct {
 	Kind         chat.Kind
 	// Recipient is whom alone it concerns; "" is everybody with a copy.
 	Recipient user.ID
-	// Actor is who did it, "" for nobody (or somebody erased).
+	// Actor is who did it, "" for nobody and for the erasure of a user. The actor of a record may have been erased since:
+	// see [View].
 	Actor user.ID
 	// Message is the message that it is about, 0 for none, and Seq its place. In a GROUP_MESSAGE_READ they are the
 	// message that was marked and its place.
@@ -162,10 +163,10 @@ type View struct {
 	// knew them before must learn.
 	Copies []Membership
 	// Covered has, for each GROUP_MESSAGE_READ, the newest message of each of the readers (other than the actor) among those newly
-	// covered that their copy still shows.
+	// covered that their copy still shows. Where no reader has one, the entry is empty.
 	Covered map[int64]map[user.ID]*chat.Message
 	// Erased has those of the records' actors, and of the owners of Copies that ended, who were erased. The actors of CREATED and UPDATED messages
-	// may be left out: nobody is told of these any more.
+	// are left out: nobody is told of these any more.
 	Erased map[user.ID]bool
 }
 

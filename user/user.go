@@ -107,7 +107,7 @@ type Store interface {
 	CredentialsByName(ctx context.Context, username string) (Credentials, error)
 	// Credentials finds an account by its id.
 	Credentials(ctx context.Context, id ID) (Credentials, error)
-	// UpdateUser changes the profile.
+	// UpdateUser changes the profile. An empty [Update] changes nothing.
 	UpdateUser(ctx context.Context, id ID, u Update) (User, error)
 	// ReplaceHash stores a new hash of the same password, where the old one is still there. It ends no
 	// session. Where the hash has changed meanwhile it does nothing.
@@ -131,6 +131,7 @@ type Store interface {
 	// nothing afterwards. An id that has nothing stored is no error; an erased one neither.
 	// Events: MEMBER_LEFT with Erased in every group, those included that the user had left before and has written in (with the last
 	// membership, until it is purged), CHAT_DELETED with Erased to the other user of
-	// every chat, and the end of every session.
+	// every chat, and the end of every session. The end of the sessions comes first, then one conversation after another in the
+	// order of their ids. None of them has an actor.
 	EraseUser(ctx context.Context, id ID) error
 }

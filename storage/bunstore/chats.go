@@ -15,6 +15,7 @@ import (
 
 // OpenChat implements [chat.Store].
 func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, others chat.Chat, err error) {
+	defer emptyOnError(&err, &mine, &others)
 	for range attempts {
 		err = s.act(ctx, func(t *tx) error {
 			if err := t.lockUsers(ctx, owner, other); err != nil {
@@ -165,6 +166,7 @@ func (s *Store) countByOwner(ctx context.Context, kind chat.Kind, owner user.ID,
 
 // ReadMessage implements [chat.Store].
 func (s *Store) ReadMessage(ctx context.Context, c chat.Copy, message int64) (m chat.Message, err error) {
+	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lockKind(ctx, chat.OneToOne, c)
 		if err != nil {

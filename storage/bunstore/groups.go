@@ -13,6 +13,8 @@ import (
 
 // CreateGroup implements [group.Store].
 func (s *Store) CreateGroup(ctx context.Context, creator user.ID, d group.Draft) (g group.Group, own group.Copy, err error) {
+	defer emptyOnError(&err, &g)
+	defer emptyOnError(&err, &own)
 	err = s.act(ctx, func(t *tx) error {
 		if err := t.lockUsers(ctx, creator); err != nil {
 			return err

@@ -163,7 +163,7 @@ func (t *tx) viewCopies(ctx context.Context, v *realtime.View, records []realtim
 		SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.id", "$1", "bigint")+`
 		UNION SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.conversation_id", "$2", "bigint")+`
 		UNION SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.conversation_id", "$3", "bigint")+` AND c.end_event >= $4 AND c.end_event <> 0
-		UNION SELECT `+membershipColumns+` FROM `+t.pairs("$3", "$5")+` p JOIN {copies} c ON c.conversation_id = p.a AND c.cleared_seq >= p.b AND c.end_event = 0`,
+		UNION SELECT `+membershipColumns+` FROM `+t.pairs("$3", "$5")+` p JOIN {copies} c ON c.conversation_id = p.a AND c.cleared_seq >= p.b AND c.cleared_seq > c.joined_seq AND c.end_event = 0`,
 		[]any{list(s, members), list(s, opened), list(s, conversations), first, list(s, lowest)}, func(rows *sql.Rows) error {
 			m, err := scanMembership(rows)
 			v.Copies = append(v.Copies, m)
@@ -215,6 +215,8 @@ func (t *tx) viewCovered(ctx context.Context, v *realtime.View, records []realti
 		if r.Operation != realtime.GroupMessageRead {
 			continue
 		}
+		covered := map[user.ID]*chat.Message{}
+		v.Covered[r.ID] = covered
 		var asking []int64
 		for _, m := range readers {
 			if m.Conversation == r.Conversation && m.Copy.Owner != r.Actor {
@@ -229,7 +231,7 @@ func (t *tx) viewCovered(ctx context.Context, v *realtime.View, records []realti
 		if r.Seq-r.From > shortRange {
 			from = t.each(`{copies} c`, `{messages}`, inRange, `x.seq DESC`, `1`)
 		}
-		covered, row := map[user.ID]*chat.Message{}, newMessageRow()
+		row := newMessageRow()
 		err := t.query(ctx, `SELECT `+messageColumns+` FROM `+from+` WHERE `+t.in("c.id", "$1", "bigint")+` AND c.end_event = 0 ORDER BY x.seq`,
 			[]any{list(t.Store, asking), r.From, r.Seq, r.Conversation}, func(rows *sql.Rows) error {
 				m, err := row.scan(rows, 0)
@@ -239,7 +241,6 @@ func (t *tx) viewCovered(ctx context.Context, v *realtime.View, records []realti
 		if err != nil {
 			return err
 		}
-		v.Covered[r.ID] = covered
 	}
 	return nil
 }

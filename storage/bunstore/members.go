@@ -37,6 +37,7 @@ func (m ownCopy) member() group.Member {
 
 // AddMember implements [group.Store].
 func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int) (m group.Member, err error) {
+	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
 		userErr := t.lockUsers(ctx, u)
 		if userErr != nil && storage.Message(userErr) == "" {
@@ -68,6 +69,7 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 
 // SetAdmin implements [group.Store].
 func (s *Store) SetAdmin(ctx context.Context, c chat.Copy, member int64, admin bool) (m group.Member, err error) {
+	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {
@@ -108,6 +110,7 @@ func (t *tx) setAdmin(ctx context.Context, v conversation, member int64, admin b
 
 // UpdateGroup implements [group.Store].
 func (s *Store) UpdateGroup(ctx context.Context, c chat.Copy, u group.Update) (g group.Group, err error) {
+	defer emptyOnError(&err, &g)
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {
@@ -187,7 +190,7 @@ func (t *tx) leave(ctx context.Context, v conversation, m ownCopy, r realtime.Re
 	if members == 0 {
 		return t.dropGroup(ctx, v)
 	}
-	return t.keepAdmin(ctx, v)
+	return t.keepAdmin(ctx, v, r.Actor)
 }
 
 // endCopies ends the copies that satisfy the condition, whose arguments are numbered from $3.
@@ -200,8 +203,8 @@ func (t *tx) endCopies(ctx context.Context, v conversation, ended int64, conditi
 	return err
 }
 
-// keepAdmin makes the longest-standing member an admin where there is none.
-func (t *tx) keepAdmin(ctx context.Context, v conversation) error {
+// keepAdmin makes the longest-standing member an admin where there is none. The actor is the member who left.
+func (t *tx) keepAdmin(ctx context.Context, v conversation, actor user.ID) error {
 	if admins, err := t.countAdmins(ctx, v); err != nil || admins > 0 {
 		return err
 	}
@@ -210,7 +213,7 @@ func (t *tx) keepAdmin(ctx context.Context, v conversation) error {
 	if err != nil || !found {
 		return err
 	}
-	return t.setAdmin(ctx, v, eldest, true, "")
+	return t.setAdmin(ctx, v, eldest, true, actor)
 }
 
 // dropGroup removes a group without members. Its conversation is emptied by Purge.

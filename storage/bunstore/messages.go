@@ -10,6 +10,7 @@ import (
 
 // EditMessage implements [chat.MessageStore].
 func (s *Store) EditMessage(ctx context.Context, c chat.Copy, message int64, content string) (m chat.Message, err error) {
+	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lock(ctx, c)
 		if err != nil {

@@ -88,6 +88,7 @@ func (t *tx) notification(ctx context.Context, c chat.Copy, message int64) (n no
 
 // MarkNotification implements [notify.Store].
 func (s *Store) MarkNotification(ctx context.Context, c chat.Copy, message int64) (n notify.Notification, err error) {
+	defer emptyOnError(&err, &n)
 	err = s.act(ctx, func(t *tx) error {
 		if _, _, err := t.lock(ctx, c); err != nil {
 			return err

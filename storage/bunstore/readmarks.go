@@ -12,6 +12,7 @@ import (
 
 // ReadThrough implements [group.Store].
 func (s *Store) ReadThrough(ctx context.Context, c chat.Copy, message int64) (m chat.Message, err error) {
+	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lockKind(ctx, chat.Group, c)
 		if err != nil {

@@ -72,6 +72,7 @@ func (s *Store) appendOneByOne(ctx context.Context, batch []*sending) {
 
 // appendAlone is AppendMessage as an act of its own.
 func (s *Store) appendAlone(ctx context.Context, c chat.Copy, d chat.Draft) (m chat.Message, err error) {
+	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
 		m, err = t.appendOne(ctx, c, d)
 		return err

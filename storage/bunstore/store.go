@@ -216,6 +216,17 @@ func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	return err
 }
 
+// emptyOnError empties the answers of an act that failed: what the act had found by then was not stored. It is deferred.
+func emptyOnError[T any](err *error, answers ...*T) { //nolint:gocritic // the error is known only once the act has returned
+	if *err == nil {
+		return
+	}
+	for _, answer := range answers {
+		var none T
+		*answer = none
+	}
+}
+
 func (s *Store) isConflict(err error) bool {
 	return s.driver.IsConflict != nil && s.driver.IsConflict(err) || isConflictText(err)
 }

@@ -143,6 +143,11 @@ func (t *tx) credentials(ctx context.Context, where string, arg any) (user.Crede
 
 // UpdateUser implements [user.Store].
 func (s *Store) UpdateUser(ctx context.Context, id user.ID, up user.Update) (u user.User, err error) {
+	defer emptyOnError(&err, &u)
+	if up == (user.Update{}) {
+		c, err := s.Credentials(ctx, id)
+		return c.User, err
+	}
 	err = s.act(ctx, func(t *tx) error {
 		u = user.User{}
 		err := t.query(ctx, `

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -18,45 +19,57 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 		if a.erased[id] {
 			return nil
 		}
-		a.eraseFormer(id) // while it can be told what is seen of theirs
-		a.erased[id] = true
 		delete(a.accounts, id)
-		ended := a.endSessions(id)
 		a.deleteSessions(id)
-		for _, uc := range a.has(id, chat.OneToOne) {
-			a.eraseChat(uc, ended)
+		ended := a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: id})
+		for _, v := range a.conversationsOf(id) {
+			a.eraseFrom(v, id, ended)
 		}
-		for _, uc := range a.has(id, chat.Group) {
-			a.endMembership(a.conversations[uc.conversation], uc, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
+		a.erased[id] = true // only now: before, eraseFormer finds what the user wrote
+		for _, v := range a.conversations {
+			if v.group.CreatedBy == id {
+				v.group.CreatedBy = ""
+			}
 		}
-		a.forget(id)
 		return nil
 	})
 }
 
-// eraseFormer says in the groups that a user had left before that they are erased, where somebody has something that they wrote: it goes with them.
-func (a *act) eraseFormer(id user.ID) {
-	for i, uc := range a.copiesOf[id] {
-		v := a.conversations[uc.conversation]
-		later := slices.ContainsFunc(a.copiesOf[id][i+1:], func(other *userCopy) bool { return other.conversation == uc.conversation })
-		wrote := slices.ContainsFunc(v.messages, func(m message) bool { return m.Sender == id && a.seen(v, &m) })
-		if uc.Kind == chat.Group && !uc.present() && !later && wrote {
-			a.recordIn(v, realtime.Record{Operation: realtime.MemberLeft, Member: uc.ID, Erased: true})
-		}
+// conversationsOf returns the conversations of which the user has or had a copy, in the order of their ids.
+func (s *state) conversationsOf(id user.ID) []*conversation {
+	var all []*conversation
+	for _, uc := range s.copiesOf[id] {
+		all = append(all, s.conversations[uc.conversation])
+	}
+	slices.SortFunc(all, func(v, w *conversation) int { return cmp.Compare(v.id, w.id) })
+	return slices.Compact(all)
+}
+
+// eraseFrom takes a user out of a conversation. ended is the record of the end of their sessions.
+func (a *act) eraseFrom(v *conversation, id user.ID, ended int64) {
+	uc := v.copyOf(id)
+	switch {
+	case uc == nil && v.kind == chat.Group:
+		a.eraseFormer(v, id)
+	case uc == nil:
+	case v.kind == chat.Group:
+		a.endMembership(v, uc, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
+	default:
+		a.eraseChat(uc, ended)
 	}
 }
 
-// forget takes the name of an erased user from what they did and from what they created.
-func (a *act) forget(id user.ID) {
-	for i := range a.log {
-		if a.log[i].Actor == id {
-			a.log[i].Actor = ""
+// eraseFormer records in a group that a user had left before that they are erased, where any member has something that they
+// wrote: it goes with them.
+func (a *act) eraseFormer(v *conversation, id user.ID) {
+	var member int64
+	for _, uc := range v.copies {
+		if uc.Owner == id {
+			member = uc.ID // the last one counts
 		}
 	}
-	for _, v := range a.conversations {
-		if v.group.CreatedBy == id {
-			v.group.CreatedBy = ""
-		}
+	if slices.ContainsFunc(v.messages, func(m message) bool { return m.Sender == id && a.seen(v, &m) }) {
+		a.recordIn(v, realtime.Record{Operation: realtime.MemberLeft, Member: member, Erased: true})
 	}
 }
 
@@ -115,15 +128,14 @@ func (s *state) seen(v *conversation, m *message) bool {
 	return slices.ContainsFunc(v.copies, func(uc *userCopy) bool { return s.shows(uc, m) })
 }
 
-// purgeLog removes what is older than the moment, but for the newest of it.
+// purgeLog removes the records at the beginning of the log that are older than the moment, but for the newest of them. A
+// record that looks old because the clock went back stays for as long as a younger record stands before it.
 func (a *act) purgeLog(before time.Time, limit int) int {
 	old := 0
-	for i, r := range a.log {
-		if r.At.Before(before) {
-			old = i
-		}
+	for old < len(a.log) && a.log[old].At.Before(before) {
+		old++
 	}
-	n := min(old, limit)
+	n := min(max(0, old-1), limit)
 	a.log = slices.Clone(a.log[n:])
 	return n
 }
@@ -135,7 +147,7 @@ func (a *act) purgeCopies(limit int) int {
 		if n == limit {
 			break
 		}
-		if uc.present() || uc.endRecord > a.log[0].ID {
+		if uc.present() || uc.endRecord >= a.log[0].ID {
 			continue
 		}
 		this := func(other *userCopy) bool { return other == uc }

@@ -128,6 +128,9 @@ func (s *Store) UpdateGroup(ctx context.Context, c chat.Copy, u group.Update) (g
 		if err != nil {
 			return group.Group{}, err
 		}
+		if u == (group.Update{}) {
+			return groupOf(v), nil
+		}
 		assign(&v.group.Title, u.Title)
 		assign(&v.group.Description, u.Description)
 		assign(&v.group.Image, u.Image)

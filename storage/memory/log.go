@@ -140,11 +140,15 @@ func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user
 }
 
 func (uc *userCopy) membership() realtime.Membership {
-	return realtime.Membership{
+	m := realtime.Membership{
 		Copy: uc.Copy, Conversation: uc.conversation,
-		JoinedSeq: uc.joinedSeq, ClearedSeq: uc.clearedSeq,
+		JoinedSeq:  uc.joinedSeq,
 		JoinRecord: uc.joinRecord, EndRecord: uc.endRecord,
 	}
+	if uc.clearedSeq > uc.joinedSeq { // else nothing that it showed was cleared
+		m.ClearedSeq = uc.clearedSeq
+	}
+	return m
 }
 
 // OnCommit implements [realtime.Log].
@@ -161,17 +165,21 @@ func (s *Store) View(ctx context.Context, records []realtime.Record, readers []r
 			Erased:   map[user.ID]bool{},
 		}
 		for _, m := range view.Copies {
-			st.viewErased(&view, m.Copy.Owner)
+			if m.EndRecord != 0 {
+				st.viewErased(&view, m.Copy.Owner)
+			}
 		}
 		for _, r := range records {
-			st.viewErased(&view, r.Actor)
-			v, ok := st.conversations[r.Conversation]
-			if !ok {
-				continue
+			switch r.Operation {
+			case realtime.ChatMessageCreated, realtime.ChatMessageUpdated, realtime.GroupMessageCreated, realtime.GroupMessageUpdated:
+			case realtime.GroupMessageRead:
+				view.Covered[r.ID] = st.covered(r, readers)
+				fallthrough
+			default:
+				st.viewErased(&view, r.Actor)
 			}
-			st.viewMessage(&view, v, r.Message)
-			if r.Operation == realtime.GroupMessageRead {
-				view.Covered[r.ID] = st.covered(v, r, readers)
+			if v, ok := st.conversations[r.Conversation]; ok {
+				st.viewMessage(&view, v, r.Message)
 			}
 		}
 		return view, nil
@@ -219,20 +227,21 @@ func (s *state) changedCopies(records []realtime.Record) []realtime.Membership {
 	return changed
 }
 
-// changedBy reports whether the copy began with this record, or was cleared up to what it is about or further.
+// changedBy reports whether the copy began with this record, or lasts and was cleared up to what it is about or further.
 func (uc *userCopy) changedBy(r realtime.Record) bool {
-	return uc.joinRecord == r.ID || r.Seq > 0 && uc.clearedSeq >= r.Seq
+	return uc.joinRecord == r.ID || uc.present() && r.Seq > 0 && uc.clearedSeq > uc.joinedSeq && uc.clearedSeq >= r.Seq
 }
 
 // covered returns, for a GROUP_MESSAGE_READ, the newest message of each of the readers among those newly
 // covered that their own copy shows.
-func (s *state) covered(v *conversation, r realtime.Record, readers []realtime.Membership) map[user.ID]*chat.Message {
+func (s *state) covered(r realtime.Record, readers []realtime.Membership) map[user.ID]*chat.Message {
 	newest := map[user.ID]*chat.Message{}
 	for _, reader := range readers {
 		uc, ok := s.copies[reader.Copy.ID]
-		if !ok || uc.conversation != v.id || uc.Owner == r.Actor {
+		if !ok || uc.conversation != r.Conversation || uc.Owner == r.Actor {
 			continue
 		}
+		v := s.conversations[r.Conversation]
 		for seq := r.Seq; seq > r.From; seq-- {
 			if m := &v.messages[seq-1]; m.Sender == uc.Owner && s.shows(uc, m) {
 				newest[uc.Owner] = shallow(&m.Message)

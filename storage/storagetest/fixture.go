@@ -283,8 +283,8 @@ func (f *fixture) next(tail realtime.Tail) []realtime.Record {
 	return b.Records
 }
 
-// recorded returns the records that an act, which happens a second after what was before, writes: without what
-// the log itself adds to them.
+// recorded returns the records that an act, which happens a second after what was before, writes: without their
+// positions and times, which are checked here.
 func (f *fixture) recorded(act func()) []realtime.Record {
 	f.t.Helper()
 	tail := f.tail()
@@ -292,9 +292,12 @@ func (f *fixture) recorded(act func()) []realtime.Record {
 	now := f.clock.advance(0)
 	records := f.next(tail)
 	f.NoError(tail.Close())
+	var before realtime.Position
 	for i := range records {
 		f.Equal(now, records[i].At, "the time of a %s", records[i].Operation)
-		f.NotZero(records[i].ID)
+		f.Greater(records[i].ID, before.ID, "ids rise")
+		f.NotEqual(before.Nonce, records[i].Nonce, "every record has a nonce of its own")
+		before = records[i].Position
 		records[i].Position, records[i].At = realtime.Position{}, time.Time{}
 	}
 	return records

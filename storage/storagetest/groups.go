@@ -112,6 +112,17 @@ func groupIsUpdated(f *fixture) {
 		f.Equal([]realtime.Record{recordOf(realtime.GroupUpdated, want.ID, alice, 0)}, records)
 		f.Equal(want, f.groupNow(copies[1]))
 	}
+	f.silent(func() {
+		f.tick()
+		got, err := f.store.UpdateGroup(f.ctx, copies[0], group.Update{})
+		f.NoError(err)
+		f.Equal(want, got, "an empty update changes nothing")
+	})
+	f.refused(storage.ErrForbidden, func() error {
+		_, err := f.store.UpdateGroup(f.ctx, copies[1], group.Update{})
+		return err
+	})
+	f.Equal(want, f.groupNow(copies[1]))
 	f.send(copies[1], "one")
 	f.promote(copies[0], copies[1].ID)
 	f.add(copies[1], carol)

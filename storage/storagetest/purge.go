@@ -21,6 +21,7 @@ func purgeTests() []test {
 		inBoth("what no copy shows any more is emptied, in batches", unseenIsEmptied),
 		[]test{
 			{"records are kept for their time, and the newest of the older ones", recordsArePruned},
+			{"a record that only looks old, because the clock went back, waits for those before it", clockWentBack},
 			{"memberships that ended before the records go with them", membershipsArePruned},
 			{"what a removed group leaves behind is purged", removedGroupIsPurged},
 		},
@@ -180,6 +181,24 @@ func recordsArePruned(f *fixture) {
 	f.Len(records, 1)
 	f.Greater(records[0].ID, at[3].ID)
 	f.NoError(f.store.CheckPosition(f.ctx, f.newest()))
+}
+
+// clockWentBack dates records an hour before the ones that stand before them in the log.
+func clockWentBack(f *fixture) {
+	mine, _ := f.chat(alice, bob)
+	start := f.newest().ID
+	f.clock.advance(time.Hour)
+	f.send(mine, "young")
+	f.clock.advance(-time.Hour)
+	f.send(mine, "looks old")
+	f.clock.advance(time.Hour)
+	f.purge(30*time.Minute, 100)
+	sent := []realtime.Operation{realtime.ChatMessageCreated, realtime.ChatMessageCreated}
+	f.Equal(sent, f.operations(alice, start), "the first of them is young")
+	f.clock.advance(time.Hour)
+	f.send(mine, "one more")
+	f.purge(30*time.Minute, 100)
+	f.Equal(sent[:1], f.operations(alice, start), "both are old now, and a newer record is as well")
 }
 
 func membershipsArePruned(f *fixture) {

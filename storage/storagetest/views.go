@@ -144,6 +144,14 @@ func viewTellsOfCopies(f *fixture) {
 	f.Equal(int64(2), told[mine].ClearedSeq)
 
 	f.send(admin, "one")
+	sent := f.next(tail)
+	late := f.add(admin, carol)
+	f.next(tail)
+	f.tellsOf(sent) // what carol joined after was not cleared from her copy
+	f.clear(late)
+	f.tellsOf(sent)
+	f.Zero(f.memberships(0, carol)[late.ID].ClearedSeq)
+	f.leave(late)
 	f.next(tail)
 	f.leave(member)
 	left := f.next(tail)
@@ -180,11 +188,7 @@ func viewNamesCovered(f *fixture) {
 				m := f.message(f.copyIn(u, copies), sent[place].ID)
 				got[u] = &m
 			}
-			covered := v.Covered[r.ID]
-			if covered == nil {
-				covered = map[user.ID]*chat.Message{}
-			}
-			f.Equal(got, covered, "of the reading up to %d from %d", r.Seq, r.From)
+			f.Equal(got, v.Covered[r.ID], "of the reading up to %d from %d", r.Seq, r.From)
 		}
 	}
 	covers(
@@ -205,9 +209,8 @@ func viewNamesCovered(f *fixture) {
 	f.NotContains(v.Covered[records[1].ID], bob)
 	f.Contains(v.Messages, sent[2].ID, "the message that was marked")
 	v = f.view(records, readers[:0]...)
-	for _, r := range records {
-		f.Empty(v.Covered[r.ID], "asked for nobody")
-	}
+	none := map[int64]map[user.ID]*chat.Message{records[0].ID: {}, records[1].ID: {}, records[2].ID: {}}
+	f.Equal(none, v.Covered, "asked for no reader")
 }
 
 // copyIn returns the user's one of the copies.

@@ -37,8 +37,26 @@ func newLimits(o *Options) (*limits, error) {
 		Password:     throttle.Limit(rates.Password),
 		CreateUser:   throttle.Limit(rates.CreateUser),
 		RefreshToken: throttle.Limit(rates.RefreshToken),
+
+		UserMutation:    throttle.Limit(rates.User),
+		AddressMutation: throttle.Limit(rates.Address),
+		AddPhoneNumber:  throttle.Limit(rates.AddPhoneNumber),
+		Messages:        quota(o.Throttle.Quotas.Messages),
+		Groups:          quota(o.Throttle.Quotas.Groups),
+		Adds:            quota(o.Throttle.Quotas.Adds),
 	})
 	return l, err
+}
+
+// quota returns the limit of a quota by day. 0 is left for the default.
+func quota(n int) throttle.Limit {
+	switch {
+	case n < 0:
+		return throttle.Unlimited()
+	case n == 0:
+		return throttle.Limit{}
+	}
+	return throttle.PerDay(n)
 }
 
 // addressOf returns what the client is known by to the limits.
@@ -48,12 +66,16 @@ func (l *limits) addressOf(r *http.Request) string {
 
 // admit charges an operation, by its root fields, to whom it is from, or refuses it.
 func (l *limits) admit(doc *gqldoc.Document, v viewer, address string) error {
-	retry, ok := l.rate.Take(charges(doc, v, address)...)
-	if ok {
-		return nil
+	if retry, ok := l.rate.Take(charges(doc, v, address)...); !ok {
+		after := throttle.RetryAfter(retry)
+		return l.over(after, fmt.Sprintf("too many requests: try again in %s s", after))
 	}
-	after := throttle.RetryAfter(retry)
-	return l.over(after, fmt.Sprintf("too many requests: try again in %s s", after))
+	// Separately and last, so that a request that is over a rate uses up no quota.
+	if retry, ok := l.rate.Take(quotaCharges(doc, v)...); !ok {
+		after := throttle.RetryAfter(retry)
+		return l.over(after, fmt.Sprintf("this is more than one user may do in a day: try again in %s s", after))
+	}
+	return nil
 }
 
 // over refuses what is over a limit. Retry is for the header Retry-After.
@@ -67,9 +89,13 @@ func (l *limits) over(retry, message string) *refusal {
 }
 
 func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
-	whole := throttle.Charge{Class: throttle.Address, Key: address, N: len(doc.RootFields)}
+	byUser, byAddress := throttle.User, throttle.Address
+	if doc.Operation == gqldoc.Mutation {
+		byUser, byAddress = throttle.UserMutation, throttle.AddressMutation
+	}
+	whole := throttle.Charge{Class: byAddress, Key: address, N: len(doc.RootFields)}
 	if v.known() {
-		whole.Class, whole.Key = throttle.User, string(v.User)
+		whole.Class, whole.Key = byUser, string(v.User)
 	}
 	list := []throttle.Charge{whole}
 	if doc.Operation != gqldoc.Mutation {
@@ -90,6 +116,32 @@ func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
 			list = append(list, throttle.Charge{Class: throttle.CreateUser, Key: address, N: 1})
 		case "refreshToken":
 			list = append(list, throttle.Charge{Class: throttle.RefreshToken, Key: address, N: 1})
+		case "addPhoneNumber":
+			if v.known() {
+				list = append(list, throttle.Charge{Class: throttle.AddPhoneNumber, Key: string(v.User), N: 1})
+			}
+		}
+	}
+	return list
+}
+
+// quotaCharges returns what a mutation counts for against the quotas of its user.
+func quotaCharges(doc *gqldoc.Document, v viewer) (list []throttle.Charge) {
+	if doc.Operation != gqldoc.Mutation || !v.known() {
+		return nil
+	}
+	for _, field := range doc.RootFields {
+		switch field.Name {
+		case "createChatMessage", "createGroupMessage":
+			list = append(list, throttle.Charge{Class: throttle.Messages, Key: string(v.User), N: 1})
+		case "createGroup":
+			list = append(list, throttle.Charge{Class: throttle.Groups, Key: string(v.User), N: 1})
+		case "createGroupMember":
+			id, _ := field.StringArgument("memberId")
+			if member, err := decodeUserID(id); err == nil { // else it is NOT_FOUND
+				key := throttle.PairKey(string(v.User), string(member))
+				list = append(list, throttle.Charge{Class: throttle.Adds, Key: key, N: 1})
+			}
 		}
 	}
 	return list

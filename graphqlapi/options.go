@@ -60,15 +60,35 @@ type Throttle struct {
 	Status int
 	// Limits replaces single rates.
 	Limits Limits
+	// Quotas replaces single quotas by day.
+	Quotas Quotas
+}
+
+// Quotas are how much of a kind one user may make in a day through this API, beside the rates. A user
+// may use a quota up at once; it fills again evenly in the course of a day. What is over a quota is
+// refused as what is over a rate, with the time to wait. 0 stands for the default, a negative number
+// for no quota.
+//
+// Each node counts by itself and from its start, so that a user whose requests go to three nodes has
+// three times the quota. The services of an application, which its own code calls, have no quotas.
+type Quotas struct {
+	// Messages is how many messages a user sends in a day, to chats and groups together; by default
+	// 20,000.
+	Messages int
+	// Groups is how many groups a user creates in a day; by default 200.
+	Groups int
+	// Adds is how often one user adds one other to groups in a day; by default 50.
+	Adds int
 }
 
 // Limits are what is let pass, counted by the root fields of operations, so that neither aliases nor many requests buy more. The zero value of each
 // is the default.
 type Limits struct {
-	// User is for each user who is logged in; by default 50 a second with a burst of 200.
+	// User is for each user who is logged in; by default 50 a second with a burst of 200. Queries and
+	// subscriptions have one bucket of this size, mutations another.
 	User Limit
 	// Address is for each address from which somebody asks who is not logged in, an IPv6 address with all of its /64; by default 20 a
-	// second with a burst of 100.
+	// second with a burst of 100. Queries have one bucket of this size, mutations another.
 	Address Limit
 	// LoginAddress is for logins from an address; by default 10 a minute with a burst of 20.
 	LoginAddress Limit
@@ -82,6 +102,9 @@ type Limits struct {
 	CreateUser Limit
 	// RefreshToken is for token refreshes from an address; by default 60 a minute with a burst of 60.
 	RefreshToken Limit
+	// AddPhoneNumber is for the phone numbers that a user adds, since the answer tells whether a number
+	// is taken; by default 20 an hour with a burst of 20.
+	AddPhoneNumber Limit
 }
 
 // Limit is a rate, and the burst that it allows.

@@ -18,13 +18,19 @@ import (
 // Class is a set of buckets with one limit.
 type Class int
 
-// The classes. A request is charged to one of [User] and [Address], and, for each credential field that
-// it has, to the class of that field as well.
+// The classes. A query or subscription is charged to one of [User] and [Address], a mutation to one of
+// [UserMutation] and [AddressMutation], and, for each field that has a class of its own, to that class
+// as well.
 const (
-	// User: what a logged-in user asks for; the key is the user's id.
+	// User: queries of a logged-in user; the key is the user's id.
 	User Class = iota
-	// Address: what a client asks for that is not logged in; the key is [AddressKey].
+	// Address: queries of a client that is not logged in; the key is [AddressKey].
 	Address
+	// UserMutation: mutations of a logged-in user. They leave the bucket for queries alone, so that a
+	// client that has sent a lot can still read.
+	UserMutation
+	// AddressMutation: mutations of a client that is not logged in.
+	AddressMutation
 	// LoginAddress: logins from an address.
 	LoginAddress
 	// LoginAccount: logins to an account from anywhere; the key is [AccountKey]. It slows guessing, and never
@@ -37,6 +43,14 @@ const (
 	CreateUser
 	// RefreshToken: token refreshes from an address.
 	RefreshToken
+	// AddPhoneNumber: phone numbers that a user adds. The answer tells whether a number is taken.
+	AddPhoneNumber
+	// Messages: the messages that a user sends; a quota by day.
+	Messages
+	// Groups: the groups that a user creates; a quota by day.
+	Groups
+	// Adds: how often one user adds one other to groups; a quota by day. The key is [PairKey].
+	Adds
 	classes
 )
 
@@ -53,6 +67,14 @@ func Unlimited() Limit { return Limit{PerSecond: math.Inf(1)} }
 
 func perMinute(n float64, burst int) Limit { return Limit{PerSecond: n / 60, Burst: burst} }
 
+func perHour(n float64, burst int) Limit { return perMinute(n/60, burst) }
+
+// PerDay is the quota of n a day: n at once, and as many again in the course of each day.
+func PerDay(n int) Limit { return Limit{PerSecond: float64(n) / (24 * 60 * 60), Burst: n} }
+
+// PairKey is the key for what one user does to another.
+func PairKey(a, b string) string { return strconv.Itoa(len(a)) + ":" + a + b }
+
 func (l Limit) unlimited() bool { return math.IsInf(l.PerSecond, 1) }
 
 // Options for [New]. The zero value is valid.
@@ -61,6 +83,10 @@ type Options struct {
 	User Limit
 	// Address defaults to 20 a second with a burst of 100.
 	Address Limit
+	// UserMutation defaults to 50 a second with a burst of 200.
+	UserMutation Limit
+	// AddressMutation defaults to 20 a second with a burst of 100.
+	AddressMutation Limit
 	// LoginAddress defaults to 10 a minute with a burst of 20.
 	LoginAddress Limit
 	// LoginAccount defaults to 10 a minute with a burst of 10.
@@ -71,6 +97,14 @@ type Options struct {
 	CreateUser Limit
 	// RefreshToken defaults to 60 a minute with a burst of 60.
 	RefreshToken Limit
+	// AddPhoneNumber defaults to 20 an hour with a burst of 20.
+	AddPhoneNumber Limit
+	// Messages defaults to 20,000 a day.
+	Messages Limit
+	// Groups defaults to 200 a day.
+	Groups Limit
+	// Adds defaults to 50 a day.
+	Adds Limit
 	// Keys is how many buckets each class remembers; 100,000. The least recently used is forgotten first, and is full
 	// when its key comes back. A bucket takes about 300 bytes.
 	Keys int
@@ -88,6 +122,13 @@ func (o Options) limits() [classes]Limit {
 		Password:     o.Password,
 		CreateUser:   o.CreateUser,
 		RefreshToken: o.RefreshToken,
+
+		UserMutation:    o.UserMutation,
+		AddressMutation: o.AddressMutation,
+		AddPhoneNumber:  o.AddPhoneNumber,
+		Messages:        o.Messages,
+		Groups:          o.Groups,
+		Adds:            o.Adds,
 	}
 	for class, standard := range [classes]Limit{
 		User:         {PerSecond: 50, Burst: 200},
@@ -97,6 +138,13 @@ func (o Options) limits() [classes]Limit {
 		Password:     perMinute(10, 10),
 		CreateUser:   perMinute(10, 20),
 		RefreshToken: perMinute(60, 60),
+
+		UserMutation:    {PerSecond: 50, Burst: 200},
+		AddressMutation: {PerSecond: 20, Burst: 100},
+		AddPhoneNumber:  perHour(20, 20),
+		Messages:        PerDay(20_000),
+		Groups:          PerDay(200),
+		Adds:            PerDay(50),
 	} {
 		if limits[class] == (Limit{}) {
 			limits[class] = standard

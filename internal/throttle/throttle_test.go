@@ -132,11 +132,33 @@ func TestTheDefaultsLetPeopleWorkAndSlowGuessing(t *testing.T) {
 	require.NoError(t, err)
 	for class, burst := range map[Class]int{
 		User: 200, Address: 100, LoginAddress: 20, LoginAccount: 10, Password: 10, CreateUser: 20, RefreshToken: 60,
+		UserMutation: 200, AddressMutation: 100, AddPhoneNumber: 20, Messages: 20_000, Groups: 200, Adds: 50,
 	} {
 		require.True(t, allowed(l, Charge{class, "k", burst - 1}), class)
 		require.True(t, allowed(l, Charge{class, "k", 1}), class)
 		require.False(t, allowed(l, Charge{class, "k", burst}), class)
 	}
+}
+
+func TestAQuotaByDayLetsItsNumberPassAndFillsAgainInADay(t *testing.T) {
+	t.Parallel()
+	l, clock := newLimiter(t, Options{Groups: PerDay(24)})
+	require.True(t, allowed(l, Charge{Groups, "ann", 24}))
+	retry, ok := l.Take(Charge{Groups, "ann", 1})
+	require.False(t, ok)
+	require.InDelta(t, time.Hour, retry, float64(time.Second))
+	clock.advance(24 * time.Hour)
+	require.True(t, allowed(l, Charge{Groups, "ann", 24}))
+	require.False(t, allowed(l, Charge{Groups, "ann", 1}))
+}
+
+func TestPairsHaveKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	keys := map[string]bool{}
+	for _, pair := range [][2]string{{"1", "23"}, {"12", "3"}, {"3", "12"}, {"", "123"}, {"123", ""}, {"1:1", "2"}, {"1", ":12"}} {
+		keys[PairKey(pair[0], pair[1])] = true
+	}
+	require.Len(t, keys, 7)
 }
 
 func TestOnlySoManyBucketsAreKept(t *testing.T) {

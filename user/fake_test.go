@@ -21,9 +21,9 @@ type fakeStore struct {
 	mu       sync.Mutex
 	accounts map[user.ID]*fakeAccount
 	last     int64
-	// beforeSet, if there is one, runs at the start of every SetPassword.
-	beforeSet func()
-	err       error // what everything answers, if it is there
+	// beforeSet and beforeErase, if there are any, run at the start of every SetPassword and EraseVerified.
+	beforeSet, beforeErase func()
+	err                    error // what everything answers, if it is there
 }
 
 type fakeAccount struct {
@@ -61,17 +61,17 @@ func (f *fakeStore) CreateUser(_ context.Context, a user.Account) (user.User, us
 	for _, other := range f.accounts {
 		switch {
 		case user.Fold(other.Username) == user.Fold(a.Username):
-			return user.User{}, user.Phone{}, storage.Conflict("this username is taken")
+			return user.User{}, user.Phone{}, user.UsernameTaken()
 		case user.Fold(other.Email) == user.Fold(a.Email):
-			return user.User{}, user.Phone{}, storage.Conflict("this email is taken")
+			return user.User{}, user.Phone{}, user.EmailTaken()
 		}
 	}
 	if f.phoneTaken(a.Phone) {
-		return user.User{}, user.Phone{}, storage.Conflict("this phone number is taken")
+		return user.User{}, user.Phone{}, user.PhoneTaken()
 	}
 	n := f.next()
 	a.Phone.ID = f.next()
-	u := user.User{Number: n, Email: a.Email, Profile: user.Profile{
+	u := user.User{Number: n, Email: a.Email, PasswordVersion: 1, Profile: user.Profile{
 		ID: user.ID(strconv.FormatInt(n, 10)), Username: a.Username, FirstName: a.FirstName, LastName: a.LastName,
 		Joined: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
 	}}
@@ -157,9 +157,10 @@ func (f *fakeStore) SetPassword(_ context.Context, id user.ID, old, hash string)
 		return err
 	}
 	if a.hash != old {
-		return storage.Conflict("the password has changed meanwhile")
+		return user.PasswordChanged()
 	}
 	a.hash = hash
+	a.PasswordVersion++
 	a.ended++
 	return nil
 }
@@ -207,6 +208,22 @@ func (f *fakeStore) EraseUser(_ context.Context, id user.ID) error {
 	defer f.lock()()
 	delete(f.accounts, id)
 	return f.err
+}
+
+func (f *fakeStore) EraseVerified(_ context.Context, id user.ID, passwordVersion int64) error {
+	if f.beforeErase != nil {
+		f.beforeErase()
+	}
+	defer f.lock()()
+	a, err := f.find(id)
+	if err != nil {
+		return err
+	}
+	if a.PasswordVersion != passwordVersion {
+		return user.PasswordChanged()
+	}
+	delete(f.accounts, id)
+	return nil
 }
 
 func (f *fakeStore) matching(q user.Filter) []user.User {

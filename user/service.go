@@ -136,7 +136,9 @@ func (s *Service) account(r Registration) (a Account, err error) {
 }
 
 // Authenticate returns the user with this name and password. A wrong name and a wrong password are the
-// same [storage.ErrUnauthenticated], after the same work.
+// same [storage.ErrUnauthenticated], after the same work. The password may be replaced at any moment afterwards:
+// what is done on the strength of it names the user's PasswordVersion, as
+// [github.com/buddychat/buddychat/user/token.Service.Login] does.
 func (s *Service) Authenticate(ctx context.Context, username, password string) (User, error) {
 	c, err := s.credentialsByName(ctx, username)
 	known := !errors.Is(err, storage.ErrNotFound)
@@ -154,7 +156,7 @@ func (s *Service) Authenticate(ctx context.Context, username, password string) (
 		return User{}, err
 	}
 	if !ok || !known {
-		return User{}, storage.Unauthenticated("the username or the password is wrong")
+		return User{}, WrongLogin()
 	}
 	if stored.params.weakerThan(s.hasher.params) {
 		s.rehash(ctx, c, password)
@@ -235,6 +237,7 @@ func (s *Service) changePassword(ctx context.Context, id ID, oldPassword, newPas
 	if err := s.store.SetPassword(ctx, id, c.PasswordHash, hash); err != nil {
 		return User{}, err
 	}
+	u.PasswordVersion++
 	return u, nil
 }
 
@@ -254,6 +257,14 @@ func (s *Service) confirm(ctx context.Context, c Credentials, field, password st
 // Delete erases the user, who confirms it with the password; a wrong one is [storage.ErrInvalid] about
 // password. What erasing means stands at [Store.EraseUser].
 func (s *Service) Delete(ctx context.Context, id ID, password string) error {
+	err := s.delete(ctx, id, password)
+	if errors.Is(err, storage.ErrConflict) {
+		err = s.delete(ctx, id, password) // the password was replaced after it was checked: check it against the new one
+	}
+	return err
+}
+
+func (s *Service) delete(ctx context.Context, id ID, password string) error {
 	c, err := s.store.Credentials(ctx, id)
 	if err != nil {
 		return err
@@ -261,7 +272,7 @@ func (s *Service) Delete(ctx context.Context, id ID, password string) error {
 	if err := s.confirm(ctx, c, "password", password); err != nil {
 		return err
 	}
-	return s.store.EraseUser(ctx, id)
+	return s.store.EraseVerified(ctx, id, c.User.PasswordVersion)
 }
 
 // Erase erases a user on behalf of the host, who asks for no password. It works for the users of a host's

@@ -195,7 +195,8 @@ func TestChangingThePasswordEndsEverySession(t *testing.T) {
 
 	got, err := s.ChangePassword(t.Context(), u.ID, secret, "another-stable-donkey")
 	require.NoError(t, err)
-	require.Equal(t, u, got)
+	require.Equal(t, store.accounts[u.ID].User, got)
+	require.Greater(t, got.PasswordVersion, u.PasswordVersion)
 	require.Equal(t, 1, store.accounts[u.ID].ended)
 	_, err = s.Authenticate(t.Context(), "user1", secret)
 	require.ErrorIs(t, err, storage.ErrUnauthenticated)
@@ -256,6 +257,20 @@ func TestDeletingTakesThePasswordAndErasingDoesNot(t *testing.T) {
 	require.ErrorIs(t, s.Delete(t.Context(), own.ID, secret), storage.ErrNotFound)
 	require.NoError(t, s.Erase(t.Context(), byHost.ID))
 	require.NoError(t, s.Erase(t.Context(), byHost.ID))
+	require.Empty(t, store.accounts)
+}
+
+func TestAPasswordThatWasReplacedAfterItWasCheckedDeletesNothing(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t, nil)
+	u := register(t, s, 1)
+	store.beforeErase = reentrant(func() {
+		_, err := s.ChangePassword(t.Context(), u.ID, secret, "another-stable-donkey")
+		require.NoError(t, err)
+	})
+	requireInvalid(t, s.Delete(t.Context(), u.ID, secret), "password")
+	require.Len(t, store.accounts, 1)
+	require.NoError(t, s.Delete(t.Context(), u.ID, "another-stable-donkey"))
 	require.Empty(t, store.accounts)
 }
 

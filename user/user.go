@@ -62,6 +62,9 @@ type User struct {
 	// Number is the account's number, of which ID is the decimal form; lists are ordered by it.
 	Number int64
 	Email  string
+	// PasswordVersion is 1 at first and rises with every new password. An act that was allowed by a password names
+	// the version that was checked, and is refused once there is a newer one.
+	PasswordVersion int64
 }
 
 // Key is the place of u in the list of users.
@@ -110,10 +113,11 @@ type Store interface {
 	// UpdateUser changes the profile. An empty [Update] changes nothing.
 	UpdateUser(ctx context.Context, id ID, u Update) (User, error)
 	// ReplaceHash stores a new hash of the same password, where the old one is still there. It ends no
-	// session. Where the hash has changed meanwhile it does nothing.
+	// session, and leaves the PasswordVersion. Where the hash has changed meanwhile it does nothing.
 	ReplaceHash(ctx context.Context, id ID, old, hash string) error
 	// SetPassword stores the hash of a new password, where the old one is still there, and ends every
-	// session of the user. Where the hash has changed meanwhile it is [storage.ErrConflict].
+	// session of the user. The PasswordVersion rises by one. Where the hash has changed meanwhile it is
+	// [storage.ErrConflict].
 	SetPassword(ctx context.Context, id ID, old, hash string) error
 
 	// AddPhone adds a phone number, at most limit to one user. One that exists, with anybody, and one
@@ -134,4 +138,8 @@ type Store interface {
 	// every chat, and the end of every session. The end of the sessions comes first, then one conversation after another in the
 	// order of their ids. None of them has an actor.
 	EraseUser(ctx context.Context, id ID) error
+	// EraseVerified is EraseUser for an account whose password was checked. Where the account has another
+	// PasswordVersion by now it is [storage.ErrConflict], and nothing is erased. The check and the erasure are
+	// one act.
+	EraseVerified(ctx context.Context, id ID, passwordVersion int64) error
 }

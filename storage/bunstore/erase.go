@@ -7,6 +7,7 @@ import (
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -14,6 +15,29 @@ var errEraseInSnapshot = errors.New("bunstore: erase a user by itself, or in a t
 
 // EraseUser implements [user.Store]. It takes as long as the user has chats and groups; what the user wrote is emptied by [Store.Purge].
 func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
+	return s.erase(ctx, id, func(*tx) error { return nil })
+}
+
+// EraseVerified implements [user.Store].
+func (s *Store) EraseVerified(ctx context.Context, id user.ID, passwordVersion int64) error {
+	return s.erase(ctx, id, func(t *tx) error {
+		valid, err := t.lockVerified(ctx, number(id), passwordVersion)
+		if err != nil || valid {
+			return err
+		}
+		there, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE number = $1`, number(id))
+		if err == nil {
+			err = storage.NotFound()
+			if there {
+				err = user.PasswordChanged()
+			}
+		}
+		return err
+	})
+}
+
+// erase erases a user unless check refuses.
+func (s *Store) erase(ctx context.Context, id user.ID, check func(t *tx) error) error {
 	return s.act(ctx, func(t *tx) error {
 		switch old, err := t.snapshot(ctx); {
 		case err != nil:
@@ -22,6 +46,9 @@ func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 			return errEraseInSnapshot
 		}
 		if err := t.lockUserToErase(ctx, id); err != nil {
+			return err
+		}
+		if err := check(t); err != nil {
 			return err
 		}
 		n, err := t.exec(ctx, `INSERT INTO {erasures} (owner, at) VALUES ($1, $2) ON CONFLICT (owner) DO NOTHING`, string(id), t.time())

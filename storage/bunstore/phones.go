@@ -12,7 +12,7 @@ func (t *tx) insertPhone(ctx context.Context, owner int64, p user.Phone) (user.P
 	inserted, err := t.row(ctx, `INSERT INTO {phones} (user_number, country_code, number) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id`,
 		[]any{owner, p.CountryCode, p.Number}, &p.ID)
 	if err == nil && !inserted {
-		err = storage.Conflict("this phone number is in use: give another one")
+		err = user.PhoneTaken()
 	}
 	return p, err
 }
@@ -35,7 +35,7 @@ func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit in
 			return err
 		}
 		if has > limit {
-			return storage.Conflict("a user can have %d phone numbers: remove one first", limit)
+			return user.TooManyPhones(limit)
 		}
 		return nil
 	})

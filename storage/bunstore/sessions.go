@@ -6,25 +6,25 @@ import (
 	"time"
 
 	"github.com/buddychat/buddychat/realtime"
-	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
 
 // CreateSession implements [token.Store].
-func (s *Store) CreateSession(ctx context.Context, n token.Session, refresh []byte, expires time.Time) error {
+func (s *Store) CreateSession(ctx context.Context, l token.Login) error {
 	return s.act(ctx, func(t *tx) error {
-		there, err := t.lockAccount(ctx, number(n.User))
+		n := l.Session
+		valid, err := t.lockVerified(ctx, number(n.User), l.PasswordVersion)
 		if err != nil {
 			return err
 		}
-		if !there {
-			return storage.Unauthenticated("this account is gone")
+		if !valid {
+			return token.Refused()
 		}
 		if _, err := t.exec(ctx, `INSERT INTO {sessions} (id, user_number, began_at) VALUES ($1, $2, $3)`, n.ID, number(n.User), micros(n.Began)); err != nil {
 			return err
 		}
-		return t.insertToken(ctx, n.ID, nil, refresh, expires)
+		return t.insertToken(ctx, n.ID, nil, l.Refresh, l.Expires)
 	})
 }
 
@@ -35,8 +35,8 @@ func (t *tx) insertToken(ctx context.Context, session string, parent any, hash [
 }
 
 // SessionActive implements [token.Store].
-func (s *Store) SessionActive(ctx context.Context, id string) (bool, error) {
-	return s.reader().exists(ctx, `SELECT 1 FROM {sessions} WHERE id = $1 AND NOT ended`, id)
+func (s *Store) SessionActive(ctx context.Context, u user.ID, id string) (bool, error) {
+	return s.reader().exists(ctx, `SELECT 1 FROM {sessions} WHERE id = $1 AND user_number = $2 AND NOT ended`, id, number(u))
 }
 
 // RotateRefresh implements [token.Store].
@@ -57,7 +57,7 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 		return t.rotate(ctx, r, in, spent)
 	})
 	if err == nil && !spendable {
-		err = errToken()
+		err = token.Refused()
 	}
 	if err != nil {
 		return token.Session{}, err
@@ -70,10 +70,6 @@ type refreshToken struct {
 	parent     []byte
 	spent      time.Time // the first use, zero where there was none
 	superseded bool      // a sibling was spent before
-}
-
-func errToken() error {
-	return storage.Unauthenticated("this refresh token is not valid any more: log in again")
 }
 
 // present locks the session of a refresh token, which must last, as every act on its family begins. The token may be spent,
@@ -99,7 +95,7 @@ func (t *tx) present(ctx context.Context, hash []byte, now time.Time) (token.Ses
 	}
 	rt.spent = moment(spent)
 	if !lasts || !found || !now.Before(moment(expires)) {
-		return token.Session{}, refreshToken{}, errToken()
+		return token.Session{}, refreshToken{}, token.Refused()
 	}
 	return in, rt, nil
 }

@@ -36,7 +36,11 @@ func newHash(t *testing.T) []byte {
 func login(t *testing.T, db database, u user.ID) *family {
 	t.Helper()
 	f := &family{db: db, tokens: [][]byte{newHash(t)}, Session: token.Session{ID: uuid.NewString(), User: u, Began: time.Unix(1_800_000_000, 0).UTC()}}
-	require.NoError(t, db.CreateSession(t.Context(), f.Session, f.tokens[0], f.Began.Add(lifetime)))
+	account, err := db.Users(t.Context(), u)
+	require.NoError(t, err)
+	require.NoError(t, db.CreateSession(t.Context(), token.Login{
+		Session: f.Session, PasswordVersion: account[u].PasswordVersion, Refresh: f.tokens[0], Expires: f.Began.Add(lifetime),
+	}))
 	return f
 }
 
@@ -56,7 +60,7 @@ func (f *family) rotateAt(t *testing.T, i int, later time.Duration) (token.Sessi
 
 func (f *family) active(t *testing.T) bool {
 	t.Helper()
-	active, err := f.db.SessionActive(t.Context(), f.ID)
+	active, err := f.db.SessionActive(t.Context(), f.User, f.ID)
 	require.NoError(t, err)
 	return active
 }
@@ -237,7 +241,9 @@ func TestEndingSessions(t *testing.T) {
 			require.NoError(t, db.EndSession(t.Context(), "a-host's", ""))
 			require.Equal(t, []string{"its-session", ""}, db.ends(t, "a-host's"))
 
-			require.ErrorIs(t, db.CreateSession(t.Context(), token.Session{ID: uuid.NewString(), User: "4711"}, newHash(t), time.Now()), storage.ErrUnauthenticated)
+			require.ErrorIs(t, db.CreateSession(t.Context(), token.Login{
+				Session: token.Session{ID: uuid.NewString(), User: "4711"}, PasswordVersion: 1, Refresh: newHash(t), Expires: time.Now(),
+			}), storage.ErrUnauthenticated)
 		})
 	}
 }

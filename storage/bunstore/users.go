@@ -30,12 +30,12 @@ func emailKey(email string) []byte {
 	return key[:]
 }
 
-const userColumns = `number, username, first_name, last_name, bio, picture, joined_at, email`
+const userColumns = `number, username, first_name, last_name, bio, picture, joined_at, email, password_version`
 
 func scanUser(rows *sql.Rows, more ...any) (user.User, error) {
 	var u user.User
 	var joined int64
-	err := rows.Scan(append([]any{&u.Number, &u.Username, &u.FirstName, &u.LastName, &u.Bio, &u.Picture, &joined, &u.Email}, more...)...)
+	err := rows.Scan(append([]any{&u.Number, &u.Username, &u.FirstName, &u.LastName, &u.Bio, &u.Picture, &joined, &u.Email, &u.PasswordVersion}, more...)...)
 	u.ID, u.Joined = accountID(u.Number), moment(joined)
 	return u, err
 }
@@ -56,16 +56,16 @@ func (s *Store) CreateUser(ctx context.Context, a user.Account) (u user.User, p 
 
 func (t *tx) insertUser(ctx context.Context, a user.Account) (user.User, error) {
 	joined := t.time()
-	u := user.User{Email: a.Email, Profile: user.Profile{
+	u := user.User{Email: a.Email, PasswordVersion: 1, Profile: user.Profile{
 		Username: a.Username, FirstName: a.FirstName, LastName: a.LastName, Joined: moment(joined),
 	}}
 	username, email := user.Fold(a.Username), emailKey(a.Email)
 	// Not to raise is not to undo anything of a host's; and it waits for whoever registers the same name at this moment.
 	inserted, err := t.row(ctx, `
-		INSERT INTO {users} (username, username_fold, email, email_key, first_name, first_name_fold, last_name, last_name_fold, password_hash, joined_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		INSERT INTO {users} (username, username_fold, email, email_key, first_name, first_name_fold, last_name, last_name_fold, password_hash, password_version, joined_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT DO NOTHING RETURNING number`,
-		[]any{a.Username, username, a.Email, email, a.FirstName, user.Fold(a.FirstName), a.LastName, user.Fold(a.LastName), a.PasswordHash, joined}, &u.Number)
+		[]any{a.Username, username, a.Email, email, a.FirstName, user.Fold(a.FirstName), a.LastName, user.Fold(a.LastName), a.PasswordHash, u.PasswordVersion, joined}, &u.Number)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -78,9 +78,9 @@ func (t *tx) insertUser(ctx context.Context, a user.Account) (user.User, error) 
 		return user.User{}, err
 	}
 	if nameTaken {
-		return user.User{}, storage.Conflict("this username is taken: choose another one")
+		return user.User{}, user.UsernameTaken()
 	}
-	return user.User{}, storage.Conflict("this email is in use: log in, or give another one")
+	return user.User{}, user.EmailTaken()
 }
 
 func (t *tx) exists(ctx context.Context, query string, args ...any) (bool, error) {
@@ -91,6 +91,12 @@ func (t *tx) exists(ctx context.Context, query string, args ...any) (bool, error
 // lockAccount locks the row of an account, as every act on one begins, and reports whether there is one.
 func (t *tx) lockAccount(ctx context.Context, number int64) (bool, error) {
 	n, err := t.exec(ctx, `UPDATE {users} SET joined_at = joined_at WHERE number = $1`, number)
+	return n == 1, err
+}
+
+// lockVerified is lockAccount for an act that a password allowed. It is false where the account has another password by now.
+func (t *tx) lockVerified(ctx context.Context, number, passwordVersion int64) (bool, error) {
+	n, err := t.exec(ctx, `UPDATE {users} SET joined_at = joined_at WHERE number = $1 AND password_version = $2`, number, passwordVersion)
 	return n == 1, err
 }
 
@@ -180,7 +186,7 @@ func foldOptional(s *string) *string {
 // ReplaceHash implements [user.Store].
 func (s *Store) ReplaceHash(ctx context.Context, id user.ID, old, hash string) error {
 	return s.act(ctx, func(t *tx) error {
-		_, err := t.replaceHash(ctx, id, old, hash)
+		_, err := t.replaceHash(ctx, id, old, hash, 0)
 		return err
 	})
 }
@@ -188,20 +194,21 @@ func (s *Store) ReplaceHash(ctx context.Context, id user.ID, old, hash string) e
 // SetPassword implements [user.Store].
 func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) error {
 	return s.act(ctx, func(t *tx) error {
-		replaced, err := t.replaceHash(ctx, id, old, hash)
+		replaced, err := t.replaceHash(ctx, id, old, hash, 1)
 		if err != nil {
 			return err
 		}
 		if !replaced {
-			return storage.Conflict("the password was changed meanwhile: log in again")
+			return user.PasswordChanged()
 		}
 		return t.endSessions(ctx, id)
 	})
 }
 
-// replaceHash reports whether the old hash was still there.
-func (t *tx) replaceHash(ctx context.Context, id user.ID, old, hash string) (bool, error) {
-	n, err := t.exec(ctx, `UPDATE {users} SET password_hash = $3 WHERE number = $1 AND password_hash = $2`, number(id), old, hash)
+// replaceHash reports whether the old hash was still there. The version rises by newer, which is 1 for a new password.
+func (t *tx) replaceHash(ctx context.Context, id user.ID, old, hash string, newer int64) (bool, error) {
+	n, err := t.exec(ctx, `UPDATE {users} SET password_hash = $3, password_version = password_version + $4 WHERE number = $1 AND password_hash = $2`,
+		number(id), old, hash, newer)
 	if err != nil || n == 1 {
 		return n == 1, err
 	}

@@ -16,23 +16,42 @@ import (
 // emptied by [Store.Purge].
 func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 	return run(ctx, s, func(a *act) error {
-		if a.erased[id] {
-			return nil
-		}
-		delete(a.accounts, id)
-		a.deleteSessions(id)
-		ended := a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: id})
-		for _, v := range a.conversationsOf(id) {
-			a.eraseFrom(v, id, ended)
-		}
-		a.erased[id] = true // only now: before, eraseFormer finds what the user wrote
-		for _, v := range a.conversations {
-			if v.group.CreatedBy == id {
-				v.group.CreatedBy = ""
-			}
-		}
+		a.erase(id)
 		return nil
 	})
+}
+
+// EraseVerified implements [user.Store].
+func (s *Store) EraseVerified(ctx context.Context, id user.ID, passwordVersion int64) error {
+	return run(ctx, s, func(a *act) error {
+		acc, err := a.account(id)
+		if err != nil {
+			return err
+		}
+		if acc.PasswordVersion != passwordVersion {
+			return user.PasswordChanged()
+		}
+		a.erase(id)
+		return nil
+	})
+}
+
+func (a *act) erase(id user.ID) {
+	if a.erased[id] {
+		return
+	}
+	delete(a.accounts, id)
+	a.deleteSessions(id)
+	ended := a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: id})
+	for _, v := range a.conversationsOf(id) {
+		a.eraseFrom(v, id, ended)
+	}
+	a.erased[id] = true // only now: before, eraseFormer finds what the user wrote
+	for _, v := range a.conversations {
+		if v.group.CreatedBy == id {
+			v.group.CreatedBy = ""
+		}
+	}
 }
 
 // conversationsOf returns the conversations of which the user has or had a copy, in the order of their ids.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/buddychat/buddychat/realtime"
-	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
@@ -26,22 +25,23 @@ type refreshToken struct {
 }
 
 // CreateSession implements [token.Store].
-func (s *Store) CreateSession(ctx context.Context, n token.Session, refresh []byte, expires time.Time) error {
+func (s *Store) CreateSession(ctx context.Context, l token.Login) error {
 	return run(ctx, s, func(a *act) error {
-		if _, err := a.account(n.User); err != nil {
-			return storage.Unauthenticated("this account is gone")
+		acc, err := a.account(l.Session.User)
+		if err != nil || acc.PasswordVersion != l.PasswordVersion {
+			return token.Refused()
 		}
-		a.sessions[n.ID] = &session{Session: n}
-		a.refresh[string(refresh)] = &refreshToken{session: n.ID, expires: expires}
+		a.sessions[l.Session.ID] = &session{Session: l.Session}
+		a.refresh[string(l.Refresh)] = &refreshToken{session: l.Session.ID, expires: l.Expires}
 		return nil
 	})
 }
 
 // SessionActive implements [token.Store].
-func (s *Store) SessionActive(ctx context.Context, id string) (bool, error) {
+func (s *Store) SessionActive(ctx context.Context, u user.ID, id string) (bool, error) {
 	return look(ctx, s, func(st *state) (bool, error) {
 		in, ok := st.sessions[id]
-		return ok && !in.ended, nil
+		return ok && in.User == u && !in.ended, nil
 	})
 }
 
@@ -54,7 +54,7 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 		}
 		if !a.spendable(r, spent) {
 			a.endSession(in)
-			return token.Session{}, errToken()
+			return token.Session{}, token.Refused()
 		}
 		if spent.spent.IsZero() {
 			spent.spent = r.Now
@@ -69,13 +69,9 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 func (s *state) usable(hash []byte, now time.Time) (*refreshToken, *session, error) {
 	t, ok := s.refresh[string(hash)]
 	if !ok || !now.Before(t.expires) || s.sessions[t.session].ended {
-		return nil, nil, errToken()
+		return nil, nil, token.Refused()
 	}
 	return t, s.sessions[t.session], nil
-}
-
-func errToken() error {
-	return storage.Unauthenticated("this refresh token is not valid any more: log in again")
 }
 
 // spendable reports whether a token may be spent now: for the first time, or again by a client that lost the answer.

@@ -43,23 +43,29 @@ func (s *state) phoneTaken(p user.Phone) bool {
 	return false
 }
 
-func errPhoneTaken() error {
-	return storage.Conflict("this phone number is in use: give another one")
+// taken says which part of a new account exists already, nil for none.
+func (s *state) taken(n user.Account) error {
+	nameTaken, emailTaken := false, false
+	for _, other := range s.accounts {
+		nameTaken = nameTaken || user.Fold(other.Username) == user.Fold(n.Username)
+		emailTaken = emailTaken || user.Fold(other.Email) == user.Fold(n.Email)
+	}
+	switch {
+	case nameTaken:
+		return user.UsernameTaken()
+	case emailTaken:
+		return user.EmailTaken()
+	case s.phoneTaken(n.Phone):
+		return user.PhoneTaken()
+	}
+	return nil
 }
 
 // CreateUser implements [user.Store].
 func (s *Store) CreateUser(ctx context.Context, n user.Account) (user.User, user.Phone, error) {
 	acc, err := change(ctx, s, func(a *act) (account, error) {
-		for _, other := range a.accounts {
-			if user.Fold(other.Username) == user.Fold(n.Username) {
-				return account{}, storage.Conflict("this username is taken: choose another one")
-			}
-			if user.Fold(other.Email) == user.Fold(n.Email) {
-				return account{}, storage.Conflict("this email is in use: log in, or give another one")
-			}
-		}
-		if a.phoneTaken(n.Phone) {
-			return account{}, errPhoneTaken()
+		if err := a.taken(n); err != nil {
+			return account{}, err
 		}
 		number := next(&a.lastUser)
 		phone := n.Phone
@@ -71,8 +77,9 @@ func (s *Store) CreateUser(ctx context.Context, n user.Account) (user.User, user
 					Username: n.Username, FirstName: n.FirstName, LastName: n.LastName,
 					Joined: a.now,
 				},
-				Number: number,
-				Email:  n.Email,
+				Number:          number,
+				Email:           n.Email,
+				PasswordVersion: 1,
 			},
 			hash:   n.PasswordHash,
 			phones: []user.Phone{phone},
@@ -166,9 +173,10 @@ func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) e
 			return err
 		}
 		if acc.hash != old {
-			return storage.Conflict("the password was changed meanwhile: log in again")
+			return user.PasswordChanged()
 		}
 		acc.hash = hash
+		acc.PasswordVersion++
 		a.endSessions(id)
 		return nil
 	})
@@ -182,10 +190,10 @@ func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit in
 			return user.Phone{}, err
 		}
 		if a.phoneTaken(p) {
-			return user.Phone{}, errPhoneTaken()
+			return user.Phone{}, user.PhoneTaken()
 		}
 		if len(acc.phones) >= limit {
-			return user.Phone{}, storage.Conflict("a user can have %d phone numbers: remove one first", limit)
+			return user.Phone{}, user.TooManyPhones(limit)
 		}
 		p.ID = next(&a.lastPhone)
 		acc.phones = append(acc.phones, p)

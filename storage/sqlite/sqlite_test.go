@@ -144,7 +144,7 @@ func TestAnOpenTransactionHoldsUpNoReads(t *testing.T) {
 	for range waiting {
 		go func() { results <- db.EndSession(t.Context(), "a-host's", "another") }()
 	}
-	active, err := db.SessionActive(t.Context(), "one") // outside, with more acts waiting than there are connections
+	active, err := db.SessionActive(t.Context(), "a-host's", "one") // outside, with more acts waiting than there are connections
 	require.NoError(t, err)
 	require.False(t, active)
 	require.NoError(t, tx.Commit())

@@ -28,6 +28,9 @@ func concurrencyTests() []test {
 			{"the last admins take each other's role at once", adminsDemote},
 			{"everybody leaves at once", everybodyLeaves},
 			{"a refresh token is spent twice at once", refreshAtOnce},
+			{"a password is replaced while it is used to log in", loginsDuringChange},
+			{"a password is replaced while its sessions are refreshed", refreshesDuringChange},
+			{"a password is replaced while it is used to delete the account", deletionDuringChange},
 			{"a user is erased while everybody writes to them", erasedWhileWritten},
 		},
 		inBoth("one draft is sent by many at once", manySendDraft),
@@ -195,7 +198,82 @@ func refreshAtOnce(f *fixture) {
 	f.allWin(spend("kind", grace))
 	f.active(true, kind)
 	f.rotate("kind0", "next")
-	f.reuse(u, kind, "kind1")
+	f.reuse(kind, "kind1")
+}
+
+func loginsDuringChange(f *fixture) {
+	u := f.account("anna")
+	for round := range 5 {
+		before := f.credentials(u.ID)
+		checked := make([]token.Login, 8)
+		for i := range checked {
+			checked[i] = f.newLogin(u.ID, fmt.Sprint("login ", round, i))
+			checked[i].PasswordVersion = before.User.PasswordVersion
+		}
+		errs := f.atOnce(len(checked)+1, func(i int) error {
+			if i == len(checked) {
+				return f.store.SetPassword(f.ctx, u.ID, before.PasswordHash, fmt.Sprint("password ", round))
+			}
+			return f.store.CreateSession(f.ctx, checked[i])
+		})
+		f.NoError(errs[len(checked)])
+		for i, l := range checked {
+			if errs[i] != nil {
+				f.ErrorIs(errs[i], storage.ErrUnauthenticated)
+			}
+			f.active(false, l.Session)
+			_, err := f.store.RotateRefresh(f.ctx, f.rotation(fmt.Sprint("login ", round, i), "next"))
+			f.ErrorIs(err, storage.ErrUnauthenticated, "a login that the old password allowed")
+		}
+	}
+}
+
+func refreshesDuringChange(f *fixture) {
+	u := f.account("anna")
+	sessions := make([]token.Session, 8)
+	rotations := make([]token.Rotation, len(sessions))
+	for i := range sessions {
+		sessions[i] = f.login(u.ID, fmt.Sprint("login ", i))
+		rotations[i] = f.rotation(fmt.Sprint("login ", i), fmt.Sprint("next ", i))
+	}
+	errs := f.atOnce(len(sessions)+1, func(i int) error {
+		if i == len(sessions) {
+			return f.store.SetPassword(f.ctx, u.ID, "hash of anna", "new")
+		}
+		_, err := f.store.RotateRefresh(f.ctx, rotations[i])
+		return err
+	})
+	f.NoError(errs[len(sessions)])
+	for i, in := range sessions {
+		if errs[i] != nil {
+			f.ErrorIs(errs[i], storage.ErrUnauthenticated)
+		}
+		f.active(false, in)
+		_, err := f.store.RotateRefresh(f.ctx, f.rotation(fmt.Sprint("next ", i), "last"))
+		f.ErrorIs(err, storage.ErrUnauthenticated)
+	}
+}
+
+func deletionDuringChange(f *fixture) {
+	for round := range 5 {
+		u := f.account(fmt.Sprint("anna", round))
+		errs := f.atOnce(2, func(i int) error {
+			if i == 0 {
+				return f.store.SetPassword(f.ctx, u.ID, "hash of "+u.Username, "new")
+			}
+			return f.store.EraseVerified(f.ctx, u.ID, u.PasswordVersion)
+		})
+		users, err := f.store.Users(f.ctx, u.ID)
+		f.NoError(err)
+		if errs[0] == nil {
+			f.ErrorIs(errs[1], storage.ErrConflict, "the password was replaced first")
+			f.Len(users, 1)
+		} else {
+			f.ErrorIs(errs[0], storage.ErrNotFound, "the account was erased first")
+			f.NoError(errs[1])
+			f.Empty(users)
+		}
+	}
 }
 
 func erasedWhileWritten(f *fixture) {

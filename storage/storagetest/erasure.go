@@ -11,6 +11,7 @@ import (
 func erasureTests() []test {
 	return []test{
 		{"an account goes with its phone numbers and sessions", accountIsErased},
+		{"an account is erased by the password that it has, and by no other", erasureIsVerified},
 		{"the chats of an erased user go, on both sides", chatsAreErased},
 		{"what an erased user wrote can be seen by nobody, at once", writingIsErased},
 		{"an erased user leaves every group", erasedLeaves},
@@ -46,6 +47,25 @@ func accountIsErased(f *fixture) {
 	again := f.account("anna")
 	f.NotEqual(u.ID, again.ID, "the names are free, and the id is not")
 	f.chat(again.ID, other.ID)
+}
+
+func erasureIsVerified(f *fixture) {
+	u, other := f.account("anna"), f.account("other")
+	mine, others := f.chat(u.ID, other.ID)
+	f.send(mine, "one")
+	f.NoError(f.store.SetPassword(f.ctx, u.ID, "hash of anna", "new"))
+	in := f.newLogin(u.ID, "one")
+	in.PasswordVersion = f.credentials(u.ID).User.PasswordVersion
+	f.NoError(f.store.CreateSession(f.ctx, in))
+	f.refused(storage.ErrConflict, func() error { return f.store.EraseVerified(f.ctx, u.ID, u.PasswordVersion) })
+	f.active(true, in.Session)
+	f.shows(others, "one")
+
+	f.tick()
+	f.NoError(f.store.EraseVerified(f.ctx, u.ID, in.PasswordVersion))
+	f.active(false, in.Session)
+	f.absent(others, 0)
+	f.refused(storage.ErrNotFound, func() error { return f.store.EraseVerified(f.ctx, u.ID, in.PasswordVersion) })
 }
 
 // erasedRecords returns what an erasure records, without the end of the sessions.

@@ -15,7 +15,9 @@ import (
 func sessionTests() []test {
 	return []test{
 		{"a session is active from its login on", sessionBegins},
+		{"a session is active for its own user alone", sessionIsItsUsers},
 		{"nobody logs in to an account that is gone", sessionNeedsAccount},
+		{"nobody logs in by a password that was replaced after it was checked", sessionNeedsCheckedPassword},
 		{"a refresh token is spent for the next", refreshRotates},
 		{"a token that is unknown or expired is refused, and ends nothing", refreshIsRefused},
 		{"a token that is spent again after the grace ends the session", refreshIsReused},
@@ -36,18 +38,27 @@ const (
 
 func sessionID(name string) string { return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)).String() }
 
-func (f *fixture) login(u user.ID, refresh string) string {
-	f.t.Helper()
-	in := token.Session{ID: sessionID(refresh), User: u, Began: f.tick()}
-	f.NoError(f.store.CreateSession(f.ctx, in, hashed(refresh), in.Began.Add(lifetime)))
-	return in.ID
+// newLogin returns a login of a user whose password was never changed.
+func (f *fixture) newLogin(u user.ID, refresh string) token.Login {
+	now := f.tick()
+	return token.Login{
+		Session:         token.Session{ID: sessionID(refresh), User: u, Began: now},
+		PasswordVersion: 1, Refresh: hashed(refresh), Expires: now.Add(lifetime),
+	}
 }
 
-func (f *fixture) active(want bool, session string) {
+func (f *fixture) login(u user.ID, refresh string) token.Session {
 	f.t.Helper()
-	got, err := f.store.SessionActive(f.ctx, session)
+	l := f.newLogin(u, refresh)
+	f.NoError(f.store.CreateSession(f.ctx, l))
+	return l.Session
+}
+
+func (f *fixture) active(want bool, in token.Session) {
+	f.t.Helper()
+	got, err := f.store.SessionActive(f.ctx, in.User, in.ID)
 	f.NoError(err)
-	f.Equal(want, got, "whether %s is active", session)
+	f.Equal(want, got, "whether %s is active", in.ID)
 }
 
 func hashed(refresh string) []byte {
@@ -74,13 +85,13 @@ func (f *fixture) endsSession(u user.ID, session string, act func()) {
 }
 
 // reuse spends a token that must end its session.
-func (f *fixture) reuse(u user.ID, session, spent string) {
+func (f *fixture) reuse(in token.Session, spent string) {
 	f.t.Helper()
-	f.endsSession(u, session, func() {
+	f.endsSession(in.User, in.ID, func() {
 		_, err := f.store.RotateRefresh(f.ctx, f.rotation(spent, "the spoils of "+spent))
 		f.ErrorIs(err, storage.ErrUnauthenticated)
 	})
-	f.active(false, session)
+	f.active(false, in)
 	f.refused(storage.ErrUnauthenticated, func() error {
 		_, err := f.store.RotateRefresh(f.ctx, f.rotation("the spoils of "+spent, "more"))
 		return err
@@ -89,11 +100,46 @@ func (f *fixture) reuse(u user.ID, session, spent string) {
 
 func sessionBegins(f *fixture) {
 	u := f.account("anna")
-	var in string
+	var in token.Session
 	f.silent(func() { in = f.login(u.ID, "one") })
 	f.active(true, in)
-	f.active(false, sessionID("another"))
-	f.active(false, "")
+	f.active(false, token.Session{ID: sessionID("another"), User: u.ID})
+	f.active(false, token.Session{User: u.ID})
+}
+
+func sessionIsItsUsers(f *fixture) {
+	u, other := f.account("anna"), f.account("other")
+	in := f.login(u.ID, "one")
+	for _, id := range []user.ID{other.ID, "0" + u.ID, "no number", ""} {
+		f.active(false, token.Session{ID: in.ID, User: id})
+	}
+	f.active(true, in)
+}
+
+func sessionNeedsCheckedPassword(f *fixture) {
+	u := f.account("anna")
+	checked := f.newLogin(u.ID, "one")
+	f.NoError(f.store.ReplaceHash(f.ctx, u.ID, "hash of anna", "better"))
+	f.NoError(f.store.CreateSession(f.ctx, checked), "a better hash of the same password")
+	f.active(true, checked.Session)
+
+	checked = f.newLogin(u.ID, "two")
+	f.NoError(f.store.SetPassword(f.ctx, u.ID, "better", "new"))
+	f.refused(storage.ErrUnauthenticated, func() error { return f.store.CreateSession(f.ctx, checked) })
+	f.active(false, checked.Session)
+	_, err := f.store.RotateRefresh(f.ctx, f.rotation("two", "next"))
+	f.ErrorIs(err, storage.ErrUnauthenticated)
+
+	c, err := f.store.Credentials(f.ctx, u.ID)
+	f.NoError(err)
+	again := f.newLogin(u.ID, "three")
+	again.PasswordVersion = c.User.PasswordVersion
+	f.NoError(f.store.CreateSession(f.ctx, again))
+	f.active(true, again.Session)
+	for _, version := range []int64{0, c.User.PasswordVersion + 1} {
+		again.PasswordVersion = version
+		f.refused(storage.ErrUnauthenticated, func() error { return f.store.CreateSession(f.ctx, again) })
+	}
 }
 
 func sessionNeedsAccount(f *fixture) {
@@ -101,17 +147,15 @@ func sessionNeedsAccount(f *fixture) {
 	f.erase(u.ID)
 	for _, id := range []user.ID{u.ID, "987654321", "no number"} {
 		f.refused(storage.ErrUnauthenticated, func() error {
-			return f.store.CreateSession(f.ctx, token.Session{ID: sessionID("in"), User: id, Began: f.tick()}, hashed("one"), f.tick().Add(lifetime))
+			return f.store.CreateSession(f.ctx, f.newLogin(id, "one"))
 		})
+		f.active(false, token.Session{ID: sessionID("one"), User: id})
 	}
-	f.active(false, sessionID("in"))
 }
 
 func refreshRotates(f *fixture) {
 	u := f.account("anna")
-	began := f.tick()
-	want := token.Session{ID: sessionID("in"), User: u.ID, Began: began}
-	f.NoError(f.store.CreateSession(f.ctx, want, hashed("0"), began.Add(lifetime)))
+	want := f.login(u.ID, "0")
 	f.silent(func() {
 		for _, step := range []struct{ spent, next string }{{"0", "1"}, {"1", "2"}, {"2", "3"}} {
 			f.clock.advance(lifetime / 2) // longer in all than any one token lives
@@ -120,7 +164,7 @@ func refreshRotates(f *fixture) {
 			f.Equal(want, got)
 		}
 	})
-	f.active(true, sessionID("in"))
+	f.active(true, want)
 }
 
 func refreshIsRefused(f *fixture) {
@@ -152,7 +196,7 @@ func refreshIsReused(f *fixture) {
 	_, err := f.store.RotateRefresh(f.ctx, r)
 	f.NoError(err)
 	f.clock.advance(grace - time.Second)
-	f.reuse(u.ID, in, "one") // exactly the grace later
+	f.reuse(in, "one") // exactly the grace later
 	f.active(true, other)
 	for _, t := range []string{"one", "two"} {
 		f.refused(storage.ErrUnauthenticated, func() error {
@@ -173,19 +217,19 @@ func refreshHasGrace(f *fixture) {
 		f.rotate("found", "two")
 	})
 	f.active(true, in)
-	f.reuse(u.ID, in, "one") // a successor of it was used
+	f.reuse(in, "one") // a successor of it was used
 
 	in = f.login(u.ID, "eins")
 	f.rotate("eins", "verloren")
 	f.clock.advance(grace / 2)
 	f.rotate("eins", "noch einmal")
 	f.clock.advance(grace / 2)
-	f.reuse(u.ID, in, "eins") // the grace is counted from the first use
+	f.reuse(in, "eins") // the grace is counted from the first use
 
 	in = f.login(u.ID, "uno")
 	f.rotate("uno", "due")
 	f.rotate("due", "tre")
-	f.reuse(u.ID, in, "uno") // at once, but a successor of it was used
+	f.reuse(in, "uno") // at once, but a successor of it was used
 }
 
 func refreshSiblings(f *fixture) {
@@ -194,7 +238,7 @@ func refreshSiblings(f *fixture) {
 	f.rotate("one", "left")
 	f.rotate("one", "right")
 	f.rotate("left", "two")
-	f.reuse(u.ID, in, "right")
+	f.reuse(in, "right")
 	f.refused(storage.ErrUnauthenticated, func() error {
 		_, err := f.store.RotateRefresh(f.ctx, f.rotation("two", "three"))
 		return err
@@ -204,15 +248,14 @@ func refreshSiblings(f *fixture) {
 func refreshIsRevoked(f *fixture) {
 	u := f.account("anna")
 	for name, revoked := range map[string]string{"spent": "one", "fresh": "two"} {
-		in := token.Session{ID: sessionID(name), User: u.ID, Began: f.tick()}
-		f.NoError(f.store.CreateSession(f.ctx, in, hashed(name+"one"), in.Began.Add(lifetime)))
+		in := f.login(u.ID, name+"one")
 		f.rotate(name+"one", name+"two")
 		f.endsSession(u.ID, in.ID, func() {
 			got, err := f.store.RevokeRefresh(f.ctx, hashed(name+revoked), f.tick())
 			f.NoError(err)
 			f.Equal(in, got)
 		})
-		f.active(false, in.ID)
+		f.active(false, in)
 		for _, t := range []string{"one", "two"} {
 			f.refused(storage.ErrUnauthenticated, func() error {
 				_, err := f.store.RevokeRefresh(f.ctx, hashed(name+t), f.tick())
@@ -232,12 +275,12 @@ func sessionsEnd(f *fixture) {
 			f.NoError(f.store.EndSession(f.ctx, u, id))
 		}
 	}
-	f.endsSession(u.ID, one, end(u.ID, one))
+	f.endsSession(u.ID, one.ID, end(u.ID, one.ID))
 	f.active(false, one)
 	f.active(true, two)
-	end(u.ID, one)() // once more is no error
+	end(u.ID, one.ID)() // once more is no error
 
-	end(other.ID, two)()
+	end(other.ID, two.ID)()
 	f.active(true, two) // it is not the other's to end
 
 	f.endsSession(u.ID, "", end(u.ID, ""))

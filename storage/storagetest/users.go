@@ -31,7 +31,7 @@ func accountIsFound(f *fixture) {
 	f.Equal(user.ID(strconv.FormatInt(u.Number, 10)), u.ID, "the id is the decimal form of the number")
 	f.Equal(user.User{
 		Profile: user.Profile{ID: u.ID, Username: n.Username, FirstName: n.FirstName, LastName: n.LastName, Joined: now},
-		Number:  u.Number, Email: n.Email,
+		Number:  u.Number, Email: n.Email, PasswordVersion: 1,
 	}, u)
 	f.NotZero(phone.ID)
 	f.Equal(user.Phone{ID: phone.ID, Number: n.Phone.Number, CountryCode: n.Phone.CountryCode}, phone)
@@ -55,26 +55,47 @@ func accountIsFound(f *fixture) {
 
 func accountIsUnique(f *fixture) {
 	f.account("straße")
-	taken := map[string]func(*user.Account, user.Account){
-		"username": func(a *user.Account, old user.Account) { a.Username = "STRASSE" },
-		"email":    func(a *user.Account, old user.Account) { a.Email = "STRASSE@EXAMPLE.ORG" },
-		"phone":    func(a *user.Account, old user.Account) { a.Phone = old.Phone },
-	}
-	texts := map[string]string{}
-	for what, take := range taken {
+	old := newAccount("straße")
+	username := func(a *user.Account) { a.Username = "STRASSE" }
+	email := func(a *user.Account) { a.Email = "STRASSE@EXAMPLE.ORG" }
+	phone := func(a *user.Account) { a.Phone = old.Phone }
+	for _, c := range []struct {
+		taken []func(*user.Account)
+		want  error
+	}{
+		{[]func(*user.Account){username}, user.UsernameTaken()},
+		{[]func(*user.Account){email}, user.EmailTaken()},
+		{[]func(*user.Account){phone}, user.PhoneTaken()},
+		{[]func(*user.Account){email, phone}, user.EmailTaken()},
+		{[]func(*user.Account){username, phone}, user.UsernameTaken()},
+		{[]func(*user.Account){username, email, phone}, user.UsernameTaken()},
+	} {
 		n := newAccount("other")
-		take(&n, newAccount("straße"))
+		for _, take := range c.taken {
+			take(&n)
+		}
 		f.refused(storage.ErrConflict, func() error {
 			_, _, err := f.store.CreateUser(f.ctx, n)
-			texts[storage.Message(err)] = what
+			f.Equal(storage.Message(c.want), storage.Message(err))
 			return err
 		})
 	}
-	f.Len(texts, len(taken), "a conflict says what is taken: %v", texts)
 	n, err := f.store.CountUsers(f.ctx, user.Filter{})
 	f.NoError(err)
 	f.Equal(1, n, "a refused account stores nothing")
-	f.account("other")
+	other := f.account("other")
+
+	both := newAccount("third") // the name of one, the email of the other
+	both.Username, both.Email = "other", "straße@example.org"
+	for range 8 { // in whatever order a store looks
+		_, _, err = f.store.CreateUser(f.ctx, both)
+		f.Equal(storage.Message(user.UsernameTaken()), storage.Message(err))
+	}
+	both.Username, both.Email = "straße", other.Email
+	for range 8 {
+		_, _, err = f.store.CreateUser(f.ctx, both)
+		f.Equal(storage.Message(user.UsernameTaken()), storage.Message(err))
+	}
 }
 
 func unknownUsers(f *fixture) {
@@ -86,6 +107,7 @@ func unknownUsers(f *fixture) {
 			"UpdateUser":        func() error { _, err := f.store.UpdateUser(f.ctx, id, user.Update{Bio: new("x")}); return err },
 			"ReplaceHash":       func() error { return f.store.ReplaceHash(f.ctx, id, "a", "b") },
 			"SetPassword":       func() error { return f.store.SetPassword(f.ctx, id, "a", "b") },
+			"EraseVerified":     func() error { return f.store.EraseVerified(f.ctx, id, 1) },
 			"AddPhone":          func() error { _, err := f.store.AddPhone(f.ctx, id, newAccount("x").Phone, limit); return err },
 			"RemovePhone":       func() error { return f.store.RemovePhone(f.ctx, id, 1) },
 		} {
@@ -131,11 +153,16 @@ func profileIsUpdated(f *fixture) {
 	}
 }
 
-func (f *fixture) hash(id user.ID) string {
+func (f *fixture) credentials(id user.ID) user.Credentials {
 	f.t.Helper()
 	c, err := f.store.Credentials(f.ctx, id)
 	f.NoError(err)
-	return c.PasswordHash
+	return c
+}
+
+func (f *fixture) hash(id user.ID) string {
+	f.t.Helper()
+	return f.credentials(id).PasswordHash
 }
 
 func hashIsReplaced(f *fixture) {
@@ -144,6 +171,7 @@ func hashIsReplaced(f *fixture) {
 	f.silent(func() {
 		f.NoError(f.store.ReplaceHash(f.ctx, u.ID, "hash of anna", "better"))
 		f.Equal("better", f.hash(u.ID))
+		f.Equal(u, f.credentials(u.ID).User, "nothing that is seen of the account changes")
 		f.NoError(f.store.ReplaceHash(f.ctx, u.ID, "hash of anna", "late"), "a hash that has changed meanwhile is no error")
 		f.Equal("better", f.hash(u.ID))
 	})
@@ -162,6 +190,7 @@ func passwordIsSet(f *fixture) {
 		f.NoError(f.store.SetPassword(f.ctx, u.ID, "hash of anna", "new"))
 	})
 	f.Equal("new", f.hash(u.ID))
+	f.Greater(f.credentials(u.ID).User.PasswordVersion, u.PasswordVersion)
 	f.active(false, phone)
 	f.active(false, laptop)
 	f.active(true, others)

@@ -20,8 +20,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	ada := user.User{Profile: user.Profile{ID: "7", Username: "ada"}} // as Authenticate returned her
-	users := directory{"7": "ada"}                                    // or a *user.Service
+	ada := user.User{Profile: user.Profile{ID: "7", Username: "ada"}, PasswordVersion: 1} // as Authenticate returned her
+	users := directory{"7": "ada"}                                                        // or a *user.Service
 
 	login, err := tokens.Login(ctx, ada)
 	if err != nil {

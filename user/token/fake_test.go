@@ -15,12 +15,12 @@ import (
 
 // fakeStore is a token.Store in maps.
 type fakeStore struct {
-	mu       sync.Mutex
-	sessions map[string]*fakeSession
-	refresh  map[string]*fakeRefresh // by hash
-	erased   map[user.ID]bool
-	asked    int   // how often anything was asked
-	err      error // what everything answers, if it is there
+	mu        sync.Mutex
+	sessions  map[string]*fakeSession
+	refresh   map[string]*fakeRefresh // by hash
+	passwords map[user.ID]int64       // the version of each account's password
+	asked     int                     // how often anything was asked
+	err       error                   // what everything answers, if it is there
 }
 
 type fakeSession struct {
@@ -35,7 +35,7 @@ type fakeRefresh struct {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{sessions: map[string]*fakeSession{}, refresh: map[string]*fakeRefresh{}, erased: map[user.ID]bool{}}
+	return &fakeStore{sessions: map[string]*fakeSession{}, refresh: map[string]*fakeRefresh{}, passwords: map[user.ID]int64{ada.ID: 1}}
 }
 
 func (f *fakeStore) begin() (unlock func(), err error) {
@@ -44,26 +44,26 @@ func (f *fakeStore) begin() (unlock func(), err error) {
 	return f.mu.Unlock, f.err
 }
 
-func (f *fakeStore) CreateSession(_ context.Context, s token.Session, refresh []byte, expires time.Time) error {
+func (f *fakeStore) CreateSession(_ context.Context, l token.Login) error {
 	unlock, err := f.begin()
 	defer unlock()
 	if err != nil {
 		return err
 	}
-	if f.erased[s.User] {
-		return storage.Unauthenticated("no such account")
+	if version, ok := f.passwords[l.Session.User]; !ok || version != l.PasswordVersion {
+		return token.Refused()
 	}
-	session := &fakeSession{Session: s}
-	f.sessions[s.ID] = session
-	f.refresh[string(refresh)] = &fakeRefresh{session: session, expires: expires}
+	session := &fakeSession{Session: l.Session}
+	f.sessions[l.Session.ID] = session
+	f.refresh[string(l.Refresh)] = &fakeRefresh{session: session, expires: l.Expires}
 	return nil
 }
 
-func (f *fakeStore) SessionActive(_ context.Context, id string) (bool, error) {
+func (f *fakeStore) SessionActive(_ context.Context, u user.ID, id string) (bool, error) {
 	unlock, err := f.begin()
 	defer unlock()
 	s, ok := f.sessions[id]
-	return ok && !s.ended, err
+	return ok && s.User == u && !s.ended, err
 }
 
 // find returns a refresh token that can be spent or revoked.
@@ -167,7 +167,7 @@ func newClock() *clock {
 }
 
 var (
-	ada    = user.User{Profile: user.Profile{ID: "7", Username: "ada"}, Number: 7}
+	ada    = user.User{Profile: user.Profile{ID: "7", Username: "ada"}, Number: 7, PasswordVersion: 1}
 	people = directory{"7": "ada"}
 	keyA   = token.Key{ID: "a", Secret: []byte("0123456789abcdef0123456789abcdef")}
 	keyB   = token.Key{ID: "b", Secret: []byte("fedcba9876543210fedcba9876543210")}

@@ -134,8 +134,9 @@ type Pair struct {
 	RefreshExpires time.Time
 }
 
-// Login begins a session of a user whose password, or whatever stands for it, was checked. A user who
-// was erased meanwhile is [storage.ErrUnauthenticated].
+// Login begins a session of a user whose password, or whatever stands for it, was checked. The user is as
+// [user.Service.Authenticate], Register or Get answered it: where the account is gone since, or has another
+// password, no session begins, and the error is the [storage.ErrUnauthenticated] of a wrong password.
 func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -145,8 +146,14 @@ func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	session := Session{ID: id.String(), User: u.ID, Began: now}
 	refresh := newRefresh()
 	expires := s.refreshExpires(session, now)
-	if err := s.store.CreateSession(ctx, session, hashOf(refresh), expires); err != nil {
-		return Pair{}, refusal(err)
+	err = s.store.CreateSession(ctx, Login{
+		Session: session, PasswordVersion: u.PasswordVersion, Refresh: hashOf(refresh), Expires: expires,
+	})
+	if errors.Is(err, storage.ErrUnauthenticated) {
+		return Pair{}, user.WrongLogin()
+	}
+	if err != nil {
+		return Pair{}, err
 	}
 	return s.pair(session, u.Username, now, refresh, expires)
 }
@@ -172,7 +179,7 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 		if err := s.store.EndSession(ctx, session.User, session.ID); err != nil {
 			return Pair{}, err
 		}
-		return Pair{}, refused()
+		return Pair{}, Refused()
 	}
 	profiles, err := users.Lookup(ctx, session.User)
 	if err != nil {
@@ -180,13 +187,13 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 	}
 	owner, ok := profiles[session.User]
 	if !ok {
-		return Pair{}, refused()
+		return Pair{}, Refused()
 	}
 	return s.pair(session, owner.Username, now, next, s.refreshExpires(session, now))
 }
 
-// Verify returns what an access token says, if it is one of ours, has not expired, and its session has not
-// ended. It asks the store once for each token that could be good, so that ending a session
+// Verify returns what an access token says, if it is one of ours, has not expired, and its session is its user's
+// and has not ended. It asks the store once for each token that could be good, so that ending a session
 // ends its access tokens at once.
 func (s *Service) Verify(ctx context.Context, access string) (Claims, error) {
 	if access == "" {
@@ -194,14 +201,14 @@ func (s *Service) Verify(ctx context.Context, access string) (Claims, error) {
 	}
 	claims, err := s.signer.parse(access)
 	if err != nil {
-		return Claims{}, refused()
+		return Claims{}, Refused()
 	}
-	active, err := s.store.SessionActive(ctx, claims.Session)
+	active, err := s.store.SessionActive(ctx, claims.UserID, claims.Session)
 	if err != nil {
 		return Claims{}, refusal(err)
 	}
 	if !active {
-		return Claims{}, refused()
+		return Claims{}, Refused()
 	}
 	return claims, nil
 }
@@ -283,7 +290,7 @@ func checkRefresh(refresh string) error {
 	case base64.RawURLEncoding.EncodedLen(refreshBytes):
 		return nil
 	}
-	return refused()
+	return Refused()
 }
 
 // hashOf is what is stored of a refresh token. A fast hash does: nobody guesses 32 random bytes.
@@ -292,15 +299,10 @@ func hashOf(refresh string) []byte {
 	return sum[:]
 }
 
-// refused is the one answer to every token that is not good, so that nobody learns why.
-func refused() error {
-	return storage.Unauthenticated("the token is not valid, or no longer: log in again")
-}
-
 // refusal gives a refusal of the store the words of all others.
 func refusal(err error) error {
 	if errors.Is(err, storage.ErrUnauthenticated) {
-		return refused()
+		return Refused()
 	}
 	return err
 }

@@ -222,9 +222,37 @@ func TestAUserWhoWasErasedGetsNoToken(t *testing.T) {
 	p := f.login(t)
 	_, err := f.Refresh(t.Context(), p.Refresh, directory{})
 	requireRefused(t, err)
-	f.store.erased[ada.ID] = true
+	delete(f.store.passwords, ada.ID)
 	_, err = f.Login(t.Context(), ada)
+	require.ErrorIs(t, err, storage.ErrUnauthenticated)
+}
+
+func TestALoginWhosePasswordWasReplacedMeanwhileIsAnsweredAsAWrongPassword(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.store.passwords[ada.ID]++
+	_, err := f.Login(t.Context(), ada)
+	require.ErrorIs(t, err, storage.ErrUnauthenticated)
+	require.Equal(t, storage.Message(user.WrongLogin()), storage.Message(err))
+	require.Empty(t, f.store.sessions)
+
+	now := ada
+	now.PasswordVersion++
+	_, err = f.Login(t.Context(), now)
+	require.NoError(t, err)
+}
+
+func TestAnAccessTokenIsGoodForTheUserOfItsSessionAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := f.login(t)
+	in := f.store.sessions[p.Claims.Session]
+	in.User = "8"
+	_, err := f.Verify(t.Context(), p.Access)
 	requireRefused(t, err)
+	in.User = ada.ID
+	_, err = f.Verify(t.Context(), p.Access)
+	require.NoError(t, err)
 }
 
 func TestAMissingTokenIsInvalidAndAnyOtherIsRefusedWithoutAskingTheStore(t *testing.T) {

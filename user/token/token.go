@@ -18,6 +18,16 @@ type Session struct {
 	Began time.Time
 }
 
+// Login asks a store to begin a session.
+type Login struct {
+	Session Session
+	// PasswordVersion is that of the user's account when the password was checked.
+	PasswordVersion int64
+	// Refresh is the SHA-256 hash of the first refresh token, Expires the moment from which it is refused.
+	Refresh []byte
+	Expires time.Time
+}
+
 // Rotation asks a store to replace a refresh token.
 type Rotation struct {
 	// Spent and Next are the SHA-256 hashes of the token that is used and of the one to follow it.
@@ -31,11 +41,12 @@ type Rotation struct {
 // Store keeps sessions. Every method is one atomic act, safe for concurrent use. What ends a session
 // writes a [github.com/buddychat/buddychat/realtime.SessionEnded] event in the same act.
 type Store interface {
-	// CreateSession stores a session and the hash of its first refresh token. An account that is not
-	// there (erased meanwhile) is [storage.ErrUnauthenticated].
-	CreateSession(ctx context.Context, s Session, refresh []byte, expires time.Time) error
-	// SessionActive reports whether the session is there and has not ended.
-	SessionActive(ctx context.Context, id string) (bool, error)
+	// CreateSession stores a session and its first refresh token. An account that is not there, or has another
+	// PasswordVersion by now, is [storage.ErrUnauthenticated]. The check and the session are one act: no session
+	// that a replaced password allowed begins after [user.Store.SetPassword] has ended the others.
+	CreateSession(ctx context.Context, l Login) error
+	// SessionActive reports whether this user has the session and it has not ended.
+	SessionActive(ctx context.Context, u user.ID, id string) (bool, error)
 	// RotateRefresh spends one refresh token for the next. A token that is unknown, expired or of an
 	// ended session is [storage.ErrUnauthenticated]. So is one that was spent before, and it ends the
 	// session (and this is kept although the call fails), unless it was spent less than Grace ago and none of

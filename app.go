@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/buddychat/buddychat/chat"
-	"github.com/buddychat/buddychat/group"
-	"github.com/buddychat/buddychat/notify"
 	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
@@ -48,26 +46,16 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// App is the services of one application, wired. They are safe for concurrent use.
+// App is the services of one application, wired, and what delivers their events. It is safe for concurrent use.
 type App struct {
-	// Users and Tokens are the built-in users; nil where the host has its own.
-	Users  *user.Service
-	Tokens *token.Service
-	// Directory says how users are shown, whoever keeps them.
-	Directory user.Directory
-
-	Chats         *chat.Service
-	Groups        *group.Service
-	Notifications *notify.Service
-	// Messages is what chats and groups share, by [chat.Copy].
-	Messages *chat.Messages
+	Services
 	// Hub delivers events, while [App.Run] runs.
 	Hub *realtime.Hub
 
-	store     Store
-	retention time.Duration
-	interval  time.Duration
-	log       *slog.Logger
+	store   Store
+	options Options
+	users   *user.Service  // nil where the host has its own
+	tokens  *token.Service // likewise
 
 	mu   sync.Mutex
 	shut bool               // Shutdown was called
@@ -78,33 +66,16 @@ type App struct {
 // New returns the services on a store. It starts nothing: see [App.Run].
 func New(store Store, o *Options) (*App, error) {
 	if store == nil {
-		return nil, errors.New("buddychat: a store is required: see the packages storage/sqlite, storage/postgres and storage/memory")
+		return nil, errNoStore
 	}
-	if o == nil {
-		o = &Options{}
+	a := &App{store: store, options: o.withDefaults()}
+	if err := a.buildUsers(); err != nil {
+		return nil, err
 	}
-	a := &App{store: store, Directory: o.Directory, retention: o.Retention, interval: o.UpkeepInterval, log: o.Logger}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
-	if a.retention <= 0 {
-		a.retention = DefaultRetention
-	}
-	if a.interval <= 0 {
-		a.interval = DefaultUpkeepInterval
-	}
-	if a.Directory == nil {
-		if err := a.buildUsers(o); err != nil {
-			return nil, err
-		}
-	}
-	a.Messages = chat.NewMessages(store, &o.Messages)
-	a.Chats = chat.NewService(store, a.Directory, &o.Messages)
-	a.Groups = group.NewService(store, a.Directory, &group.Options{Messages: o.Messages, MaxMembers: o.MaxGroupMembers})
-	a.Notifications = notify.NewService(store, &notify.Options{MaxPageSize: o.Messages.MaxPageSize})
-	following := o.Realtime
+	a.Services = a.on(store)
+	following := a.options.Realtime
 	if following.Logger == nil {
-		following.Logger = a.log
+		following.Logger = a.options.Logger
 	}
 	if own, ok := store.(interface{ Bus() realtime.Bus }); ok && following.Bus == nil {
 		following.Bus = own.Bus()
@@ -113,27 +84,23 @@ func New(store Store, o *Options) (*App, error) {
 	return a, nil
 }
 
-func (a *App) buildUsers(o *Options) error {
-	users, err := user.NewService(a.store, &o.Users)
-	if err != nil {
-		return fmt.Errorf("buddychat: %w", err)
+// withDefaults returns a copy of o without zero values that App itself needs.
+func (o *Options) withDefaults() Options {
+	var d Options
+	if o != nil {
+		d = *o
 	}
-	tokens, err := token.NewService(a.store, &o.Tokens)
-	if err != nil {
-		return fmt.Errorf("buddychat: %w", err)
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
 	}
-	a.Users, a.Tokens, a.Directory = users, tokens, users
-	return nil
+	if d.Retention <= 0 {
+		d.Retention = DefaultRetention
+	}
+	if d.UpkeepInterval <= 0 {
+		d.UpkeepInterval = DefaultUpkeepInterval
+	}
+	return d
 }
-
-// EndSessions ends a login of a host's own user, or with session "" all of them: what hangs on it (sockets, subscriptions) ends
-// within seconds, on every node. The session is the one that the host's authenticator named.
-func (a *App) EndSessions(ctx context.Context, u user.ID, session string) error {
-	return a.store.EndSession(ctx, u, session)
-}
-
-// Erase erases a user, a host's or a built-in one, with everything that they wrote: see [user.Store]. The id must not be used again.
-func (a *App) Erase(ctx context.Context, u user.ID) error { return a.store.EraseUser(ctx, u) }
 
 // Run delivers events and keeps the store in order until ctx ends or [App.Shutdown] is called, and then returns nil. A store
 // that is away is waited for.
@@ -201,11 +168,11 @@ func (a *App) Shutdown(ctx context.Context) error {
 
 // keepUp purges the store, batch by batch, again and again.
 func (a *App) keepUp(ctx context.Context) {
-	tick := time.NewTicker(a.interval)
+	tick := time.NewTicker(a.options.UpkeepInterval)
 	defer tick.Stop()
 	for {
 		if err := a.purge(ctx); err != nil && ctx.Err() == nil {
-			a.log.ErrorContext(ctx, "upkeep failed, and is tried again", "error", err, "after", a.interval)
+			a.options.Logger.ErrorContext(ctx, "upkeep failed, and is tried again", "error", err, "after", a.options.UpkeepInterval)
 		}
 		select {
 		case <-tick.C:
@@ -217,7 +184,7 @@ func (a *App) keepUp(ctx context.Context) {
 
 func (a *App) purge(ctx context.Context) error {
 	for ctx.Err() == nil {
-		n, err := a.store.Purge(ctx, a.retention, upkeepBatch)
+		n, err := a.store.Purge(ctx, a.options.Retention, upkeepBatch)
 		if err != nil || n == 0 {
 			return err
 		}

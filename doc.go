@@ -28,8 +28,8 @@
 //
 // # Transactions
 //
-// [github.com/buddychat/buddychat/storage/bunstore.Store.In] does the acts of chat inside the application's own transaction: an order and the message of
-// it are committed together, and delivered then, or not at all.
+// [App.In] gives the same services inside the application's own transaction: an order and the message of it are
+// committed together, and delivered then, or not at all.
 //
 // # Several nodes
 //

@@ -2,9 +2,11 @@ package buddychat_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,6 +31,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "chat.db")
+	logger := slog.New(slog.DiscardHandler) // an application has slog.Default(), or one of its own
 	keys := []token.Key{{ID: "2026-11", Secret: []byte("32 bytes that nobody else can know")}}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -40,11 +43,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer db.Close()
-	app, err := buddychat.New(db, &buddychat.Options{Tokens: token.Options{Keys: keys}})
+	app, err := buddychat.New(db, &buddychat.Options{Tokens: token.Options{Keys: keys}, Logger: logger})
 	if err != nil {
 		log.Fatal(err)
 	}
-	api, err := graphqlapi.NewHandler(app, nil)
+	api, err := graphqlapi.NewHandler(app, &graphqlapi.Options{Logger: logger})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -107,6 +110,66 @@ func ExampleNew() {
 	// Output:
 	// not found
 	// ada · Hello, Grace!
+}
+
+// An order and the message of it, in one transaction of the application: both are there after the commit, or
+// neither is. What the app allows, here 20 characters, holds inside the transaction too.
+func ExampleApp_In() {
+	ctx := context.Background()
+	db, err := sqlite.Open(ctx, ":memory:", &sqlite.Options{Migrate: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.SQL().ExecContext(ctx, "CREATE TABLE orders (item TEXT)"); err != nil {
+		log.Fatal(err)
+	}
+	app, err := buddychat.New(db, &buddychat.Options{Directory: names{}, Messages: chat.Options{MaxContentLength: 20}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	order := func(item string) error {
+		tx, err := db.SQL().BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // after a commit it does nothing
+		if _, err := tx.ExecContext(ctx, "INSERT INTO orders VALUES (?)", item); err != nil {
+			return err
+		}
+		inTx, err := app.In(tx)
+		if err != nil {
+			return err
+		}
+		with, _, err := inTx.Chats.Open(ctx, "shop", "ada")
+		if err != nil {
+			return err
+		}
+		if _, err := inTx.Chats.Send(ctx, "shop", with.ID, chat.Draft{Content: "Ordered: " + item}); err != nil {
+			return err
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		app.Hub.Hint() // where the app runs, the message is delivered at once
+		return nil
+	}
+	fmt.Println(order("a kettle"))
+	fmt.Println(errors.Is(order("a very long yacht"), storage.ErrInvalid))
+
+	var orders int
+	if err := db.SQL().QueryRowContext(ctx, "SELECT count(*) FROM orders").Scan(&orders); err != nil {
+		log.Fatal(err)
+	}
+	chats, err := app.Chats.Count(ctx, "ada", chat.Filter{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(orders, "order,", chats, "chat")
+	// Output:
+	// <nil>
+	// true
+	// 1 order, 1 chat
 }
 
 // Events reach whoever is subscribed when they happen, and whoever subscribes later from the cursor where they left off.

@@ -20,7 +20,7 @@ func TestEveryPackageStandsInTheREADME(t *testing.T) {
 	table := between(t, "README.md", "## Packages\n", "\n## ")
 	for _, name := range []string{
 		"buddychat", "graphqlapi", "chat", "group", "notify", "user", "user/token", "realtime", "realtime/natsbus", "realtime/transportws",
-		"storage", "storage/sqlite", "storage/postgres", "storage/bunstore", "storage/memory", "storage/storagetest",
+		"storage", "storage/sqlite", "storage/postgres", "storage/bunstore", "storage/memory", "storage/driver", "storage/storagetest",
 	} {
 		require.Contains(t, table, "`"+name+"`")
 	}

@@ -4,22 +4,15 @@ import (
 	"context"
 	"time"
 
-	"github.com/buddychat/buddychat/chat"
-	"github.com/buddychat/buddychat/group"
-	"github.com/buddychat/buddychat/notify"
 	"github.com/buddychat/buddychat/realtime"
-	"github.com/buddychat/buddychat/user"
-	"github.com/buddychat/buddychat/user/token"
+	"github.com/buddychat/buddychat/storage/driver"
 )
 
 // Store is everything that a database keeps for BuddyChat. The packages storage/memory and
-// storage/bunstore have one; storage/storagetest holds any other to the same promises.
+// storage/bunstore have one; storage/storagetest holds any other to the same promises. One that can act in a
+// transaction of the application's implements [driver.Transactor] too.
 type Store interface {
-	user.Store
-	token.Store
-	chat.Store
-	group.Store
-	notify.Store
+	driver.Acts
 	realtime.Log
 
 	// Purge does at most limit rows of each kind of upkeep, and returns how many it did; 0 says that nothing is left.

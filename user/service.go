@@ -84,6 +84,14 @@ func NewService(store Store, o *Options) (*Service, error) {
 	}, nil
 }
 
+// WithStore returns the same service on another store, such as one that is bound to a transaction. The two share the
+// bound on hashing.
+func (s *Service) WithStore(store Store) *Service {
+	other := *s
+	other.store = store
+	return &other
+}
+
 // Registration is what somebody says to become a user.
 type Registration struct {
 	// Username has 4 to 150 letters and digits of any script and _ . + - @; it is stored composed (NFKC).

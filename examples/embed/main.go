@@ -10,6 +10,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -64,10 +65,11 @@ func newSite(ctx context.Context, db *sqlite.DB) (*site, error) {
 		return nil, err
 	}
 	var err error
-	if s.app, err = buddychat.New(db, &buddychat.Options{Directory: members{s.db}}); err != nil {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if s.app, err = buddychat.New(db, &buddychat.Options{Directory: members{s.db}, Logger: logger}); err != nil {
 		return nil, err
 	}
-	if s.api, err = graphqlapi.NewHandler(s.app, &graphqlapi.Options{Authenticator: cookies{}}); err != nil {
+	if s.api, err = graphqlapi.NewHandler(s.app, &graphqlapi.Options{Authenticator: cookies{}, Logger: logger}); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

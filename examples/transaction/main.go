@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 
@@ -52,7 +53,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if _, err := db.SQL().ExecContext(ctx, `CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, item TEXT)`); err != nil {
 		return err
 	}
-	app, err := buddychat.New(db, &buddychat.Options{Directory: everybody{}})
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	app, err := buddychat.New(db, &buddychat.Options{Directory: everybody{}, Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,11 @@ func (s *shop) order(ctx context.Context, item string, charge func() error) erro
 	if _, err := tx.ExecContext(ctx, `INSERT INTO orders (customer, item) VALUES (?, ?)`, customer, item); err != nil {
 		return err
 	}
-	if err := tell(ctx, chat.NewService(s.db.In(tx), s.app.Directory, nil), "We have your order of "+item+"."); err != nil {
+	inTx, err := s.app.In(tx)
+	if err != nil {
+		return err
+	}
+	if err := tell(ctx, inTx.Chats, "We have your order of "+item+"."); err != nil {
 		return err
 	}
 	if err := charge(); err != nil {

@@ -22,12 +22,13 @@ var layers = [][]string{
 	{"user"},
 	{"chat", "internal/throttle"},
 	{"group", "notify", "realtime", "user/token"},
+	{"storage/driver"},
 	{".", "storage/memory", "storage/bunstore"},
 	{"storage/sqlite", "storage/postgres", "storage/storagetest", "graphqlapi", "realtime/natsbus"},
 }
 
 // domain is what a host compiles that uses the Go API alone.
-var domain = []string{"storage", "user", "user/token", "chat", "group", "notify", "realtime", "."}
+var domain = []string{"storage", "storage/driver", "user", "user/token", "chat", "group", "notify", "realtime", "."}
 
 // helpers are what the domain may import besides: small, and without anything of their own below.
 var helpers = []string{"golang.org/x", "github.com/google/uuid", "github.com/golang-jwt/jwt/v5", "github.com/ccojocar/zxcvbn-go"}

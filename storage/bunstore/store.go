@@ -18,6 +18,7 @@ import (
 	"github.com/uptrace/bun/schema"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage/driver"
 )
 
 // DefaultPrefix is what the names of all tables begin with unless the host sets another prefix.
@@ -111,7 +112,9 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	return s, nil
 }
 
-// In returns the store bound to a transaction of the host's. Its acts become visible, and their events are delivered, when and
+// In returns the store bound to a transaction of the host's. It is what
+// [github.com/buddychat/buddychat.App.In] stands on: an application uses that, for its own options hold there,
+// and the rules of the services. The store's acts become visible, and their events are delivered, when and
 // only when the host commits. Each act is all or nothing: one that fails leaves the transaction as it was before it, and fit to go on.
 //
 // An act holds the lock of its conversation until the transaction ends; other conversations are not held up. The transaction may run at any isolation level; from
@@ -125,6 +128,17 @@ func (s *Store) In(tx *sql.Tx) *Store {
 	bound := *s
 	bound.host = tx
 	return &bound
+}
+
+// InTx implements [driver.Transactor]: it takes a *[sql.Tx] of the database that the store is on. Use it by
+// [github.com/buddychat/buddychat.App.In], which keeps the application's options.
+func (s *Store) InTx(tx any) (driver.Acts, error) {
+	host, ok := tx.(*sql.Tx)
+	if !ok || host == nil {
+		return nil, fmt.Errorf("bunstore: a %T is no transaction that this store takes: begin one with BeginTx of the *sql.DB that it is on, "+
+			"and give that *sql.Tx", tx)
+	}
+	return s.In(host), nil
 }
 
 // conn is what statements run on: the database or a transaction.

@@ -2,9 +2,11 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage/driver"
 )
 
 // ErrTxDone is what a [Tx] answers to whatever is asked of it after its end.
@@ -28,6 +30,18 @@ func (s *Store) Begin() *Tx {
 	defer s.mu.RUnlock()
 	own := &Store{now: s.now, onCommit: newObservers(), state: s.state.clone()}
 	return &Tx{Store: own, parent: s, began: own.state.lastRecord()}
+}
+
+// InTx implements [driver.Transactor]: it takes a [Tx] of this store.
+func (s *Store) InTx(tx any) (driver.Acts, error) {
+	own, ok := tx.(*Tx)
+	switch {
+	case !ok || own == nil:
+		return nil, fmt.Errorf("memory: a %T is no transaction of this store: begin one with Store.Begin", tx)
+	case own.parent != s:
+		return nil, errors.New("memory: the transaction is of another store: begin one with Store.Begin of this one")
+	}
+	return own, nil
 }
 
 // Commit makes everything that was done in the transaction visible. Of a transaction that has ended it is

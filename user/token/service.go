@@ -72,6 +72,13 @@ func NewService(store Store, o *Options) (*Service, error) {
 	return &Service{store: store, signer: newSigner(opts), opts: opts}, nil
 }
 
+// WithStore returns the same service on another store, such as one that is bound to a transaction.
+func (s *Service) WithStore(store Store) *Service {
+	other := *s
+	other.store = store
+	return &other
+}
+
 func (o Options) withDefaults() Options {
 	orElse := func(d *time.Duration, otherwise time.Duration) {
 		if *d == 0 {

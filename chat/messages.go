@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -47,6 +48,9 @@ func NewMessages(store MessageStore, o *Options) *Messages {
 	}
 	return m
 }
+
+// MaxPageSize returns the most entries of a page.
+func (m *Messages) MaxPageSize() int { return cmp.Or(m.options.MaxPageSize, storage.MaxPageSize) }
 
 // Send sends a message by the owner of c. The content is 1 to [MaxContentLength] characters after trimming, and kept
 // untrimmed. Sent again with the same ClientID it is the same message: see [MessageStore].

@@ -14,6 +14,7 @@ import (
 	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/internal/gqldoc"
 	"github.com/buddychat/buddychat/realtime/transportws"
+	"github.com/buddychat/buddychat/storage"
 )
 
 const (
@@ -58,7 +59,7 @@ func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 	if h.operations, h.events, sdl, err = newSchemas(app, opts); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
 	}
-	if h.documents, err = gqldoc.NewSchema(sdl, gqldoc.Limits{Cost: opts.MaxCost}); err != nil {
+	if h.documents, err = gqldoc.NewSchema(sdl, documentLimits(opts, max(app.Messages.MaxPageSize(), storage.MaxPageSize))); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
 	}
 	if h.sockets, err = transportws.NewServer(h.newSocket, socketOptions(opts)); err != nil {
@@ -79,7 +80,7 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	switch {
 	case d.Authenticator == nil && app.Tokens == nil:
 		return nil, errors.New("Options.Authenticator is required where the host has its own users")
-	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxCost < 0:
+	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxCost < 0, d.MaxEventCost < 0:
 		return nil, errors.New("a negative number in Options: zero stands for the default")
 	case d.Throttle != nil && d.Throttle.Status != 0 && d.Throttle.Status != http.StatusForbidden && d.Throttle.Status != http.StatusTooManyRequests:
 		return nil, fmt.Errorf("Options.Throttle.Status is %d: want 403 or 429", d.Throttle.Status)
@@ -96,6 +97,7 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	d.MaxSocketsPerAddress = cmp.Or(d.MaxSocketsPerAddress, defaultSocketsPerAddress)
 	d.MaxSocketsPerUser = cmp.Or(d.MaxSocketsPerUser, defaultSocketsPerUser)
 	d.Deadline = cmp.Or(d.Deadline, defaultDeadline)
+	d.MaxCost = cmp.Or(d.MaxCost, defaultMaxCost)
 	return &d, nil
 }
 

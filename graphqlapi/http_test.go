@@ -422,6 +422,8 @@ func TestAHandlerThatCannotServeIsRefused(t *testing.T) {
 		"a path":            {Origins: []string{"https://example.com/chat"}},
 		"negative proxies":  {Proxies: -1},
 		"negative deadline": {Deadline: -time.Second},
+		"negative cost":     {MaxCost: -1},
+		"negative event":    {MaxEventCost: -1},
 		"a strange status":  {Throttle: &graphqlapi.Throttle{Status: 200}},
 		"a rate of nothing": {Throttle: &graphqlapi.Throttle{Limits: graphqlapi.Limits{User: graphqlapi.Limit{Burst: 1}}}},
 		"a burst of none":   {Throttle: &graphqlapi.Throttle{Limits: graphqlapi.Limits{Address: graphqlapi.Limit{PerSecond: 1}}}},

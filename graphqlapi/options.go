@@ -46,8 +46,12 @@ type Options struct {
 	MaxSocketsPerAddress, MaxSocketsPerUser int
 	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds.
 	Deadline time.Duration
-	// MaxCost is the most that a document may cost, by the number of entries that it asks for; 0 is the default.
+	// MaxCost is the most that a document may cost: 1 for each field, by the lengths of its pages, and more
+	// for texts, searches and counts; 0 is 30,000.
 	MaxCost int
+	// MaxEventCost is MaxCost for a subscription, whose selection is resolved for each event; 0 is 500.
+	// All fields of an event, without long lists, cost about 200.
+	MaxEventCost int
 	// Logger gets what an operator should know; nil is silence.
 	Logger *slog.Logger
 }

@@ -41,14 +41,16 @@ type Document struct {
 	RootFields []RootField
 	// UsesIntrospection says that __schema or __type stands somewhere in the document. __typename does not count.
 	UsesIntrospection bool
-	// Cost is the number of fields that the selected operation can resolve, with the nodes of each connection
-	// counted as often as its page is long. It is at most 2^53.
+	// Cost stands for the work of the selected operation: 1 for each field that it can resolve, and what
+	// [Limits.Costs] has for it, with the nodes of each connection counted as often as its page is long. A
+	// field whose key in the answer is long costs 1 more for each [KeyBytes]. It is at most 2^53.
 	Cost int
 
 	schema    *Schema
 	parsed    *ast.QueryDocument
 	selected  *ast.OperationDefinition
 	variables map[string]any
+	aliases   int // in all of the document
 	// required are the variables of the selected operation that stand somewhere where there must be a value.
 	required map[string]bool
 }

@@ -46,10 +46,16 @@ type LimitError struct {
 	Figure int
 	// Bound is what it may have.
 	Bound int
+	// Remedy is what the client can do about it, "" where that is plain.
+	Remedy string
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("this document has %d %s, and may have at most %d", e.Figure, e.What, e.Bound)
+	message := fmt.Sprintf("this document has %d %s, and may have at most %d", e.Figure, e.What, e.Bound)
+	if e.Remedy != "" {
+		message += ": " + e.Remedy
+	}
+	return message
 }
 
 // Unwrap returns [ErrTooComplex].

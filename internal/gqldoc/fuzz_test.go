@@ -23,7 +23,7 @@ func FuzzDocument(f *testing.F) {
 		f.Add(seed, "", `{"n": 5, "p": "x"}`)
 	}
 	f.Add("query A($n: Int! = 5) { chats(first: $n) { totalCount } } query B { me { id } }", "A", `{}`)
-	schema := newSchema(f, Limits{})
+	schema := newSchema(f, Limits{Texts: []string{"Message.content"}})
 	executor := graphql.MustParseSchema(chatSDL, nil, graphql.UseStringDescriptions(), graphql.OverlapValidationLimit(10_000))
 	f.Fuzz(func(t *testing.T, query, operation, given string) {
 		var variables map[string]any

@@ -19,6 +19,12 @@ func newSchema(t testing.TB, limits Limits) *Schema {
 	return s
 }
 
+// withoutLimits lifts every limit.
+var withoutLimits = Limits{
+	Bytes: -1, Tokens: -1, Depth: -1, Aliases: -1, AliasesOfField: -1, Directives: -1,
+	Cost: -1, SubscriptionCost: -1, NamesOfText: -1, Credentials: -1,
+}
+
 func parse(t testing.TB, query string) *Document {
 	t.Helper()
 	d, err := newSchema(t, Limits{}).Parse(query, "", nil)

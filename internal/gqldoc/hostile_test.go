@@ -26,6 +26,8 @@ var hostile = map[string]struct {
 	"behind an empty page":                 {"{chats(first:0){nodes{user{...F0}}}}" + each(85, "fragment F%d on User{...F%d ...F%d}", same, next, next) + "fragment F85 on User{id}", ErrTooComplex},
 	"that double by depth":                 {"{me{...F0}}" + each(6, "fragment F%d on User{a:chats{nodes{user{...F%d}}} b:chats{nodes{user{...F%d}}}}", same, next, next) + "fragment F6 on User{id}", ErrTooComplex},
 	"in introspection":                     {"{__schema{types{...F0}}}" + each(85, "fragment F%d on __Type{...F%d ...F%d}", same, next, next) + "fragment F85 on __Type{name}", ErrTooComplex},
+	"aliases that double by depth":         {"{me{...F0}}" + each(4, "fragment F%d on User{a:chats(first:1){nodes{user{...F%d}}} b:chats(first:1){nodes{user{...F%d}}}}", same, next, next) + "fragment F4 on User{id}", nil},
+	"aliases of what is spread often":      {"{me{a:id ...F0}}" + each(12, "fragment F%d on User{x%d:id ...{...F%d} ...{...F%d}}", same, same, next, next) + "fragment F12 on User{id}", nil},
 	"a chain of 90 fragments":              {"{me{...F0}}" + each(90, "fragment F%d on User{id ...F%d}", same, next) + "fragment F90 on User{id}", nil},
 	"a ring of 90 fragments":               {"{me{...F0}}" + each(90, "fragment F%d on User{id ...F%d}", same, func(i int) any { return (i + 1) % 90 }), ErrInvalid},
 	"a mesh of fragments":                  {"{me{...F0}}" + each(22, "fragment F%d on User{%s id}", same, func(i int) any { return each(21-i, "...F%d ", func(j int) any { return i + j + 1 }) }), ErrTooComplex},
@@ -55,7 +57,7 @@ var hostile = map[string]struct {
 // What a document costs is counted in allocations, which do not depend on the machine's mood. A typical query takes
 // some 150 to parse and as many to validate.
 func TestHostileDocumentsCostLittle(t *testing.T) {
-	schema := newSchema(t, Limits{})
+	schema := newSchema(t, Limits{Texts: []string{"Message.content"}})
 	executor := graphql.MustParseSchema(chatSDL, nil, graphql.UseStringDescriptions(), graphql.OverlapValidationLimit(10_000))
 	for name, c := range hostile {
 		var doc *Document
@@ -83,7 +85,7 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 // Without limits of its own the package still does not run out of stack, nor into a doubling of work.
 func TestWithoutLimitsHostileDocumentsStillEnd(t *testing.T) {
 	t.Parallel()
-	free := newSchema(t, Limits{Bytes: -1, Tokens: -1, Depth: -1, Aliases: -1, AliasesOfField: -1, Directives: -1, Cost: -1, Credentials: -1})
+	free := newSchema(t, withoutLimits)
 	for name, c := range hostile {
 		doc, err := free.Parse(c.query, "", nil)
 		if err == nil {

@@ -21,6 +21,16 @@ type Limits struct {
 	// Cost of the selected operation, see [Document.Cost]; 25,000: fifty chats with twenty messages each
 	// and everything about them pass, a hundred with a hundred do not.
 	Cost int
+	// SubscriptionCost is the Cost of a subscription, whose selection is resolved anew for each event; 500.
+	SubscriptionCost int
+	// Costs are what single fields cost besides the 1 that every field costs. A key is "Type.field", or
+	// "Type.field(argument)" for what the field costs more where the argument is given. None by default.
+	Costs map[string]int
+	// Texts are the fields, as "Type.field", whose values may be large. None by default.
+	Texts []string
+	// NamesOfText is under how many names an operation may select one text of one object; 3. Aliases of
+	// the objects above the text count as well. A field with other arguments is another field.
+	NamesOfText int
 	// DefaultPage is the length of a page where neither first nor last is given; 20.
 	DefaultPage int
 	// MaxPage is the longest page; 100. What asks for more is counted as this, since its resolver refuses it.
@@ -50,6 +60,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Directives, 50},
 		{&l.Credentials, 1},
 		{&l.Cost, 25_000},
+		{&l.SubscriptionCost, 500},
+		{&l.NamesOfText, 3},
 		{&l.DefaultPage, 20},
 		{&l.MaxPage, 100},
 	} {
@@ -61,9 +73,12 @@ func (l Limits) withDefaults() Limits {
 }
 
 // exceeds returns a [*LimitError] where the figure is beyond the bound.
-func exceeds(what string, figure, bound int) error {
+func exceeds(what string, figure, bound int) error { return exceedsUnless("", what, figure, bound) }
+
+// exceedsUnless is exceeds with what the client can do about it.
+func exceedsUnless(remedy, what string, figure, bound int) error {
 	if bound < 0 || figure <= bound {
 		return nil
 	}
-	return &LimitError{What: what, Figure: figure, Bound: bound}
+	return &LimitError{What: what, Figure: figure, Bound: bound, Remedy: remedy}
 }

@@ -14,7 +14,7 @@ func requireTooComplex(t *testing.T, err error, what string, figure, bound int) 
 	require.ErrorIs(t, err, ErrTooComplex)
 	var e *LimitError
 	require.ErrorAs(t, err, &e)
-	require.Equal(t, LimitError{What: what, Figure: figure, Bound: bound}, *e)
+	require.Equal(t, LimitError{What: what, Figure: figure, Bound: bound, Remedy: e.Remedy}, *e)
 	require.Contains(t, e.Error(), fmt.Sprint(figure))
 	require.Contains(t, e.Error(), fmt.Sprint(bound))
 }
@@ -68,7 +68,7 @@ func TestEachLimitHoldsAtItsEdge(t *testing.T) {
 		"credentials in fragments": {"login, createUser or refreshToken fields", 1, func(n int) string {
 			return "mutation{" + each(n, "...F%d ", same) + "}" + each(n, "fragment F%d on Mutation{...{r%d:refreshToken{token}}}", same, same)
 		}},
-		"cost": {"fields to resolve, by the lengths of its pages", 25_000, func(n int) string {
+		"cost": {"points of cost", 25_000, func(n int) string {
 			return "{" + each(1, "chats(first:100){nodes{messages(first:100){nodes{id content}}}}") + each(1, "users(first:100){nodes{%s}}", func(int) any { return strings.Repeat("id ", 46) }) + strings.Repeat("__typename ", n-24_804) + "}"
 		}},
 	} {
@@ -89,11 +89,11 @@ func TestLimitsCanBeSetAndLifted(t *testing.T) {
 	_, err := newSchema(t, Limits{Tokens: 5}).Parse("{ me { id } }", "", nil)
 	requireTooComplex(t, err, "tokens", 6, 5)
 	_, err = newSchema(t, Limits{Cost: 1}).Parse("{ me { id } }", "", nil)
-	requireTooComplex(t, err, "fields to resolve, by the lengths of its pages", 2, 1)
+	requireTooComplex(t, err, "points of cost", 2, 1)
 	_, err = newSchema(t, Limits{Credentials: -1}).Parse(login, "", nil)
 	require.NoError(t, err)
 
-	free := newSchema(t, Limits{Bytes: -1, Tokens: -1, Depth: -1, Aliases: -1, AliasesOfField: -1, Directives: -1, Cost: -1, Credentials: -1})
+	free := newSchema(t, withoutLimits)
 	_, err = free.Parse("{"+each(500, "u%d:users(first:100){nodes{chats(first:100){nodes{id @skip(if:true)}}}}", same)+"}", "", nil)
 	require.NoError(t, err)
 }
@@ -173,6 +173,99 @@ func TestCostIsTheFieldsOfNodesByTheLengthOfThePages(t *testing.T) {
 	}
 }
 
+func TestFieldsCostWhatTheyTake(t *testing.T) {
+	t.Parallel()
+	costs := map[string]int{"Message.content": 9, "Query.users(search)": 100, "UserConnection.totalCount": 50, "Chat.messages": 4}
+	long := strings.Repeat("x", KeyBytes)
+	for name, c := range map[string]struct {
+		query     string
+		variables map[string]any
+		want      int
+	}{
+		"a text":                     {`{ node(id: 1) { ... on Message { id content } } }`, nil, 1 + 1 + 10},
+		"the texts of a page":        {`{ chats(first: 3) { nodes { messages(first: 5) { nodes { content } } } } }`, nil, 2 + 3*(5+1+5*10)},
+		"a count":                    {`{ users(first: 1) { totalCount } }`, nil, 1 + 51},
+		"an argument":                {`{ users(search: "x") { pageInfo { endCursor } } }`, nil, 101 + 2},
+		"an argument of null":        {`{ users(search: null) { pageInfo { endCursor } } }`, nil, 1 + 2},
+		"a variable":                 {`query($s: String) { users(search: $s) { pageInfo { endCursor } } }`, map[string]any{"s": "x"}, 101 + 2},
+		"a variable of null":         {`query($s: String = "x") { users(search: $s) { pageInfo { endCursor } } }`, map[string]any{"s": nil}, 1 + 2},
+		"a variable's default":       {`query($s: String = "x") { users(search: $s) { pageInfo { endCursor } } }`, nil, 101 + 2},
+		"a variable not given":       {`query($s: String) { users(search: $s) { pageInfo { endCursor } } }`, nil, 1 + 2},
+		"a long key":                 {`{ ` + long + `: me { id } }`, nil, 2 + 1},
+		"a key that is not long":     {`{ ` + long[1:] + `: me { id } }`, nil, 1 + 1},
+		"long keys of all nodes":     {`{ chats(first: 7) { nodes { ` + long + long + `: id } } }`, nil, 2 + 7*3},
+		"a long key of a meta field": {`{ ` + long + `: __typename }`, nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := newSchema(t, Limits{Costs: costs}).Parse(c.query, "", c.variables)
+			require.NoError(t, err)
+			require.Equal(t, c.want, d.Cost)
+		})
+	}
+}
+
+func TestASubscriptionMayCostLess(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t, Limits{Cost: 100, SubscriptionCost: 5})
+	for document, ok := range map[string]bool{
+		`subscription { events { id at chat { id } } }`:                                                 true,
+		`subscription { events { id at chat { id __typename } } }`:                                      false,
+		`query { users(first: 90) { nodes { id } } }`:                                                   true,
+		`subscription { ...F } fragment F on Subscription { events { a: id b: id c: id d: id e: id } }`: false,
+	} {
+		_, err := schema.Parse(document, "", nil)
+		if ok {
+			require.NoError(t, err, document)
+		} else {
+			requireTooComplex(t, err, "points of cost for each event", 6, 5)
+			require.Contains(t, err.Error(), "fewer fields")
+		}
+	}
+}
+
+func TestOneTextHasFewNames(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t, Limits{Texts: []string{"Message.content", "User.email"}, NamesOfText: 3})
+	const attack = `{ chats(first: 1) { nodes { messages(first: 1) { nodes { %s } } } } }`
+	for name, c := range map[string]struct {
+		query string
+		names int
+	}{
+		"once":                          {`{ chats(first: 1) { nodes { messages(first: 1) { nodes { content } } } } }`, 1},
+		"as often as it may":            {fmt.Sprintf(attack, "content a: content b: content"), 3},
+		"once more":                     {fmt.Sprintf(attack, "content a: content b: content c: content"), 4},
+		"in a fragment":                 {fmt.Sprintf(attack, "...F content") + ` fragment F on Message { a: content b: content c: content }`, 4},
+		"in inline fragments":           {fmt.Sprintf(attack, "... { a: content } ... on Message { b: content } ... on Message { c: content ... { d: content } }"), 4},
+		"of an object that has several": {`{ chats(first: 1) { nodes { a: lastMessage { x: content y: content } b: lastMessage { x: content y: content } } } }`, 4},
+		"in a list that has several":    {`{ a: chats(first: 1) { nodes { lastMessage { content } } } b: chats(first: 1) { nodes { lastMessage { x: content y: content z: content } } } }`, 4},
+		"merged by hand":                {`{ chats(first: 1) { nodes { lastMessage { a: content } lastMessage { b: content } lastMessage { c: content d: content } } } }`, 4},
+		"other texts":                   {`{ me { x: email y: email } a: user(id: 1) { x: email y: email } }`, 2},
+		"fragments that ask for the same": {`{ chats(first: 1) { nodes { ...A ...B ...C ...D x: id } } }
+			fragment A on Chat { lastMessage { content } } fragment B on Chat { lastMessage { content } }
+			fragment C on Chat { lastMessage { content } } fragment D on Chat { lastMessage { content } }`, 1},
+		"several objects by their ids":  {`{ a: user(id: 1) { email } b: user(id: 2) { email } c: user(id: 3) { email } d: user(id: 4) { email } }`, 1},
+		"one object several times":      {`{ a: user(id: 1) { email } b: user(id: 1) { email } c: user(id: 1) { email } d: user(id: 1) { email } }`, 4},
+		"what is no text":               {`{ me { a: id b: id c: id d: id e: id } }`, 0},
+		"what the schema does not have": {`{ a: nothing { content } me { x: nothing ...Nowhere } }`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := schema.Parse(c.query, "", nil)
+			if c.names <= 3 {
+				require.NoError(t, err)
+				return
+			}
+			text := "Message.content"
+			if strings.Contains(c.query, "email") {
+				text = "User.email"
+			}
+			requireTooComplex(t, err, "names for one "+text, c.names, 3)
+			require.Contains(t, err.Error(), "one name")
+		})
+	}
+}
+
 func TestTheDefaultCostLetsAClientsScreenPassAndNotADump(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
@@ -185,5 +278,5 @@ func TestTheDefaultCostLetsAClientsScreenPassAndNotADump(t *testing.T) {
 	_, err = schema.Parse(`{ chats(first: 100) { nodes { messages(first: 100) { nodes { id content sender { id username } } } } } }`, "", nil)
 	require.ErrorIs(t, err, ErrTooComplex)
 	_, err = schema.Parse(`{ users(first: 100) { nodes { chats(first: 100) { nodes { messages(first: 100) { nodes { id } } } } } } }`, "", nil)
-	requireTooComplex(t, err, "fields to resolve, by the lengths of its pages", 2+100*(2+100*(2+100)), 25_000)
+	requireTooComplex(t, err, "points of cost", 2+100*(2+100*(2+100)), 25_000)
 }

@@ -20,10 +20,10 @@ type text struct {
 // scan holds a document against the limits that need no parsing: one pass over its tokens, without
 // recursion, before anything is built of them. It also refuses what the parser would take and alter silently,
 // and returns what the parser gets wrong: the places of strings and the values of block strings, by the positions
-// where they start.
-func scan(document string, limits Limits) (texts map[int]text, err error) {
+// where they start. Aliases is how many there are.
+func scan(document string, limits Limits) (texts map[int]text, aliases int, err error) {
 	if !utf8.ValidString(document) {
-		return nil, syntaxError(Location{}, "The document is not valid UTF-8.")
+		return nil, 0, syntaxError(Location{}, "The document is not valid UTF-8.")
 	}
 	c := counts{bytes: len(document), aliasesOf: map[string]int{}, limits: limits}
 	texts = map[int]text{}
@@ -32,16 +32,16 @@ func scan(document string, limits Limits) (texts map[int]text, err error) {
 	for {
 		token, err := lex.ReadToken()
 		if err != nil {
-			return nil, fromParser(err, ErrSyntax)
+			return nil, 0, fromParser(err, ErrSyntax)
 		}
 		switch token.Kind {
 		case lexer.EOF:
-			return texts, c.check()
+			return texts, c.aliases, c.check()
 		case lexer.Comment:
 			continue
 		case lexer.Int, lexer.Float:
 			if end := at.advance(token.Pos.End); end < len(document) && continuesNumber(document[end]) {
-				return nil, syntaxError(at.location(), "Invalid number, expected digit but got: %q.", document[end:end+1])
+				return nil, 0, syntaxError(at.location(), "Invalid number, expected digit but got: %q.", document[end:end+1])
 			}
 		case lexer.String, lexer.BlockString:
 			begin := at.advance(token.Pos.Start)
@@ -51,12 +51,12 @@ func scan(document string, limits Limits) (texts map[int]text, err error) {
 			if token.Kind == lexer.BlockString {
 				// It ends at the first three quotes, and not at the last of more.
 				if strings.HasPrefix(document[at.bytes:], `"`) {
-					return nil, syntaxError(at.location(), "Unexpected quote behind a block string.")
+					return nil, 0, syntaxError(at.location(), "Unexpected quote behind a block string.")
 				}
 				value := blockValue(literal[3 : len(literal)-3])
 				found.block = &value
 			} else if surrogate.Lone(literal) {
-				return nil, syntaxError(found.at, "A string has half of a surrogate pair.")
+				return nil, 0, syntaxError(found.at, "A string has half of a surrogate pair.")
 			}
 			texts[token.Pos.Start] = found
 		}

@@ -12,6 +12,7 @@ import (
 type Schema struct {
 	schema *ast.Schema
 	limits Limits
+	texts  map[string]bool // Limits.Texts
 }
 
 // NewSchema reads a schema in the schema definition language. The error says where it is wrong.
@@ -20,7 +21,11 @@ func NewSchema(sdl string, limits Limits) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the GraphQL schema: %w", err)
 	}
-	return &Schema{schema: schema, limits: limits.withDefaults()}, nil
+	s := &Schema{schema: schema, limits: limits.withDefaults(), texts: map[string]bool{}}
+	for _, name := range limits.Texts {
+		s.texts[name] = true
+	}
+	return s, nil
 }
 
 // Parse reads a document and selects the operation that is to run. The operation name may be "" where the
@@ -32,7 +37,7 @@ func NewSchema(sdl string, limits Limits) (*Schema, error) {
 // [ErrTooComplex], or, where fragments spread each other in a circle, an [ErrInvalid].
 func (s *Schema) Parse(query, operationName string, variables map[string]any) (*Document, error) {
 	query = newlines.Replace(query)
-	texts, err := scan(query, s.limits)
+	texts, aliases, err := scan(query, s.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +58,7 @@ func (s *Schema) Parse(query, operationName string, variables map[string]any) (*
 		parsed:    parsed,
 		selected:  selected,
 		variables: variables,
+		aliases:   aliases,
 		required:  map[string]bool{},
 	}
 	doc.RootFields = doc.rootFields(selected)
@@ -82,7 +88,14 @@ func (d *Document) checkLimits(total weight) error {
 	if err := exceeds("login, createUser or refreshToken fields", credentials, limits.Credentials); err != nil {
 		return err
 	}
-	return exceeds("fields to resolve, by the lengths of its pages", d.Cost, limits.Cost)
+	what, bound := "points of cost", limits.Cost
+	if d.Operation == Subscription {
+		what, bound = "points of cost for each event", limits.SubscriptionCost
+	}
+	if err := exceedsUnless("ask for shorter pages, or fewer fields", what, d.Cost, bound); err != nil {
+		return err
+	}
+	return d.checkNames()
 }
 
 // The parser still reads the variables of an old proposal, which no executor knows.

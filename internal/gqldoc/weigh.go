@@ -13,9 +13,9 @@ import (
 type weight struct {
 	// depth of nested fields.
 	depth int
-	// fields is how many are resolved once.
+	// fields is the cost of those that are resolved once.
 	fields float64
-	// perNode is how many are resolved for each node of the connection whose fields these are.
+	// perNode is the cost of those that are resolved for each node of the connection whose fields these are.
 	perNode float64
 }
 
@@ -112,9 +112,10 @@ func (w *weigher) field(field *ast.Field, parent *ast.Definition) (weight, error
 	if parent != nil {
 		definition = parent.Fields.ForName(field.Name)
 	}
+	own := w.own(field, parent)
 	if definition == nil { // __typename, or for Validate to refuse
 		below, err := w.selection(field.SelectionSet, nil)
-		return weight{depth: 1 + below.depth, fields: 1 + below.fields}, err
+		return weight{depth: 1 + below.depth, fields: own + below.fields}, err
 	}
 	below, err := w.selection(field.SelectionSet, w.schema.schema.Types[definition.Type.Name()])
 	if err != nil {
@@ -124,9 +125,44 @@ func (w *weigher) field(field *ast.Field, parent *ast.Definition) (weight, error
 		below.fields += below.perNode * float64(w.pageLength(field))
 	}
 	if isConnection(parent.Name) && definition.Type.Elem != nil { // nodes or edges
-		return weight{depth: 1 + below.depth, fields: 1, perNode: below.fields}, nil
+		return weight{depth: 1 + below.depth, fields: own, perNode: below.fields}, nil
 	}
-	return weight{depth: 1 + below.depth, fields: 1 + below.fields}, nil
+	return weight{depth: 1 + below.depth, fields: own + below.fields}, nil
+}
+
+// KeyBytes is how long the key of a field may be before it costs more. An answer repeats the key for each
+// entry of a list, and an alias can be as long as the document.
+const KeyBytes = 64
+
+// own is what a field costs by itself.
+func (w *weigher) own(field *ast.Field, parent *ast.Definition) float64 {
+	cost := 1 + len(field.Alias)/KeyBytes
+	if parent == nil || len(w.schema.limits.Costs) == 0 {
+		return float64(cost)
+	}
+	name := parent.Name + "." + field.Name
+	cost += w.schema.limits.Costs[name]
+	for _, argument := range field.Arguments {
+		if more := w.schema.limits.Costs[name+"("+argument.Name+")"]; more > 0 && w.given(argument.Value) {
+			cost += more
+		}
+	}
+	return float64(cost)
+}
+
+// given reports whether an argument is there and not null.
+func (w *weigher) given(value *ast.Value) bool {
+	if value.Kind == ast.Variable {
+		if given, ok := w.variables[value.Raw]; ok {
+			return given != nil
+		}
+		definition := w.selected.VariableDefinitions.ForName(value.Raw)
+		if definition == nil || definition.DefaultValue == nil {
+			return false
+		}
+		value = definition.DefaultValue
+	}
+	return value.Kind != ast.NullValue
 }
 
 func isConnection(typeName string) bool { return strings.HasSuffix(typeName, "Connection") }

@@ -152,7 +152,8 @@ func operation(k chat.Kind, inChat, inGroup realtime.Operation) realtime.Operati
 func (s *Store) each(parent, child, where, order, limit string) string {
 	inner := ` FROM ` + child + ` x WHERE ` + where + ` ORDER BY ` + order + ` LIMIT ` + limit
 	if s.dialect == SQLite {
-		return parent + ` JOIN ` + child + ` x ON x.id IN (SELECT x.id` + inner + `)`
+		// It keeps the order of a CROSS JOIN: else it may read each row of child first, and run the inner statement for each pair.
+		return parent + ` CROSS JOIN ` + child + ` x ON x.id IN (SELECT x.id` + inner + `)`
 	}
 	return parent + ` CROSS JOIN LATERAL (SELECT x.*` + inner + `) x`
 }

@@ -162,24 +162,30 @@ func (s *Store) Members(ctx context.Context, groups []int64, r storage.Range) ([
 // hasRead is the condition that the member x has read the message m of another.
 const hasRead = `x.conversation_id = m.conversation_id AND x.end_event = 0 AND x.owner <> m.sender AND x.joined_seq < m.seq AND x.read_seq >= m.seq`
 
-// shownMessages is a table m of those of the messages ($1) that are shown by the copies ($2) beside them.
+// shownMessages is a table m of those of the messages that are shown by the copies beside them. Its arguments come first.
 func (s *Store) shownMessages() string {
-	return `(SELECT x.id, x.conversation_id, x.seq, x.sender, c.kind, c.id AS copy_id, c.owner FROM ` + s.pairs("$1", "$2") + ` p
-		JOIN {messages} x ON x.id = p.a JOIN {copies} c ON c.id = p.b AND c.conversation_id = x.conversation_id AND c.end_event = 0
+	// Each row by its own id: SQLite would rather read all members of the group for each message. It keeps the order of a CROSS JOIN.
+	join := `JOIN`
+	if s.dialect == SQLite {
+		join = `CROSS JOIN`
+	}
+	return `(SELECT x.id, x.conversation_id, x.seq, x.sender, c.kind, c.id AS copy_id, c.owner FROM ` + s.pairs(1) + ` p
+		` + join + ` {messages} x ON x.id = p.a ` + join + ` {copies} c ON c.id = p.b AND c.conversation_id = x.conversation_id AND c.end_event = 0
 		WHERE ` + visible + `) m`
 }
 
-func idsOf(messages []group.MessageRef) (ids, copies []int64) {
+// refs returns the arguments of [Store.shownMessages].
+func (s *Store) refs(messages []group.MessageRef) []any {
+	var ids, copies []int64
 	for _, m := range messages {
 		ids, copies = append(ids, m.Message), append(copies, m.Copy.ID)
 	}
-	return ids, copies
+	return s.pairArgs(ids, copies)
 }
 
 // Readers implements [group.Store].
 func (s *Store) Readers(ctx context.Context, messages []group.MessageRef, r storage.Range) ([][]group.Member, error) {
-	ids, copies := idsOf(messages)
-	sp := newSpan(r, "x.id", false, []any{list(s, ids), list(s, copies)})
+	sp := newSpan(r, "x.id", false, s.refs(messages))
 	from := s.each(s.shownMessages(), `{copies}`, sp.and(hasRead), sp.order, sp.limit)
 	found := make(map[group.MessageRef][]group.Member, len(messages))
 	err := s.reader().query(ctx, `SELECT `+memberColumns+`, m.id, m.kind, m.copy_id, m.owner FROM `+from+` ORDER BY x.id`,
@@ -194,10 +200,9 @@ func (s *Store) Readers(ctx context.Context, messages []group.MessageRef, r stor
 
 // CountReaders implements [group.Store].
 func (s *Store) CountReaders(ctx context.Context, messages []group.MessageRef) ([]int, error) {
-	ids, copies := idsOf(messages)
 	found := make(map[group.MessageRef]int, len(messages))
 	err := s.reader().query(ctx, `SELECT m.id, m.kind, m.copy_id, m.owner, (SELECT count(*) FROM {copies} x WHERE `+hasRead+`) FROM `+s.shownMessages(),
-		[]any{list(s, ids), list(s, copies)}, func(rows *sql.Rows) error {
+		s.refs(messages), func(rows *sql.Rows) error {
 			var m group.MessageRef
 			var n int
 			err := rows.Scan(&m.Message, &m.Copy.Kind, &m.Copy.ID, &m.Copy.Owner, &n)

@@ -39,10 +39,23 @@ func arrayLiteral[T ~int64 | ~string](values []T) string {
 	return "{" + b.String() + "}"
 }
 
-// pairs returns a table of two columns a and b, from two arguments of the same length made by [list] from numbers.
-func (s *Store) pairs(a, b string) string {
+// pairs returns a table of two columns a and b, and [pairArgs] its arguments, of which the first has this number. On SQLite the pairs are
+// one argument: a join of two lists by the place in them would read all of the second for each entry of the first.
+func (s *Store) pairs(first int) string {
 	if s.dialect == SQLite {
-		return fmt.Sprintf("(SELECT k.value AS a, l.value AS b FROM json_each(%s) k JOIN json_each(%s) l ON l.key = k.key)", a, b)
+		return fmt.Sprintf("(SELECT json_extract(value, '$[0]') AS a, json_extract(value, '$[1]') AS b FROM json_each($%d))", first)
 	}
-	return fmt.Sprintf("(SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS q (a, b))", a, b)
+	return fmt.Sprintf("(SELECT * FROM unnest($%d::bigint[], $%d::bigint[]) AS q (a, b))", first, first+1)
+}
+
+// pairArgs returns the arguments of [Store.pairs]. Both lists have the same length.
+func (s *Store) pairArgs(a, b []int64) []any {
+	if s.dialect != SQLite {
+		return []any{list(s, a), list(s, b)}
+	}
+	var text strings.Builder
+	for i := range a {
+		fmt.Fprintf(&text, ",[%d,%d]", a[i], b[i])
+	}
+	return []any{"[" + strings.TrimPrefix(text.String(), ",") + "]"}
 }

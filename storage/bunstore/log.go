@@ -163,8 +163,8 @@ func (t *tx) viewCopies(ctx context.Context, v *realtime.View, records []realtim
 		SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.id", "$1", "bigint")+`
 		UNION SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.conversation_id", "$2", "bigint")+`
 		UNION SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.conversation_id", "$3", "bigint")+` AND c.end_event >= $4 AND c.end_event <> 0
-		UNION SELECT `+membershipColumns+` FROM `+t.pairs("$3", "$5")+` p JOIN {copies} c ON c.conversation_id = p.a AND c.cleared_seq >= p.b AND c.cleared_seq > c.joined_seq AND c.end_event = 0`,
-		[]any{list(s, members), list(s, opened), list(s, conversations), first, list(s, lowest)}, func(rows *sql.Rows) error {
+		UNION SELECT `+membershipColumns+` FROM `+t.pairs(5)+` p JOIN {copies} c ON c.conversation_id = p.a AND c.cleared_seq >= p.b AND c.cleared_seq > c.joined_seq AND c.end_event = 0`,
+		append([]any{list(s, members), list(s, opened), list(s, conversations), first}, s.pairArgs(conversations, lowest)...), func(rows *sql.Rows) error {
 			m, err := scanMembership(rows)
 			v.Copies = append(v.Copies, m)
 			return err

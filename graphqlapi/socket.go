@@ -45,12 +45,8 @@ func (h *Handler) newSocket(r *http.Request) transportws.Handler {
 	return &socket{h: h, request: r, address: h.limits.addressOf(r)}
 }
 
-// errLoginEnded closes a socket, and ends what runs on it.
-var errLoginEnded = &transportws.CloseError{
-	Code:   transportws.CodeForbidden,
-	Reason: "Login ended",
-	Errors: encodeErrors([]responseError{listed(&wireError{code: codeUnauthenticated, message: "this login has ended: log in again"})}),
-}
+// errLoginEnded closes a socket. Its client is to come back with a fresh token, and subscribe again.
+var errLoginEnded = &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Login ended"}
 
 var errForbidden = &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Forbidden"}
 
@@ -216,8 +212,8 @@ func (h *Handler) finishing(ctx context.Context, kind gqldoc.Operation) (context
 	return shielded, func() { stop(); cancel() }
 }
 
-// subscription runs one until it ends. That it was cut off is an error also where an event went out at that very moment, so that it is
-// not taken for complete.
+// subscription runs one until it ends. One that was cut off ends with the error of ctx, whatever failed because of it, and where an
+// event went out at that very moment: the client gets neither an error nor a complete, and so subscribes again.
 func (s *socket) subscription(ctx context.Context, op *operation, next func(json.RawMessage) bool) error {
 	var err error
 	switch {
@@ -228,8 +224,8 @@ func (s *socket) subscription(ctx context.Context, op *operation, next func(json
 	default:
 		err = s.h.subscribe(ctx, op, s.after, next)
 	}
-	if err == nil {
-		err = ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return err
 }

@@ -3,8 +3,6 @@ package transportws
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -48,20 +46,11 @@ func (s *socket) finish(why *CloseError, drain time.Duration) {
 		s.out.discard()
 	}
 	code, reason := closeFrame(why)
-	if s.out.close(s.takeOperations(), why.Errors) {
+	if s.out.close() {
 		s.conn.Close(code, reason)
 	}
 	s.conn.CloseNow()
 	s.opts.Logger.Debug("socket closed", "code", code, "reason", reason)
-}
-
-// takeOperations returns the operations that are left, and are cut off.
-func (s *socket) takeOperations() []*operation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	left := slices.Collect(maps.Values(s.operations))
-	clear(s.operations)
-	return left
 }
 
 // gone ends the socket of a client that has left, or whose connection has failed.

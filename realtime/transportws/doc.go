@@ -27,9 +27,8 @@
 // Whichever of the last two it is, the contexts of the operations end, with that cause, and the operations
 // get [Options].DrainTimeout to end. What they yield in that time is still written. An operation that ends
 // after its context did was cut off, unless it yielded a result after that moment: then it was let finish
-// (a mutation whose handler shields it with [context.WithoutCancel], say), and gets its complete frame. One that was cut
-// off gets an error frame with the errors of the CloseError, and nothing if there are none, so that a
-// client subscribes again when it is back.
+// (a mutation whose handler shields it with [context.WithoutCancel], say), and gets its complete frame. An operation
+// that was cut off gets no frame, so that the client subscribes again when it is back.
 //
 // # Slow clients
 //

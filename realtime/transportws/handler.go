@@ -59,15 +59,13 @@ type OperationError struct {
 func (e *OperationError) Error() string { return "operation failed: " + string(e.Errors) }
 
 // CloseError closes the socket. It is an error that [Handler] returns or yields, or the cause with which the
-// context of a session ends.
+// context of a session ends. Operations that are cut off get no error frame and no complete frame: clients take
+// those as the end of the operation, while after a bare close they reconnect and subscribe again.
 type CloseError struct {
 	// Code is 1000 to 1014, as far as RFC 6455 lets it be sent, or 3000 to 4999. Another becomes [CodeInternal].
 	Code int
 	// Reason is a text for the client's developer. What is longer than 123 bytes is cut.
 	Reason string
-	// Errors is a JSON list of GraphQL errors. Each operation that is cut off gets it in an error frame
-	// before the socket closes. There are no such frames if it is empty.
-	Errors json.RawMessage
 }
 
 // Error implements error.

@@ -33,11 +33,11 @@ func (s *socket) run(op *operation, p Payload) {
 	var refusal *OperationError
 	switch {
 	case errors.As(err, &closing):
-		s.close(closing) // and this operation hears of it with all others
+		s.close(closing)
 	case errors.As(err, &refusal) && len(refusal.Errors) > 0:
 		s.end(op, typeError, refusal.Errors)
 	case cutOff:
-		// Its client has completed it, or the socket is closing, and whoever closes it tells the client.
+		// The client has completed it, or the socket is closing. The close code tells the client what to do.
 	case err != nil:
 		s.opts.Logger.Error("operation failed", "error", err)
 		s.end(op, typeError, json.RawMessage(internalErrors))

@@ -134,16 +134,10 @@ func (o *outbox) empty() {
 	o.changed.Broadcast()
 }
 
-// close closes the outbox, with an error frame for each operation that is cut off if there are errors for
-// it. It waits until everything is written, and reports whether it was.
-func (o *outbox) close(cutOff []*operation, errors json.RawMessage) bool {
+// close closes the outbox. It waits until everything is written, and reports whether it was.
+func (o *outbox) close() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(errors) > 0 && !o.broken {
-		for _, op := range cutOff {
-			o.push(nil, typeError, op.rawID, errors)
-		}
-	}
 	o.closed = true
 	o.changed.Broadcast()
 	for o.writing {

@@ -38,7 +38,7 @@ type socket struct {
 	request *http.Request
 	address string
 	viewer  viewer
-	after   *string // where the client left off
+	after   string // the cursor in connection_init, "" for none
 }
 
 func (h *Handler) newSocket(r *http.Request) transportws.Handler {
@@ -120,9 +120,11 @@ func (s *socket) login(ctx context.Context, access string) (context.Context, err
 
 // An initPayload is what a client says in connection_init.
 type initPayload struct {
-	authorization, bare string
-	after               *string
+	authorization, bare, after string
 }
+
+// noCursor stands for a value that is no string. It is answered as any other text that is no cursor.
+const noCursor = "no cursor"
 
 // readInit reads the payload of connection_init. Names that it does not know are the client's own business.
 func readInit(payload json.RawMessage) (p initPayload, err error) {
@@ -138,9 +140,8 @@ func readInit(payload json.RawMessage) (p initPayload, err error) {
 			return p, errForbidden
 		}
 	}
-	if raw := fields["after"]; !isNull(raw) {
-		p.after = new(string)
-		_ = json.Unmarshal(raw, p.after) // what is no string is no cursor, and will be answered as such
+	if raw := fields["after"]; !isNull(raw) && json.Unmarshal(raw, &p.after) != nil {
+		p.after = noCursor
 	}
 	return p, nil
 }
@@ -220,7 +221,7 @@ func (s *socket) subscription(ctx context.Context, op *operation, next func(json
 	case !op.viewer.known():
 		return errLogin
 	case op.doc.RootFields[0].Name == "events":
-		err = s.h.typedEvents(ctx, op, next)
+		err = s.h.typedEvents(ctx, op, s.after, next)
 	default:
 		err = s.h.subscribe(ctx, op, s.after, next)
 	}

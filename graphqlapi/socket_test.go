@@ -113,7 +113,6 @@ func TestWhatIsRefusedOverHTTPIsRefusedOnASocket(t *testing.T) {
 		`subscription { ...f } fragment f on Subscription { subscribe { success } __typename }`: "BAD_USER_INPUT",
 		`subscription { __typename }`:                                                           "BAD_USER_INPUT",
 		`subscription { events { nothing } }`:                                                   "BAD_USER_INPUT",
-		`subscription { events(after: "") { id } }`:                                             "CURSOR_EXPIRED",
 		`subscription { events(after: "nonsense") { id } }`:                                     "CURSOR_EXPIRED",
 		`subscription($c: String = "AAAAAAAAAAcAAAAAAAAABw") { events(after: $c) { id } }`:      "CURSOR_EXPIRED",
 	} {
@@ -472,15 +471,73 @@ func TestASubscriptionThatIsCompletedWhileItWaitsToBeWrittenJustEnds(t *testing.
 	require.NotContains(t, a.logs.String(), "panicked")
 }
 
-func TestACursorThatExpiredIsSaidSo(t *testing.T) {
+func TestACursorThatExpiredIsAnErrorOfEachSubscriptionThatWouldUseIt(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")
-	for name, after := range map[string]any{"unknown": "AAAAAAAAAAcAAAAAAAAABw", "nonsense": "nonsense", "empty": "", "no text": 7} {
+	own := at(a.must(t, alice.token, `{ eventCursor }`, nil), "eventCursor")
+	for name, after := range map[string]any{"unknown": "AAAAAAAAAAAAAAAAAAAABw", "nonsense": "nonsense", "no text": 7, "a list": []any{own}} {
 		t.Run(name, func(t *testing.T) {
 			conn := a.connect(t, nil, map[string]any{"token": alice.token, "after": after})
 			require.Equal(t, "CURSOR_EXPIRED", conn.next(conn.start(`subscription { subscribe { success } }`, nil)).code(t))
+			require.Equal(t, "CURSOR_EXPIRED", conn.next(conn.start(`subscription { events { id } }`, nil)).code(t))
+			require.Equal(t, "CURSOR_EXPIRED", conn.next(conn.start(`subscription { events(after: "") { id } }`, nil)).code(t))
+			undisturbed := conn.start(`subscription($c: String) { events(after: $c) { operation } }`, map[string]any{"c": own})
+			require.Equal(t, "alice", at(conn.run(whoAmI, nil), "data", "me", "username"))
+			made := at(conn.run(`mutation { createGroup(title: "Climbing") { groupCopy { id } } }`, nil), "data", "createGroup")
+			require.NotNil(t, made)
+			require.Equal(t, "MEMBER_ADDED", at(conn.result(undisturbed), "data", "events", "operation"))
 		})
+		own = at(a.must(t, alice.token, `{ eventCursor }`, nil), "eventCursor")
+	}
+}
+
+func TestACursorThatIsNullOrEmptyIsNone(t *testing.T) {
+	t.Parallel()
+	a := serve(t)
+	alice := a.register(t, "alice")
+	a.must(t, alice.token, `mutation { createGroup(title: "Before") { groupCopy { id } } }`, nil)
+	for name, after := range map[string]any{"null": nil, "empty": ""} {
+		t.Run(name, func(t *testing.T) {
+			conn := a.connect(t, nil, map[string]any{"token": alice.token, "after": after})
+			envelopes, _ := conn.subscribed()
+			const document = `subscription($c: String) { events(after: $c) { member { group { title } } } }`
+			typed := []string{conn.start(document, nil), conn.start(document, map[string]any{"c": after})}
+			for len(conn.kept[envelopes]) == 0 || len(conn.kept[typed[0]]) == 0 || len(conn.kept[typed[1]]) == 0 { // they begin when they begin
+				conn.run(`mutation { createGroup(title: "`+name+`") { groupCopy { id } } }`, nil)
+			}
+			for _, id := range typed {
+				require.Equal(t, name, at(conn.result(id), "data", "events", "member", "group", "title"), "nothing from before")
+			}
+		})
+	}
+}
+
+func TestEverySubscriptionResumesFromTheLaterOfTheCursors(t *testing.T) {
+	t.Parallel()
+	a := serve(t)
+	alice := a.register(t, "alice")
+	const document = `subscription($c: String) { events(after: $c) { cursor member { group { title } } } }`
+	cursors := []any{at(a.must(t, alice.token, `{ eventCursor }`, nil), "eventCursor")}
+	for _, title := range []string{"group 0", "group 1", "group 2"} {
+		a.must(t, alice.token, `mutation($t: String!) { createGroup(title: $t) { groupCopy { id } } }`, map[string]any{"t": title})
+		cursors = append(cursors, at(a.must(t, alice.token, `{ eventCursor }`, nil), "eventCursor"))
+	}
+	for sockets := range 3 {
+		conn := a.connect(t, nil, map[string]any{"token": alice.token, "after": cursors[sockets]})
+		envelopes, cursor := conn.subscribed()
+		require.Equal(t, cursors[sockets], cursor)
+		require.Equal(t, "MEMBER_ADDED", conn.result(envelopes)["operation"])
+		for own, after := range []any{cursors[0], cursors[1], cursors[2], nil, ""} {
+			first := conn.result(conn.start(document, map[string]any{"c": after}))
+			want := sockets
+			if own < 3 {
+				want = max(own, sockets)
+			}
+			require.Equal(t, fmt.Sprintf("group %d", want), at(first, "data", "events", "member", "group", "title"), "%d and %d", sockets, own)
+			require.Equal(t, map[string]any{"cursor": at(first, "data", "events", "cursor")}, first["extensions"])
+		}
+		require.Equal(t, "CURSOR_EXPIRED", conn.next(conn.start(document, map[string]any{"c": "nonsense"})).code(t))
 	}
 }
 

@@ -9,10 +9,10 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// subscribe is the documented subscription: one ordinary result, and then every event of the viewer in an envelope. It begins behind
-// after, or with nil now.
-func (h *Handler) subscribe(ctx context.Context, op *operation, after *string, next func(json.RawMessage) bool) error {
-	events, err := h.listen(ctx, op.viewer, after)
+// subscribe is the documented subscription: one ordinary result, and then every event of the viewer in an envelope. It begins
+// after the cursor, or with "" now.
+func (h *Handler) subscribe(ctx context.Context, op *operation, after string, next func(json.RawMessage) bool) error {
+	events, err := h.app.Hub.Subscribe(ctx, op.viewer.User, after)
 	if err != nil {
 		return err
 	}
@@ -46,15 +46,21 @@ func (h *Handler) subscribe(ctx context.Context, op *operation, after *string, n
 	return nil
 }
 
-// listen subscribes to the events of the viewer. An empty cursor is none, as any other text that is no cursor.
-func (h *Handler) listen(ctx context.Context, v viewer, after *string) (*realtime.Subscription, error) {
-	if after == nil {
-		return h.app.Hub.Subscribe(ctx, v.User, "")
+// resumeFrom returns the cursor to resume from: a subscription's own, unless that of the socket is later. "" is none. Cursors
+// are compared by their places alone; the hub checks the one that is used.
+func resumeFrom(own, sockets string) (string, error) {
+	if own == "" || sockets == "" {
+		return own + sockets, nil
 	}
-	if *after == "" {
-		return nil, storage.CursorExpired()
+	at, err := realtime.ParseCursor(own)
+	if err != nil {
+		return "", err
 	}
-	return h.app.Hub.Subscribe(ctx, v.User, *after)
+	// What is no cursor is not later than one.
+	if client, err := realtime.ParseCursor(sockets); err == nil && client.ID > at.ID {
+		return sockets, nil
+	}
+	return own, nil
 }
 
 // runEvents runs a subscription's document as a query, for the event in ctx or for none.

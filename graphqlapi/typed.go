@@ -9,13 +9,15 @@ import (
 // errFailed says that a result has an error of our own in it.
 var errFailed = errors.New("a field failed")
 
-// typedEvents is the typed subscription: each event is an ordinary result, resolved at its delivery with the rights that the viewer has then.
-func (h *Handler) typedEvents(ctx context.Context, op *operation, next func(json.RawMessage) bool) error {
-	var after *string
-	if cursor, ok := op.doc.RootFields[0].StringArgument("after"); ok {
-		after = &cursor
+// typedEvents is the typed subscription: each event is an ordinary result, resolved at its delivery with the rights that the viewer has
+// then. It begins after the cursor of the socket or its own, whichever is later, and where there is neither now.
+func (h *Handler) typedEvents(ctx context.Context, op *operation, sockets string, next func(json.RawMessage) bool) error {
+	own, _ := op.doc.RootFields[0].StringArgument("after")
+	after, err := resumeFrom(own, sockets)
+	if err != nil {
+		return err
 	}
-	events, err := h.listen(ctx, op.viewer, after)
+	events, err := h.app.Hub.Subscribe(ctx, op.viewer.User, after)
 	if err != nil {
 		return err
 	}
@@ -43,6 +45,7 @@ func (h *Handler) typedEvents(ctx context.Context, op *operation, next func(json
 			return err
 		}
 		// A field that fails every time is null, with its error, and the rest is delivered.
+		result.extensions = map[string]any{"cursor": e.Cursor}
 		if !next(result.encode()) {
 			return nil
 		}

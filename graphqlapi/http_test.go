@@ -2,6 +2,7 @@ package graphqlapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -438,4 +439,40 @@ func TestAHandlerThatCannotServeIsRefused(t *testing.T) {
 	h, err := graphqlapi.NewHandler(a.app, nil)
 	require.NoError(t, err)
 	require.NoError(t, h.Shutdown(t.Context()))
+}
+
+func TestAPersistedQueryIsRefusedInTheWordsThatClientsFallBackAt(t *testing.T) {
+	t.Parallel()
+	a := serve(t)
+	const extensions = `{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
+	byGET := "?extensions=" + url.QueryEscape(extensions) + "&operationName=Q&variables=%7B%7D"
+	for name, got := range map[string]answer{
+		"POST":                a.do(t, "POST", "", `{"operationName":"Q","variables":{},"extensions":`+extensions+`}`, nil),
+		"POST, null":          a.do(t, "POST", "", `{"query":null,"extensions":`+extensions+`}`, nil),
+		"POST, empty":         a.do(t, "POST", "", `{"query":"","extensions":`+extensions+`}`, nil),
+		"GET":                 a.do(t, "GET", byGET, "", nil),
+		"GET, empty":          a.do(t, "GET", byGET+"&query=", "", nil),
+		"POST, new type":      a.do(t, "POST", "", `{"extensions":`+extensions+`}`, accepting(mediaGraphQL)),
+		"POST, with a login":  a.do(t, "POST", "", `{"extensions":`+extensions+`}`, http.Header{"Authorization": {"Bearer nonsense"}}),
+		"GET, of both kinds":  a.do(t, "GET", byGET, "", accepting(mediaGraphQL, mediaPlain)),
+		"POST, more of it":    a.do(t, "POST", "", `{"extensions":{"clientLibrary":{"name":"x"},`+extensions[1:]+`}`, nil),
+		"POST, other version": a.do(t, "POST", "", `{"extensions":{"persistedQuery":{"sha256Hash":"x"}}}`, nil),
+	} {
+		require.Equal(t, "PersistedQueryNotSupported", got.message(), name)
+		require.Equal(t, map[string]any{"code": "BAD_USER_INPUT"}, firstError(got.body)["extensions"], name)
+		require.NotContains(t, got.body, "data", name)
+	}
+	conn := a.connect(t, nil, nil)
+	conn.send(json.RawMessage(`{"id":"hash","type":"subscribe","payload":{"operationName":"Q","extensions":` + extensions + `}}`))
+	refused := conn.next("hash")
+	require.Equal(t, "BAD_USER_INPUT", refused.code(t))
+	require.Contains(t, string(refused.Payload), `"message":"PersistedQueryNotSupported"`)
+
+	for name, extensions := range map[string]string{"with the query": extensions, "without a hash": `{"persistedQuery":{}}`, "of another form": `{"persistedQuery":7}`} {
+		got := a.do(t, "POST", "", `{"query":"{ __typename }","extensions":`+extensions+`}`, nil)
+		require.NotContains(t, got.body, "errors", name)
+		got = a.do(t, "POST", "", `{"extensions":`+strings.ReplaceAll(extensions, "sha256Hash", "other")+`}`, nil)
+		require.Equal(t, 400, got.status, name)
+		require.Contains(t, got.message(), "query is missing", name)
+	}
 }

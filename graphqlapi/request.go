@@ -134,8 +134,32 @@ func parseBody(body []byte) (parameters, error) {
 	}, nil
 }
 
+// errPersistedQuery has the message that clients know: they send the query itself then, and go on doing so.
+var errPersistedQuery = &wireError{code: codeBadUserInput, message: "PersistedQueryNotSupported"}
+
+// persisted refuses a request that has the hash of a persisted query in the place of a query.
+func persisted(query string, extensions json.RawMessage) error {
+	if query != "" || isNull(extensions) {
+		return nil
+	}
+	var e struct {
+		PersistedQuery struct {
+			Hash string `json:"sha256Hash"`
+		} `json:"persistedQuery"`
+	}
+	if err := json.Unmarshal(extensions, &e); err == nil && e.PersistedQuery.Hash != "" {
+		return wellFormed(http.StatusBadRequest, errPersistedQuery)
+	}
+	return nil
+}
+
 // request checks the types of the parameters.
 func (p parameters) request() (q request, err error) {
+	if isNull(p.query) || string(p.query) == `""` {
+		if err := persisted("", p.extensions); err != nil {
+			return request{}, err
+		}
+	}
 	if isNull(p.query) {
 		return request{}, malformed(http.StatusBadRequest, "query is missing: it is the GraphQL document")
 	}
@@ -154,6 +178,9 @@ func (p parameters) request() (q request, err error) {
 
 // requestOf returns the request in a frame, whose form the socket has checked.
 func requestOf(p transportws.Payload) (q request, err error) {
+	if err := persisted(p.Query, p.Extensions); err != nil {
+		return request{}, err
+	}
 	q = request{query: p.Query, operationName: p.OperationName}
 	q.variables, err = object("variables", p.Variables)
 	return q, err

@@ -31,6 +31,7 @@ type frame struct {
 	rawID   json.RawMessage // the id as the client wrote it, to be sent back just so
 	payload json.RawMessage // of the others; an object or nil
 	request Payload         // of subscribe
+	refusal json.RawMessage // of subscribe: the errors that answer it in the place of the handler, or nil
 }
 
 // parseFrame reads a frame. Its errors are texts for the client: they say what the protocol wants.
@@ -76,23 +77,31 @@ func (f *frame) parseRequest(raw json.RawMessage) error {
 		return errors.New("payload must be an object")
 	}
 	p := &f.request
-	if p.Query, err = stringOf(fields["query"]); err != nil {
-		return errors.New("payload.query must be a string")
+	if p.Extensions, err = objectOrNil("payload.extensions", fields["extensions"]); err != nil {
+		return err
 	}
-	if surrogate.Lone(string(fields["query"])) {
-		return errors.New("payload.query has half of a surrogate pair")
+	// An extension may stand for the query, such as the hash of a persisted one. The handler knows which.
+	if query := fields["query"]; !isNull(query) || p.Extensions == nil {
+		if p.Query, err = stringOf(query); err != nil {
+			return errors.New("payload.query must be a string")
+		}
 	}
 	if name := fields["operationName"]; !isNull(name) {
 		if p.OperationName, err = stringOf(name); err != nil {
 			return errors.New("payload.operationName must be a string")
 		}
 	}
-	if p.Variables, err = objectOrNil("payload.variables", fields["variables"]); err != nil {
-		return err
+	// Decoded, it would be another text than was meant. That is a mistake in one operation, not in the protocol.
+	for _, name := range []string{"query", "operationName"} {
+		if surrogate.Lone(string(fields[name])) {
+			f.refusal = fmt.Appendf(nil, halfACharacter, name)
+		}
 	}
-	p.Extensions, err = objectOrNil("payload.extensions", fields["extensions"])
+	p.Variables, err = objectOrNil("payload.variables", fields["variables"])
 	return err
 }
+
+const halfACharacter = `[{"message":"%s must be Unicode: there is half of a surrogate pair in it","extensions":{"code":"BAD_USER_INPUT"}}]`
 
 // fieldsOf returns the fields of a JSON object. It is a map because [json.Unmarshal] would take "Type" for the
 // "type" of a struct. Of a name that is there twice, the last one counts.

@@ -43,7 +43,7 @@ type Handler interface {
 
 // Payload is the payload of a subscribe frame.
 type Payload struct {
-	Query         string
+	Query         string          // "" where none was sent, and Extensions are there
 	OperationName string          // "" if none was sent
 	Variables     json.RawMessage // a JSON object, or nil
 	Extensions    json.RawMessage // a JSON object, or nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,5 +226,35 @@ func TestPanicsAreLoggedAndClientsAreNotTold(t *testing.T) {
 		synctest.Wait()
 		require.Contains(t, log.String(), "oops")
 		require.Contains(t, log.String(), "operation_test.go")
+	})
+}
+
+func TestHalfACharacterIsAnErrorOfItsOperationAlone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		c := w.ready(handler{operation: forever})
+		c.send(subscribe("1"))
+		for _, name := range []string{"query", "operationName"} {
+			payload := strings.ReplaceAll(`{"query":"{me}","X":"\ud83d"}`, "X", name)
+			require.Equal(t, []string{`{"id":"2","type":"error","payload":[{"message":"` + name +
+				` must be Unicode: there is half of a surrogate pair in it","extensions":{"code":"BAD_USER_INPUT"}}]}`},
+				c.send(`{"id":"2","type":"subscribe","payload":`+payload+`}`), "the id is free again")
+		}
+		require.Empty(t, c.send(subscribe("2")))
+		c.send(complete("1"), complete("2"))
+		c.requireOpen()
+	})
+}
+
+func TestAnExtensionMayStandForTheQuery(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		c := w.ready(handler{operation: echo})
+		for _, query := range []string{``, `"query":null,`} {
+			require.Equal(t, []string{
+				`{"id":"1","type":"next","payload":{"Query":"","OperationName":"","Variables":null,"Extensions":{"a":1}}}`,
+				`{"id":"1","type":"complete"}`,
+			}, c.send(`{"id":"1","type":"subscribe","payload":{`+query+`"extensions":{"a":1}}}`))
+		}
 	})
 }

@@ -190,6 +190,10 @@ func (s *socket) subscribe(f *frame) *CloseError {
 	case op == nil:
 		s.out.send(nil, typeError, f.rawID, s.opts.OverLimit)
 		return nil
+	case f.refusal != nil:
+		s.end(op, typeError, f.refusal)
+		s.leave(op)
+		return nil
 	}
 	s.running.Go(func() { s.run(op, f.request) })
 	return nil

@@ -28,13 +28,16 @@ func (a tokenAuthenticator) Authenticate(ctx context.Context, _ *http.Request, a
 func (h *Handler) authenticate(ctx context.Context, r *http.Request) (viewer, error) {
 	access, _ := bearer(r.Header.Get("Authorization"))
 	identity, err := h.authenticator.Authenticate(ctx, r, access)
-	if err != nil && !errors.Is(err, storage.ErrUnauthenticated) {
+	v := viewer{Identity: identity, token: access, request: r}
+	switch {
+	case errors.Is(err, storage.ErrTokenExpired):
+		v.Identity, v.refused = Identity{}, "expired"
+	case errors.Is(err, storage.ErrUnauthenticated):
+		v.Identity, v.refused = Identity{}, "invalid"
+	case err != nil:
 		return viewer{}, err
 	}
-	if err != nil {
-		identity = Identity{}
-	}
-	return viewer{Identity: identity, token: access, request: r}, nil
+	return v, nil
 }
 
 // bearer returns the token of an Authorization header. It is false for another scheme, which is the host's own business.

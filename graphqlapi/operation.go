@@ -80,6 +80,10 @@ func (h *Handler) execute(ctx context.Context, op *operation) (*response, error)
 		op.viewer.eventCursor = cursor
 	}
 	r := h.run(withViewer(ctx, op.viewer), h.operations, op.doc.Text(), op.name, op.variables)
+	// Not in the answers to mutations: a client that refreshes where it is told so would never be done with refreshToken.
+	if op.viewer.refused != "" && op.doc.Operation == gqldoc.Query {
+		r.extensions = map[string]any{"authentication": op.viewer.refused}
+	}
 	return r, r.refused()
 }
 

@@ -25,7 +25,9 @@ type Authenticator interface {
 	// A host whose middleware knows the user reads it from the request's context.
 	//
 	// Nobody is the zero Identity and no error. A token that is not good is [github.com/buddychat/buddychat/storage.ErrUnauthenticated]: over
-	// HTTP it counts as nobody, and a socket is refused. Any other error fails the request.
+	// HTTP it counts as nobody, and a socket is refused. The answer to a query tells the client in
+	// extensions.authentication: "expired" where the error is [github.com/buddychat/buddychat/storage.ErrTokenExpired] as
+	// well, else "invalid". Any other error fails the request.
 	Authenticate(ctx context.Context, r *http.Request, token string) (Identity, error)
 }
 

@@ -10,6 +10,8 @@ type viewer struct {
 	Identity
 	// token is the access token of the request, good or bad, "" for none: verifyToken takes it.
 	token string
+	// refused says why the token counts as none: "expired" or "invalid". It is "" for a good token, and for none.
+	refused string
 	// request is the HTTP request, or the upgrade request of the socket.
 	request *http.Request
 	// operation is what the log calls the operation: its name, or the kind of one without.

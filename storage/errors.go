@@ -18,6 +18,8 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrUnauthenticated says that a password or token is wrong, expired or revoked.
 	ErrUnauthenticated = errors.New("unauthenticated")
+	// ErrTokenExpired is the [ErrUnauthenticated] of a token that was good until it expired: its owner can refresh it.
+	ErrTokenExpired = fmt.Errorf("token expired: %w", ErrUnauthenticated)
 	// ErrCursorExpired says that events cannot be resumed from a cursor without a gap: it is older than
 	// the retention, or from another or a restored database.
 	ErrCursorExpired = errors.New("cursor expired")
@@ -56,6 +58,11 @@ func Invalid(field, format string, args ...any) error {
 // Unauthenticated returns an [ErrUnauthenticated] with a text for the caller.
 func Unauthenticated(format string, args ...any) error {
 	return &answer{kind: ErrUnauthenticated, message: fmt.Sprintf(format, args...)}
+}
+
+// TokenExpired returns an [ErrTokenExpired] with a text for the caller.
+func TokenExpired(format string, args ...any) error {
+	return &answer{kind: ErrTokenExpired, message: fmt.Sprintf(format, args...)}
 }
 
 // CursorExpired is the answer to a cursor that cannot be resumed from.

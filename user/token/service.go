@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
 	"github.com/buddychat/buddychat/storage"
@@ -200,13 +201,17 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 }
 
 // Verify returns what an access token says, if it is one of ours, has not expired, and its session is its user's
-// and has not ended. It asks the store once for each token that could be good, so that ending a session
+// and has not ended. A token of ours that has expired is [storage.ErrTokenExpired]. Verify asks the store once for each
+// token that could be good, so that ending a session
 // ends its access tokens at once.
 func (s *Service) Verify(ctx context.Context, access string) (Claims, error) {
 	if access == "" {
 		return Claims{}, storage.Invalid("token", "token is missing: give the access token to verify")
 	}
 	claims, err := s.signer.parse(access)
+	if errors.Is(err, jwt.ErrTokenExpired) {
+		return Claims{}, Expired()
+	}
 	if err != nil {
 		return Claims{}, Refused()
 	}

@@ -79,6 +79,7 @@ func TestAnAccessTokenEndsAtItsSecond(t *testing.T) {
 	f.clock.at = p.Claims.Expires
 	_, err = f.Verify(t.Context(), p.Access)
 	requireRefused(t, err)
+	require.ErrorIs(t, err, storage.ErrTokenExpired)
 }
 
 func TestRefreshingRotatesTheTokenAndKeepsTheMomentOfTheLogin(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 type config struct {
 	addr, database, hints, secret   string
 	throttle, introspection, demo   bool
+	proxies                         int
 	accessTokenTTL, refreshTokenTTL time.Duration
 	retention                       time.Duration
 	origins                         origins
@@ -29,14 +30,28 @@ func (o *origins) String() string { return strings.Join(*o, ",") }
 func (o *origins) Set(value string) error {
 	for entry := range strings.SplitSeq(value, ",") {
 		entry = strings.TrimSpace(entry)
-		u, err := url.Parse(entry)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != entry {
-			return errors.New("want scheme://host[:port], as in https://app.example.com")
+		if err := checkOrigin(entry); err != nil {
+			return err
 		}
 		*o = append(*o, entry)
 	}
 	return nil
 }
+
+// checkOrigin refuses what no browser or app sends as its Origin.
+func checkOrigin(entry string) error {
+	if strings.Contains(entry, "*") {
+		return errors.New("a pattern with * is refused, for it would let in pages that nobody has looked at: name each origin")
+	}
+	u, err := url.Parse(entry)
+	if err != nil || u.Hostname() == "" || !strings.EqualFold(entry, u.Scheme+"://"+u.Host) {
+		return errors.New("want scheme://host[:port] without a path, as in https://app.example.com or capacitor://localhost")
+	}
+	return nil
+}
+
+// maxProxies is more than anybody has in a row.
+const maxProxies = 16
 
 const minSecret = 32
 
@@ -59,7 +74,10 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	flags.DurationVar(&c.accessTokenTTL, "access-token-ttl", 50*time.Minute, "access tokens live for this `duration`")
 	flags.DurationVar(&c.refreshTokenTTL, "refresh-token-ttl", 7*24*time.Hour, "refresh tokens live for this `duration`")
 	flags.DurationVar(&c.retention, "retention", buddychat.DefaultRetention, "events can be resumed for this `duration`, and are removed then")
-	flags.Var(&c.origins, "origin", "let pages of this `origin` (scheme://host[:port]) call from another host; repeat it for more, in the variable put commas between them")
+	flags.Var(&c.origins, "origin", "let pages and apps of this `origin` (scheme://host[:port], of any scheme) call from another host; repeat it for more, or put\n"+
+		"commas between them")
+	flags.IntVar(&c.proxies, "proxies", 0, "this `number` of trusted proxies stand in front, each of which appends to X-Forwarded-For the address that it was called from;\n"+
+		"rates and numbers of sockets are counted by the address before the first of them. With 0 the header is not believed")
 	flags.BoolVar(&c.demo, "demo", false, "make two users with a chat and a group, and print requests to talk as them")
 
 	err := flags.Parse(args)
@@ -107,6 +125,8 @@ func (c config) check(rest []string) error {
 		return fmt.Errorf("there is an argument that is no flag: %q", rest[0])
 	case c.secret != "" && len(c.secret) < minSecret:
 		return fmt.Errorf("-secret has %d bytes: give it %d or more", len(c.secret), minSecret)
+	case c.proxies < 0 || c.proxies > maxProxies:
+		return fmt.Errorf("-proxies is %d: give it the number of proxies in front of the server, 0 to %d", c.proxies, maxProxies)
 	case c.retention < time.Second:
 		return fmt.Errorf("-retention is %v: give it a second or more", c.retention)
 	case checkHints(c.hints) != nil:

@@ -22,7 +22,8 @@ type Chat struct {
 	Conversation int64
 	Owner, Other user.ID // equal in a chat with oneself
 	Archived     bool
-	// Activity is the moment of the last send, else of the creation. Nothing else moves it.
+	// Activity is the moment of the last send, else of the creation. Nothing else moves it. It never goes back: where the
+	// clocks of two nodes differ, it is the later moment.
 	Activity time.Time
 }
 

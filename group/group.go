@@ -42,7 +42,8 @@ func (m Member) Key() storage.Key { return storage.Key{Major: m.ID} }
 type Copy struct {
 	Member
 	Archived bool
-	// Activity is the moment of the last send since joining, else of the joining. Nothing else moves it.
+	// Activity is the moment of the last send since joining, else of the joining. Nothing else moves it. It never goes back:
+	// where the clocks of two nodes differ, it is the later moment.
 	Activity time.Time
 }
 

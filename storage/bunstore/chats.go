@@ -42,8 +42,8 @@ var errOpened = errors.New("bunstore: others open and end this chat all the time
 
 const chatColumns = `c.id, c.conversation_id, c.owner, c.other, c.archived, ` + activity
 
-// activity is the last send since the copy began, else its beginning.
-const activity = `CASE WHEN v.last_sent_at > c.joined_at THEN v.last_sent_at ELSE c.joined_at END`
+// activity is the last send since the copy began, else its beginning. It never goes back, whatever the clocks of the nodes do.
+const activity = `CASE WHEN v.last_seq > c.joined_seq AND v.last_sent_at > c.joined_at THEN v.last_sent_at ELSE c.joined_at END`
 
 func scanChat(rows *sql.Rows) (chat.Chat, error) {
 	var c chat.Chat

@@ -118,7 +118,7 @@ func (t *tx) sentBefore(ctx context.Context, c chat.Copy, own ownCopy, d chat.Dr
 func (t *tx) append(ctx context.Context, v conversation, own ownCopy, d chat.Draft) (chat.Message, error) {
 	now := t.time()
 	m := chat.Message{Conversation: v.id, Seq: v.lastSeq + 1, Sender: own.owner, Content: d.Content, ClientID: d.ClientID, Date: moment(now)}
-	if _, err := t.exec(ctx, `UPDATE {conversations} SET last_seq = $2, last_sent_at = $3,
+	if _, err := t.exec(ctx, `UPDATE {conversations} SET last_seq = $2, last_sent_at = `+laterThanLastSend(`$3`)+`,
 		unread_1 = unread_1 + CASE WHEN CAST($4 AS BIGINT) = 2 THEN 1 ELSE 0 END, unread_2 = unread_2 + CASE WHEN CAST($4 AS BIGINT) = 1 THEN 1 ELSE 0 END
 		WHERE id = $1`, v.id, m.Seq, now, own.side); err != nil {
 		return chat.Message{}, err
@@ -130,4 +130,10 @@ func (t *tx) append(ctx context.Context, v conversation, own ownCopy, d chat.Dra
 	_, err := t.record(ctx, realtime.Record{Operation: operation(v.kind, realtime.ChatMessageCreated, realtime.GroupMessageCreated),
 		At: m.Date, Conversation: v.id, Kind: v.kind, Actor: own.owner, Message: m.ID, Seq: m.Seq})
 	return m, err
+}
+
+// laterThanLastSend is the activity of the conversation after a send at a moment, which is an SQL expression. The clock of this
+// node may be behind the clock of the node that sent before, and activity never goes back.
+func laterThanLastSend(moment string) string {
+	return `CASE WHEN last_sent_at > CAST(` + moment + ` AS BIGINT) THEN last_sent_at ELSE CAST(` + moment + ` AS BIGINT) END`
 }

@@ -127,7 +127,7 @@ const (
 		), free AS MATERIALIZED (
 			SELECT o.* FROM own o JOIN locked l ON l.id = o.conversation_id AND l.endings = o.endings
 		), bumped AS (
-			UPDATE {conversations} v SET last_seq = v.last_seq + f.messages, last_sent_at = $1::bigint,
+			UPDATE {conversations} v SET last_seq = v.last_seq + f.messages, last_sent_at = GREATEST(v.last_sent_at, $1::bigint),
 				unread_1 = v.unread_1 + f.by_2, unread_2 = v.unread_2 + f.by_1
 			FROM (SELECT conversation_id, count(*) AS messages, count(*) FILTER (WHERE side = 1) AS by_1, count(*) FILTER (WHERE side = 2) AS by_2
 				FROM free GROUP BY conversation_id) f
@@ -158,7 +158,7 @@ const (
 		), locked AS MATERIALIZED (
 			SELECT v.id, o.owner, o.side FROM {conversations} v JOIN own o ON o.conversation_id = v.id AND o.endings = v.endings FOR NO KEY UPDATE OF v SKIP LOCKED
 		), bumped AS (
-			UPDATE {conversations} v SET last_seq = v.last_seq + 1, last_sent_at = $1::bigint,
+			UPDATE {conversations} v SET last_seq = v.last_seq + 1, last_sent_at = GREATEST(v.last_sent_at, $1::bigint),
 				unread_1 = v.unread_1 + CASE WHEN l.side = 2 THEN 1 ELSE 0 END, unread_2 = v.unread_2 + CASE WHEN l.side = 1 THEN 1 ELSE 0 END
 			FROM locked l WHERE v.id = l.id RETURNING v.id, v.last_seq, v.kind, l.owner
 		), sent AS (

@@ -58,7 +58,9 @@ func (s *Store) AppendMessage(ctx context.Context, c chat.Copy, d chat.Draft) (c
 			Sender: c.Owner, Content: d.Content, ClientID: d.ClientID, Date: a.now,
 		}}
 		v.messages = append(v.messages, m)
-		v.lastSend = a.now
+		if a.now.After(v.lastSend) {
+			v.lastSend = a.now
+		}
 		if d.ClientID != "" {
 			v.sent[key] = m.Seq
 		}

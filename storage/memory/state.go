@@ -172,9 +172,9 @@ func (v *conversation) copyOf(u user.ID) *userCopy {
 	return nil
 }
 
-// activity is what a copy is listed by.
+// activity is what a copy is listed by. It never goes back, whatever the clock does.
 func (v *conversation) activity(uc *userCopy) time.Time {
-	if v.lastSeq() > uc.joinedSeq {
+	if v.lastSeq() > uc.joinedSeq && v.lastSend.After(uc.began) {
 		return v.lastSend
 	}
 	return uc.began

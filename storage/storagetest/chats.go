@@ -19,6 +19,7 @@ func chatTests() []test {
 		{"a chat is its owner's alone", chatIsPrivate},
 		{"chats are listed by activity, in pages", chatsAreListed},
 		{"only a send moves a chat", chatsStay},
+		{"a node whose clock is behind moves no list back", clocksDiffer},
 		{"each user archives for themselves", chatsAreArchived},
 		{"a message of the other user is read, once", chatMessageIsRead},
 		{"one's own message cannot be read", ownMessageIsNotRead},
@@ -153,6 +154,66 @@ func (f *fixture) activity(c chat.Copy) time.Time {
 func chatsStay(f *fixture) {
 	mine, others := f.chat(alice, bob)
 	f.staysWhileUsed(mine, others)
+}
+
+// clocksDiffer has nodes act whose clocks are a minute apart.
+func clocksDiffer(f *fixture) {
+	const apart = time.Minute
+	behind := func(act func()) {
+		f.clock.advance(-apart)
+		act()
+		f.clock.advance(apart)
+	}
+	older, _ := f.chat(alice, carol)
+	for _, copies := range [][]chat.Copy{two(f.chat(alice, bob)), f.group(alice, bob)} {
+		mine, others := copies[0], copies[1]
+		opened := []time.Time{f.activity(mine), f.activity(others)}
+		var first chat.Message
+		behind(func() { first = f.send(mine, "before it was opened, by the clock of this node") })
+		f.True(first.Date.Before(opened[0]))
+		f.Equal(opened[0], f.activity(mine))
+		f.Equal(opened[1], f.activity(others))
+
+		moment := f.send(others, "ahead").Date
+		behind(func() { f.send(mine, "behind") })
+		f.Equal(moment, f.activity(mine))
+		f.Equal(moment, f.activity(others))
+		f.sendTogether(mine, -apart)
+		f.Equal(moment, f.activity(mine))
+		behind(func() {
+			if mine.Kind == chat.Group {
+				joined := f.add(mine, carol)
+				f.Equal(f.clock.advance(0), f.activity(joined), "the joining, not the last send before it")
+				f.send(mine, "to the new member")
+				f.Equal(moment, f.activity(joined))
+			}
+		})
+		moment = f.send(mine, "ahead again").Date
+		f.Equal(moment, f.activity(others))
+	}
+	chats, err := f.store.ListChats(f.ctx, alice, chat.Filter{}, everything())
+	f.NoError(err)
+	f.Equal(older, chats[len(chats)-1].Copy(), "the chat without a send stays below")
+}
+
+func two(a, b chat.Copy) []chat.Copy { return []chat.Copy{a, b} }
+
+// sendTogether sends several messages at the same time, which a store may do in one step.
+func (f *fixture) sendTogether(c chat.Copy, offset time.Duration) {
+	f.t.Helper()
+	f.clock.advance(offset)
+	defer f.clock.advance(-offset)
+	const sends = 8
+	errs := make(chan error, sends)
+	for range sends {
+		go func() {
+			_, err := f.store.AppendMessage(f.ctx, c, chat.Draft{Content: "together"})
+			errs <- err
+		}()
+	}
+	for range sends {
+		f.NoError(<-errs)
+	}
 }
 
 // staysWhileUsed checks that of all acts on a conversation only a send moves it in the lists of both.

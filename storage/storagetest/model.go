@@ -27,6 +27,8 @@ type room struct {
 	group  group.Group
 	copies []*ownCopy // those that there are now
 	sent   []*sending
+
+	lastSend time.Time // by the clock that was ahead
 }
 
 // sending is what remains of a send, whatever becomes of the copies of the message.
@@ -158,9 +160,14 @@ func (r *room) send(m chat.Message) {
 		waiting: map[*ownCopy]bool{}, readers: map[*ownCopy]bool{},
 	}
 	r.sent = append(r.sent, s)
+	if m.Date.After(r.lastSend) {
+		r.lastSend = m.Date
+	}
 	for _, c := range r.copies {
 		c.messages = append(c.messages, &ownMessage{Message: m})
-		c.activity = m.Date
+		if r.lastSend.After(c.activity) {
+			c.activity = r.lastSend
+		}
 		if c.Owner != m.Sender {
 			s.waiting[c] = true
 		}

@@ -32,7 +32,13 @@ type scene struct {
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
-	s := &scene{world: newWorld(t), users: map[string]user.ID{"nobody": nobody}, chats: map[string]chat.Chat{}, copies: map[string]group.Copy{}}
+	return newSceneOn(newWorld(t))
+}
+
+func newSceneOn(w *world) *scene {
+	t := w.t
+	t.Helper()
+	s := &scene{world: w, users: map[string]user.ID{"nobody": nobody}, chats: map[string]chat.Chat{}, copies: map[string]group.Copy{}}
 	for _, name := range []string{"outsider", "member", "admin", "creator", "participant", "stranger"} {
 		s.users[name] = s.register(name)
 	}

@@ -50,15 +50,17 @@ func (t *tx) lockConversation(ctx context.Context, condition string, args ...any
 	return v, err
 }
 
-// lock locks the conversation of a copy and then reads the copy. One that is not there, has ended, is of another kind or
-// another's is not found.
+// lock locks the conversation of a copy and then reads the copy, which may have ended while the lock was waited for. A copy
+// that does not exist, has ended, is of another kind or another user's is not found. All of these take the same steps, and
+// none of them waits for a lock: neither how long the answer takes nor who else acts there tells one from another.
 func (t *tx) lock(ctx context.Context, c chat.Copy) (conversation, ownCopy, error) {
-	v, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1)`, c.ID)
+	conv, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0)`,
+		c.ID, string(c.Owner), int64(c.Kind))
 	if err != nil {
 		return conversation{}, ownCopy{}, err
 	}
 	own, err := t.copy(ctx, c)
-	return v, own, err
+	return conv, own, err
 }
 
 // lockKind is lock for an act that there is in one kind of conversation only.

@@ -27,6 +27,12 @@ import (
 // URL returns the address of a new, empty database, which is dropped when the test ends.
 func URL(tb testing.TB) string {
 	tb.Helper()
+	return URLWith(tb, "")
+}
+
+// URLWith is URL for a database that is made with options of CREATE DATABASE, such as its encoding.
+func URLWith(tb testing.TB, options string) string {
+	tb.Helper()
 	start := forTests
 	if _, measured := tb.(*testing.B); measured {
 		start = forBenchmarks
@@ -35,7 +41,7 @@ func URL(tb testing.TB) string {
 	if err != nil {
 		missing(tb, err)
 	}
-	return Database(tb, s)
+	return database(tb, s, options)
 }
 
 // Own starts a server for one test alone, which may crash it. It syncs to disk as in production, and goes when the test ends.
@@ -65,8 +71,13 @@ func missing(tb testing.TB, err error) {
 // Database makes an empty database on a server, which is dropped when the test ends, and returns its address.
 func Database(tb testing.TB, s *pgserver.Server) string {
 	tb.Helper()
+	return database(tb, s, "")
+}
+
+func database(tb testing.TB, s *pgserver.Server, options string) string {
+	tb.Helper()
 	name := "buddychat_test_" + strings.ToLower(rand.Text()[:12])
-	if err := administer(s.URL, "CREATE DATABASE "+name); err != nil {
+	if err := administer(s.URL, "CREATE DATABASE "+name+" "+options); err != nil {
 		tb.Fatalf("cannot create a database: %v", err)
 	}
 	tb.Cleanup(func() {

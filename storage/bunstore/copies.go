@@ -129,7 +129,7 @@ func (t *tx) snapshot(ctx context.Context) (bool, error) {
 	}
 	var level string
 	_, err := t.row(ctx, `SELECT current_setting('transaction_isolation')`, nil, &level)
-	return level != "read committed" && level != "read uncommitted", err
+	return hasSnapshot(level), err
 }
 
 // lockUserToErase waits for all who hold the user by lockUsers.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,10 +34,11 @@ const (
 
 // Driver is what only a database driver has, and what the openers hand over. The zero value does without.
 type Driver struct {
-	// IsConflict reports whether an error says that a unique index refused a row.
+	// IsConflict reports whether an error says that a unique index refused a row. Errors of PostgreSQL are known by their
+	// SQLSTATE without it.
 	IsConflict func(error) bool
 	// IsTransient reports whether an error says that the transaction was undone for another one's sake and may be tried
-	// again: a deadlock, a serialization failure, a busy database.
+	// again: a deadlock, a serialization failure, a busy database. Errors of PostgreSQL are known by their SQLSTATE without it.
 	IsTransient func(error) bool
 	// Writer, where set, is the same database as the store's, and used for acts alone, which wait for each other there and so take no
 	// connection from reads and from the host.
@@ -67,9 +67,13 @@ type Store struct {
 	texts    *sync.Map // the statements, as written here, to the statements as sent
 	commits  *bell
 	sendings *lanes
+	ownLevel bool // PostgreSQL: single statements need a transaction for their isolation level
 }
 
 // Open returns a store on a database of the host's. The tables are made by [Store.Migrate].
+//
+// On PostgreSQL it asks the database, for ten seconds at most, whether it can be used: the encoding must be UTF8. Whatever
+// isolation level the database has for a default, the store runs at READ COMMITTED.
 func Open(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 	var sd schema.Dialect
 	switch d {
@@ -108,6 +112,11 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.dialect == PostgreSQL {
+		if err := s.lookAtPostgres(); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -242,31 +251,15 @@ func emptyOnError[T any](err *error, answers ...*T) { //nolint:gocritic // the e
 }
 
 func (s *Store) isConflict(err error) bool {
-	return s.driver.IsConflict != nil && s.driver.IsConflict(err) || isConflictText(err)
+	return s.driver.IsConflict != nil && s.driver.IsConflict(err) || sqlState(err) == uniqueViolation || isConflictText(err)
 }
 
 func (s *Store) isTransient(err error) bool {
-	return s.driver.IsTransient != nil && s.driver.IsTransient(err)
-}
-
-// isRefused reports whether an error of PostgreSQL says that a statement was undone for what it was to write, such as a value or a size that cannot be, a
-// constraint or an exception that was raised, and not for the state of the connection, of the server or of its resources.
-func isRefused(err error) bool {
-	var e interface{ SQLState() string }
-	if !errors.As(err, &e) || len(e.SQLState()) != 5 {
-		return false
+	if s.driver.IsTransient != nil && s.driver.IsTransient(err) {
+		return true
 	}
-	switch e.SQLState()[:2] {
-	case "08", "53", "57", "58", "XX": // https://www.postgresql.org/docs/current/errcodes-appendix.html
-		return false
-	}
-	return true
-}
-
-// isConflictText tells a refused row by the words of the drivers, for those that the openers do not know.
-func isConflictText(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "SQLSTATE 23505") || strings.Contains(err.Error(), "duplicate key value") ||
-		strings.Contains(err.Error(), "UNIQUE constraint failed"))
+	code := sqlState(err)
+	return code == serializationFailure || code == deadlockDetected
 }
 
 // text returns a statement as it is sent: {name} is the table of that name. Statements are written with $1, which both databases know.
@@ -282,12 +275,19 @@ func (s *Store) text(statement string) string {
 var tableName = regexp.MustCompile(`\{([a-z_]+)\}`)
 
 // exec runs a statement and returns how many rows it changed.
-func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+func (t *tx) exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
+	if b, needed := t.needsLevel(); needed {
+		err = t.atReadCommitted(ctx, b, func(t *tx) error {
+			n, err = t.exec(ctx, statement, args...)
+			return err
+		})
+		return n, err
+	}
 	r, err := t.conn.ExecContext(ctx, t.text(statement), args...)
 	if err != nil {
 		return 0, fmt.Errorf("bunstore: %w", err)
 	}
-	n, err := r.RowsAffected()
+	n, err = r.RowsAffected()
 	if err != nil {
 		return 0, fmt.Errorf("bunstore: %w", err)
 	}
@@ -296,6 +296,9 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, er
 
 // query runs a statement and hands each row to scan.
 func (t *tx) query(ctx context.Context, statement string, args []any, scan func(*sql.Rows) error) (err error) {
+	if b, needed := t.needsLevel(); needed {
+		return t.atReadCommitted(ctx, b, func(t *tx) error { return t.query(ctx, statement, args, scan) })
+	}
 	rows, err := t.conn.QueryContext(ctx, t.text(statement), args...)
 	if err != nil {
 		return fmt.Errorf("bunstore: %w", err)

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/buddychat/buddychat/storage/bunstore"
@@ -100,7 +99,7 @@ func (db *DB) start(ctx context.Context, o *Options) (err error) {
 		return fmt.Errorf("postgres: %w", err)
 	}
 	db.Store, err = bunstore.Open(db.pool, bunstore.PostgreSQL, &bunstore.Options{
-		Prefix: o.Prefix, Now: o.Now, Driver: bunstore.Driver{IsConflict: isConflict, IsTransient: isTransient},
+		Prefix: o.Prefix, Now: o.Now,
 	})
 	if err == nil && o.Migrate {
 		err = db.Migrate(ctx)
@@ -137,24 +136,4 @@ func limit(pool *sql.DB, connections int) {
 	pool.SetMaxIdleConns(connections)
 	pool.SetConnMaxIdleTime(maxIdleTime)
 	pool.SetConnMaxLifetime(maxLifetime)
-}
-
-// See https://www.postgresql.org/docs/current/errcodes-appendix.html.
-const (
-	uniqueViolation      = "23505"
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
-)
-
-func isConflict(err error) bool { return code(err) == uniqueViolation }
-
-func isTransient(err error) bool {
-	return code(err) == serializationFailure || code(err) == deadlockDetected
-}
-
-func code(err error) string {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code
-	}
-	return ""
 }

@@ -45,25 +45,26 @@ func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filte
 	return found, err
 }
 
-// CountNotifications implements [notify.Store].
-func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filter) (int, error) {
-	var all, read int64
-	if f.Read == nil || !*f.Read {
-		if _, err := s.reader().row(ctx, `SELECT CAST(COALESCE(sum(`+countOthers(`c.cleared_seq`)+`), 0) AS BIGINT) FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
-			WHERE c.owner = $1 AND c.end_event = 0`, []any{string(u)}, &all); err != nil {
-			return 0, err
-		}
+// The numbers of all notifications of the user $1, and of those that were marked as read.
+var (
+	countNotifications = `(SELECT CAST(COALESCE(sum(` + countOthers(`c.cleared_seq`) + `), 0) AS BIGINT)
+		FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id WHERE c.owner = $1 AND c.end_event = 0)`
+	countMarked = `(SELECT count(*) FROM {copies} c JOIN {notification_reads} n ON n.copy_id = c.id JOIN {messages} x ON x.id = n.message_id
+		WHERE c.owner = $1 AND c.end_event = 0 AND ` + visible + `)`
+)
+
+// CountNotifications implements [notify.Store]. It is one statement, so that both numbers are of one moment.
+func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filter) (n int, err error) {
+	count := countNotifications
+	switch {
+	case f.Read == nil:
+	case *f.Read:
+		count = countMarked
+	default:
+		count += ` - ` + countMarked
 	}
-	if f.Read != nil {
-		if _, err := s.reader().row(ctx, `SELECT count(*) FROM {copies} c JOIN {notification_reads} n ON n.copy_id = c.id JOIN {messages} x ON x.id = n.message_id
-			WHERE c.owner = $1 AND c.end_event = 0 AND `+visible, []any{string(u)}, &read); err != nil {
-			return 0, err
-		}
-	}
-	if f.Read != nil && *f.Read {
-		return int(read), nil
-	}
-	return int(all - read), nil
+	_, err = s.reader().row(ctx, `SELECT `+count, []any{string(u)}, &n)
+	return n, err
 }
 
 // Notification implements [notify.Store].

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/notify"
 	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
@@ -35,7 +37,10 @@ func concurrencyTests() []test {
 		},
 		inBoth("one draft is sent by many at once", manySendDraft),
 		inBoth("sends, clears, hides and reads at once count right", everythingAtOnce),
-		[]test{{"a tail misses nothing of what many write", tailMissesNothing}},
+		[]test{
+			{"a count is of one moment, whatever is written meanwhile", countsAreOfOneMoment},
+			{"a tail misses nothing of what many write", tailMissesNothing},
+		},
 	)
 }
 
@@ -512,6 +517,63 @@ func (f *fixture) missesNothing(late *lateTail, written map[int64]bool) {
 		f.True(id <= late.first.Safe.ID || seen[id], "record %d is missed by a tail that began at %d", id, late.first.Safe.ID)
 	}
 	f.NoError(late.tail.Close())
+}
+
+// countsAreOfOneMoment counts while each of several users sends alice one message after another, and alice marks and reads each
+// before the next is sent. At every moment at most one of each is unread and not marked.
+func countsAreOfOneMoment(f *fixture) {
+	const senders, rounds = 6, 60
+	var theirs, own []chat.Copy
+	for i := range senders {
+		a, b := f.chat(user.ID(fmt.Sprint("sender ", i)), alice)
+		theirs, own = append(theirs, a), append(own, b)
+	}
+	var writing sync.WaitGroup
+	errs := make([]error, senders)
+	for i := range senders {
+		writing.Go(func() {
+			for range rounds {
+				m, err := f.store.AppendMessage(f.ctx, theirs[i], chat.Draft{Content: "one"})
+				if err == nil {
+					_, err = f.store.MarkNotification(f.ctx, own[i], m.ID)
+				}
+				if err == nil {
+					_, err = f.store.ReadMessage(f.ctx, own[i], m.ID)
+				}
+				if err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		writing.Wait()
+	}()
+	for last := false; !last; {
+		select {
+		case <-written:
+			last = true
+		default:
+		}
+		n, err := f.store.CountNotifications(f.ctx, alice, notify.Filter{Read: new(false)})
+		f.NoError(err)
+		f.GreaterOrEqual(n, 0, "notifications that are not marked")
+		f.LessOrEqual(n, senders, "notifications that are not marked")
+		unread, err := f.store.CountUnread(f.ctx, own)
+		f.NoError(err)
+		for _, n := range unread {
+			f.Contains([]int{0, 1}, n, "unread messages")
+		}
+	}
+	f.allWin(errs)
+	for filter, want := range map[*bool]int{nil: senders * rounds, new(true): senders * rounds, new(false): 0} {
+		n, err := f.store.CountNotifications(f.ctx, alice, notify.Filter{Read: filter})
+		f.NoError(err)
+		f.Equal(want, n)
+	}
 }
 
 // follower is what somebody who follows the log finds.

@@ -15,7 +15,8 @@ type Store interface {
 	driver.Acts
 	realtime.Log
 
-	// Purge does at most limit rows of each kind of upkeep, and returns how many it did; 0 says that nothing is left.
+	// Purge does at most limit rows of each kind of upkeep, and returns how many it did; 0 says that nothing is left, or that
+	// limit is not positive.
 	//
 	//   - The content of messages that no copy shows any more, and of users who were erased, is emptied. No list moves and no count changes.
 	//   - Records older than keep are removed from the beginning of the log on, but for the newest of those, by which positions are

@@ -10,8 +10,15 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
+// maxPurge is the most rows of each kind of upkeep that one call does, whatever its limit: sums with it do not overflow.
+const maxPurge = 1 << 20
+
 // Purge implements [github.com/buddychat/buddychat.Store].
 func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
+	if limit <= 0 {
+		return 0, nil
+	}
+	limit = min(limit, maxPurge)
 	cutoff := micros(s.now().Add(-keep))
 	done := 0
 	for _, upkeep := range []func(context.Context, int) (int, error){

@@ -111,6 +111,9 @@ func (a *act) eraseChat(uc *userCopy, ended int64) {
 // Purge does the upkeep that [Store.EraseUser] and the acts on messages leave behind, as
 // buddychat.Store describes it.
 func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
+	if limit <= 0 {
+		return 0, nil
+	}
 	return change(ctx, s, func(a *act) (int, error) {
 		return a.purgeMessages(limit) + a.purgeLog(a.now.Add(-keep), limit) +
 			a.purgeCopies(limit) + a.purgeConversations(limit), nil

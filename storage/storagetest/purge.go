@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,13 @@ func purgeOfNothing(f *fixture) {
 		f.NoError(err)
 		f.Zero(n)
 		f.purge(0, 100)
+		f.purge(0, math.MaxInt)
+		f.tick()
+		for _, limit := range []int{0, -1, math.MinInt} {
+			n, err := f.store.Purge(f.ctx, 0, limit)
+			f.NoError(err)
+			f.Zero(n, "at most %d rows", limit)
+		}
 	})
 }
 

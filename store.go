@@ -22,6 +22,7 @@ type Store interface {
 	//   - Records older than keep are removed from the beginning of the log on, but for the newest of those, by which positions are
 	//     known (one that looks old because the clock went back waits for those before it); memberships
 	//     that ended before them, and conversations left without a copy, go with them.
+	//   - Refresh tokens that have expired are removed, and sessions all of whose tokens have: see [token.Store.PurgeSessions].
 	//
 	// It may run on several nodes at once, and may be interrupted at any point.
 	Purge(ctx context.Context, keep time.Duration, limit int) (int, error)

@@ -2,7 +2,6 @@ package bunstore
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/buddychat/buddychat/realtime"
@@ -21,7 +20,8 @@ func (s *Store) CreateSession(ctx context.Context, l token.Login) error {
 		if !valid {
 			return token.Refused()
 		}
-		if _, err := t.exec(ctx, `INSERT INTO {sessions} (id, user_number, began_at) VALUES ($1, $2, $3)`, n.ID, number(n.User), micros(n.Began)); err != nil {
+		if _, err := t.exec(ctx, `INSERT INTO {sessions} (id, user_number, began_at, lives_until) VALUES ($1, $2, $3, $4)`,
+			n.ID, number(n.User), micros(n.Began), micros(l.Until)); err != nil {
 			return err
 		}
 		return t.insertToken(ctx, n.ID, nil, l.Refresh, l.Expires)
@@ -45,7 +45,7 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 	var spendable bool
 	err := s.act(ctx, func(t *tx) (err error) {
 		var spent refreshToken
-		if in, spent, err = t.present(ctx, r.Spent, r.Now); err != nil {
+		if in, spent, err = t.present(ctx, r.Spent, r.Now, r.Until); err != nil {
 			return err
 		}
 		if spendable, err = t.spendable(ctx, r, spent); err != nil {
@@ -73,14 +73,14 @@ type refreshToken struct {
 }
 
 // present locks the session of a refresh token, which must last, as every act on its family begins. The token may be spent,
-// and must not have expired.
-func (t *tx) present(ctx context.Context, hash []byte, now time.Time) (token.Session, refreshToken, error) {
+// and must not have expired. The session lives until the moment that is given, or longer.
+func (t *tx) present(ctx context.Context, hash []byte, now, until time.Time) (token.Session, refreshToken, error) {
 	var in token.Session
 	var owner, began int64
 	lasts, err := t.row(ctx, `
-		UPDATE {sessions} SET ended = FALSE
+		UPDATE {sessions} SET lives_until = CASE WHEN lives_until < $2 THEN $2 ELSE lives_until END
 		WHERE id = (SELECT session_id FROM {refresh_tokens} WHERE hash = $1) AND NOT ended RETURNING id, user_number, began_at`,
-		[]any{hash}, &in.ID, &owner, &began)
+		[]any{hash, micros(until)}, &in.ID, &owner, &began)
 	if err != nil {
 		return token.Session{}, refreshToken{}, err
 	}
@@ -133,7 +133,7 @@ func (t *tx) rotate(ctx context.Context, r token.Rotation, in token.Session, spe
 func (s *Store) RevokeRefresh(ctx context.Context, refresh []byte, now time.Time) (token.Session, error) {
 	var in token.Session
 	err := s.act(ctx, func(t *tx) (err error) {
-		if in, _, err = t.present(ctx, refresh, now); err != nil {
+		if in, _, err = t.present(ctx, refresh, now, time.Time{}); err != nil {
 			return err
 		}
 		return t.endSession(ctx, in)
@@ -201,23 +201,16 @@ func (t *tx) recordEnd(ctx context.Context, u user.ID, session string) error {
 // PurgeSessions implements [token.Store].
 func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int) (removed int, err error) {
 	err = s.act(ctx, func(t *tx) error {
-		removed = 0
-		var sessions []string
-		err := t.query(ctx, `
-			DELETE FROM {refresh_tokens} WHERE hash IN (
-				SELECT hash FROM {refresh_tokens} WHERE expires_at < $1 ORDER BY expires_at, hash LIMIT $2)
-			RETURNING session_id`, []any{micros(expired), limit}, func(rows *sql.Rows) error {
-			var session string
-			err := rows.Scan(&session)
-			removed, sessions = removed+1, append(sessions, session)
-			return err
-		})
-		if err != nil || removed == 0 {
+		tokens, err := t.exec(ctx, `DELETE FROM {refresh_tokens} WHERE hash IN (
+			SELECT hash FROM {refresh_tokens} WHERE expires_at < $1 ORDER BY expires_at, hash LIMIT $2)`, micros(expired), limit)
+		if err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `
-			DELETE FROM {sessions} WHERE `+t.in("id", "$1", "text")+`
-			AND NOT EXISTS (SELECT 1 FROM {refresh_tokens} r WHERE r.session_id = {sessions}.id)`, list(t.Store, sessions))
+		// A refresh at this moment moves lives_until, so that the condition is looked at again behind the lock of the row.
+		sessions, err := t.exec(ctx, `DELETE FROM {sessions} WHERE lives_until < $1 AND id IN (
+			SELECT s.id FROM {sessions} s WHERE s.lives_until < $1
+			AND NOT EXISTS (SELECT 1 FROM {refresh_tokens} r WHERE r.session_id = s.id) ORDER BY s.lives_until, s.id LIMIT $2)`, micros(expired), limit)
+		removed = int(tokens + sessions)
 		return err
 	})
 	return removed, err

@@ -116,7 +116,7 @@ func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, 
 	}
 	return change(ctx, s, func(a *act) (int, error) {
 		return a.purgeMessages(limit) + a.purgeLog(a.now.Add(-keep), limit) +
-			a.purgeCopies(limit) + a.purgeConversations(limit), nil
+			a.purgeCopies(limit) + a.purgeConversations(limit) + a.purgeSessions(a.now, limit), nil
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 type session struct {
 	token.Session
 	ended bool
+	until time.Time // from then on none of its tokens is good
 }
 
 // refreshToken is one of a session's family.
@@ -31,7 +32,7 @@ func (s *Store) CreateSession(ctx context.Context, l token.Login) error {
 		if err != nil || acc.PasswordVersion != l.PasswordVersion {
 			return token.Refused()
 		}
-		a.sessions[l.Session.ID] = &session{Session: l.Session}
+		a.sessions[l.Session.ID] = &session{Session: l.Session, until: l.Until}
 		a.refresh[string(l.Refresh)] = &refreshToken{session: l.Session.ID, expires: l.Expires}
 		return nil
 	})
@@ -59,6 +60,9 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 		if spent.spent.IsZero() {
 			spent.spent = r.Now
 			a.supersedeSiblings(spent)
+		}
+		if r.Until.After(in.until) {
+			in.until = r.Until
 		}
 		a.refresh[string(r.Next)] = &refreshToken{session: in.ID, parent: string(r.Spent), expires: r.Expires}
 		return in.Session, nil
@@ -153,23 +157,25 @@ func (a *act) endSessions(u user.ID) int64 {
 
 // PurgeSessions implements [token.Store].
 func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int) (int, error) {
-	return change(ctx, s, func(a *act) (int, error) {
-		removed := 0
-		for hash, t := range a.refresh {
-			if removed < limit && t.expires.Before(expired) {
-				delete(a.refresh, hash)
-				removed++
-			}
+	return change(ctx, s, func(a *act) (int, error) { return a.purgeSessions(expired, limit), nil })
+}
+
+func (a *act) purgeSessions(expired time.Time, limit int) int {
+	tokens, sessions := 0, 0
+	inUse := map[string]bool{}
+	for hash, t := range a.refresh {
+		if tokens < limit && t.expires.Before(expired) {
+			delete(a.refresh, hash)
+			tokens++
+			continue
 		}
-		left := map[string]bool{}
-		for _, t := range a.refresh {
-			left[t.session] = true
+		inUse[t.session] = true
+	}
+	for id, in := range a.sessions {
+		if sessions < limit && in.until.Before(expired) && !inUse[id] {
+			delete(a.sessions, id)
+			sessions++
 		}
-		for id := range a.sessions {
-			if !left[id] {
-				delete(a.sessions, id)
-			}
-		}
-		return removed, nil
-	})
+	}
+	return tokens + sessions
 }

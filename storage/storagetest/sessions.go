@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"crypto/sha256"
 	"time"
 
@@ -26,6 +27,9 @@ func sessionTests() []test {
 		{"any token of a session revokes it", refreshIsRevoked},
 		{"a user ends one session or all of them", sessionsEnd},
 		{"sessions that expired are purged in batches", sessionsArePurged},
+		{"a session outlives its refresh tokens for as long as an access token is good", sessionOutlivesRefresh},
+		{"an access token is good to its end, however short refresh tokens live", accessOutlivesRefresh},
+		{"the store's own purge removes what expired of sessions", purgeRemovesSessions},
 	}
 }
 
@@ -43,7 +47,7 @@ func (f *fixture) newLogin(u user.ID, refresh string) token.Login {
 	now := f.tick()
 	return token.Login{
 		Session:         token.Session{ID: sessionID(refresh), User: u, Began: now},
-		PasswordVersion: 1, Refresh: hashed(refresh), Expires: now.Add(lifetime),
+		PasswordVersion: 1, Refresh: hashed(refresh), Expires: now.Add(lifetime), Until: now.Add(lifetime),
 	}
 }
 
@@ -69,7 +73,7 @@ func hashed(refresh string) []byte {
 // rotation spends a token a second from now.
 func (f *fixture) rotation(spent, next string) token.Rotation {
 	now := f.tick()
-	return token.Rotation{Spent: hashed(spent), Next: hashed(next), Now: now, Expires: now.Add(lifetime), Grace: grace}
+	return token.Rotation{Spent: hashed(spent), Next: hashed(next), Now: now, Expires: now.Add(lifetime), Until: now.Add(lifetime), Grace: grace}
 }
 
 func (f *fixture) rotate(spent, next string) {
@@ -292,6 +296,19 @@ func sessionsEnd(f *fixture) {
 	f.endsSession("a user of the host", "", end("a user of the host", ""))
 }
 
+// purgeSessions purges until nothing is left, and returns how much each call removed.
+func (f *fixture) purgeSessions(expired time.Time, limit int) (removed []int) {
+	f.t.Helper()
+	for {
+		n, err := f.store.PurgeSessions(f.ctx, expired, limit)
+		f.NoError(err)
+		if n == 0 {
+			return removed
+		}
+		removed = append(removed, n)
+	}
+}
+
 func sessionsArePurged(f *fixture) {
 	u := f.account("anna")
 	old := f.login(u.ID, "old")
@@ -299,23 +316,89 @@ func sessionsArePurged(f *fixture) {
 	f.clock.advance(lifetime)
 	young := f.login(u.ID, "young")
 	f.rotate("young", "young, too")
-	now := f.tick()
-	var removed []int
-	for {
-		n, err := f.store.PurgeSessions(f.ctx, now, 1)
-		f.NoError(err)
-		if n == 0 {
-			break
-		}
-		removed = append(removed, n)
-	}
-	f.Equal([]int{1, 1}, removed, "one at a time, and the tokens that expired alone")
+	f.Equal([]int{1, 2}, f.purgeSessions(f.tick(), 1), "a token, and then the other with the session; nothing of the younger one")
 	f.active(false, old)
 	f.active(true, young)
 	f.rotate("young, too", "next")
 
-	n, err := f.store.PurgeSessions(f.ctx, f.clock.advance(2*lifetime), 100)
-	f.NoError(err)
-	f.Equal(3, n)
+	f.Equal([]int{4}, f.purgeSessions(f.clock.advance(2*lifetime), 100), "three tokens and a session")
 	f.active(false, young)
+}
+
+func sessionOutlivesRefresh(f *fixture) {
+	u := f.account("anna")
+	l := f.newLogin(u.ID, "one")
+	l.Expires = l.Session.Began.Add(time.Minute)
+	l.Until = l.Session.Began.Add(time.Hour)
+	f.NoError(f.store.CreateSession(f.ctx, l))
+	f.Equal([]int{1}, f.purgeSessions(l.Expires.Add(time.Second), 100), "the refresh token")
+	f.Empty(f.purgeSessions(l.Until, 100), "not before the moment")
+	f.active(true, l.Session)
+	f.Equal([]int{1}, f.purgeSessions(l.Until.Add(time.Microsecond), 100))
+	f.active(false, l.Session)
+
+	l = f.newLogin(u.ID, "two")
+	l.Until = l.Session.Began.Add(time.Hour)
+	f.NoError(f.store.CreateSession(f.ctx, l))
+	later := f.rotation("two", "three")
+	later.Expires, later.Until = later.Now.Add(time.Minute), l.Until.Add(time.Hour)
+	_, err := f.store.RotateRefresh(f.ctx, later)
+	f.NoError(err)
+	sooner := f.rotation("three", "four")
+	sooner.Expires, sooner.Until = sooner.Now.Add(time.Minute), l.Until
+	_, err = f.store.RotateRefresh(f.ctx, sooner)
+	f.NoError(err)
+	f.purgeSessions(later.Until, 100)
+	f.active(true, l.Session) // the longest Until counts
+	f.purgeSessions(l.Expires.Add(-time.Second), 100)
+	f.active(true, l.Session) // its first refresh token, spent, is not expired yet
+	f.purgeSessions(l.Expires.Add(time.Second), 100)
+	f.active(false, l.Session)
+}
+
+func accessOutlivesRefresh(f *fixture) {
+	u := f.account("anna")
+	tokens, err := token.NewService(f.store, &token.Options{
+		Keys:      []token.Key{{ID: "test", Secret: make([]byte, 32)}},
+		AccessTTL: time.Hour, RefreshTTL: time.Minute, Now: f.clock.read,
+	})
+	f.NoError(err)
+	login, err := tokens.Login(f.ctx, u)
+	f.NoError(err)
+	f.clock.advance(30 * time.Second)
+	later, err := tokens.Refresh(f.ctx, login.Refresh, users{u.ID: u.Profile})
+	f.NoError(err)
+	good := func(p token.Pair) {
+		f.purge(time.Hour, 100)
+		_, err = tokens.Verify(f.ctx, p.Access)
+		f.NoError(err)
+	}
+	f.clock.advance(2 * time.Minute)
+	good(login)
+	f.clock.advance(login.Claims.Expires.Sub(f.clock.read()) - time.Second)
+	good(login)
+	f.clock.advance(later.Claims.Expires.Sub(f.clock.read()) - time.Second)
+	good(later)
+	f.clock.advance(2 * time.Second)
+	_, err = tokens.Verify(f.ctx, later.Access)
+	f.ErrorIs(err, storage.ErrUnauthenticated)
+}
+
+// users is a directory of these alone.
+type users map[user.ID]user.Profile
+
+func (u users) Lookup(context.Context, ...user.ID) (map[user.ID]user.Profile, error) { return u, nil }
+
+func purgeRemovesSessions(f *fixture) {
+	u := f.account("anna")
+	old := f.login(u.ID, "old")
+	f.rotate("old", "old, too")
+	f.clock.advance(lifetime)
+	young := f.login(u.ID, "young")
+	f.tick()
+	f.purge(time.Hour, 100)
+	f.active(false, old)
+	f.active(true, young)
+	f.Empty(f.purgeSessions(f.clock.advance(0), 100), "nothing is left to do")
+	f.rotate("young", "next")
 }

@@ -156,6 +156,7 @@ func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	expires := s.refreshExpires(session, now)
 	err = s.store.CreateSession(ctx, Login{
 		Session: session, PasswordVersion: u.PasswordVersion, Refresh: hashOf(refresh), Expires: expires,
+		Until: s.until(now),
 	})
 	if errors.Is(err, storage.ErrUnauthenticated) {
 		return Pair{}, user.WrongLogin()
@@ -177,7 +178,7 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 	next := newRefresh()
 	session, err := s.store.RotateRefresh(ctx, Rotation{
 		Spent: hashOf(refresh), Next: hashOf(next),
-		Now: now, Expires: now.Add(s.opts.RefreshTTL), Grace: s.opts.Grace,
+		Now: now, Expires: now.Add(s.opts.RefreshTTL), Until: s.until(now), Grace: s.opts.Grace,
 	})
 	if err != nil {
 		return Pair{}, refusal(err)
@@ -242,8 +243,9 @@ func (s *Service) End(ctx context.Context, u user.ID, id string) error {
 	return s.store.EndSession(ctx, u, id)
 }
 
-// Purge removes up to limit tokens that have expired, with the sessions that are left without any, and
-// returns how many it removed. Call it now and then until that is 0.
+// Purge removes up to limit refresh tokens that have expired, and up to limit sessions all of whose tokens have,
+// access tokens too. It returns how many it removed: call it now and then until that is 0. An application that
+// runs [github.com/buddychat/buddychat.App.Run] need not.
 func (s *Service) Purge(ctx context.Context, limit int) (int, error) {
 	return s.store.PurgeSessions(ctx, s.now(), limit)
 }
@@ -256,6 +258,11 @@ func (s *Service) ends(session Session) time.Time { return session.Began.Add(s.o
 
 func (s *Service) refreshExpires(session Session, now time.Time) time.Time {
 	return earlier(now.Add(s.opts.RefreshTTL), s.ends(session))
+}
+
+// until returns the moment from which none of the tokens is good that are made now.
+func (s *Service) until(now time.Time) time.Time {
+	return now.Add(max(s.opts.AccessTTL, s.opts.RefreshTTL))
 }
 
 // pair makes the answer to a login or refresh.

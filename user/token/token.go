@@ -26,6 +26,8 @@ type Login struct {
 	// Refresh is the SHA-256 hash of the first refresh token, Expires the moment from which it is refused.
 	Refresh []byte
 	Expires time.Time
+	// Until is the moment from which no token of the login is good, neither the access nor the refresh token.
+	Until time.Time
 }
 
 // Rotation asks a store to replace a refresh token.
@@ -34,6 +36,8 @@ type Rotation struct {
 	Spent, Next []byte
 	// Now is the moment of the use, Expires that until which the next token can be used.
 	Now, Expires time.Time
+	// Until is the moment from which none of the tokens is good that the use answers.
+	Until time.Time
 	// Grace is how long a token that was spent can be spent again, by a client that lost the answer.
 	Grace time.Duration
 }
@@ -59,7 +63,8 @@ type Store interface {
 	// EndSession ends one session of the user, or with id "" all of them. Ending what has ended is no error.
 	// It works for sessions that only the host knows, too: then it only writes the event.
 	EndSession(ctx context.Context, u user.ID, id string) error
-	// PurgeSessions removes sessions and refresh tokens that expired before the moment, at most limit at a time,
-	// and returns how many tokens it removed.
+	// PurgeSessions removes refresh tokens that expired before the moment, and sessions of which no token is left
+	// and whose every Until lies before it, at most limit of each. It returns how many tokens and sessions it
+	// removed; 0 says that nothing is left. The store's Purge does the same, with its own clock.
 	PurgeSessions(ctx context.Context, expired time.Time, limit int) (int, error)
 }

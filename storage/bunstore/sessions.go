@@ -24,13 +24,13 @@ func (s *Store) CreateSession(ctx context.Context, l token.Login) error {
 			n.ID, number(n.User), micros(n.Began), micros(l.Until)); err != nil {
 			return err
 		}
-		return t.insertToken(ctx, n.ID, nil, l.Refresh, l.Expires)
+		return t.insertToken(ctx, n.ID, l.Refresh, l.Expires)
 	})
 }
 
-// insertToken stores a refresh token and the hash of the one that was spent for it, nil for the first of a session.
-func (t *tx) insertToken(ctx context.Context, session string, parent any, hash []byte, expires time.Time) error {
-	_, err := t.exec(ctx, `INSERT INTO {refresh_tokens} (hash, session_id, parent, expires_at) VALUES ($1, $2, $3, $4)`, hash, session, parent, micros(expires))
+// insertToken stores a refresh token.
+func (t *tx) insertToken(ctx context.Context, session string, hash []byte, expires time.Time) error {
+	_, err := t.exec(ctx, `INSERT INTO {refresh_tokens} (hash, session_id, expires_at) VALUES ($1, $2, $3)`, hash, session, micros(expires))
 	return err
 }
 
@@ -42,21 +42,18 @@ func (s *Store) SessionActive(ctx context.Context, u user.ID, id string) (bool, 
 // RotateRefresh implements [token.Store].
 func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Session, error) {
 	var in token.Session
-	var spendable bool
+	var allowed bool
 	err := s.act(ctx, func(t *tx) (err error) {
-		var spent refreshToken
+		var spent time.Time
 		if in, spent, err = t.present(ctx, r.Spent, r.Now, r.Until); err != nil {
 			return err
 		}
-		if spendable, err = t.spendable(ctx, r, spent); err != nil {
-			return err
-		}
-		if !spendable {
+		if allowed = r.Allows(spent); !allowed {
 			return t.endSession(ctx, in) // which is kept, though the caller is refused
 		}
-		return t.rotate(ctx, r, in, spent)
+		return t.rotate(ctx, r, in, spent.IsZero())
 	})
-	if err == nil && !spendable {
+	if err == nil && !allowed {
 		err = token.Refused()
 	}
 	if err != nil {
@@ -65,68 +62,38 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 	return in, nil
 }
 
-// refreshToken is one of a session's family.
-type refreshToken struct {
-	parent     []byte
-	spent      time.Time // the first use, zero where there was none
-	superseded bool      // a sibling was spent before
-}
-
-// present locks the session of a refresh token, which must last, as every act on its family begins. The token may be spent,
-// and must not have expired. The session lives until the moment that is given, or longer.
-func (t *tx) present(ctx context.Context, hash []byte, now, until time.Time) (token.Session, refreshToken, error) {
-	var in token.Session
+// present locks the session of a refresh token, which must last, as every act on its family begins. It returns the moment at which the
+// token was first spent, zero for never. The token must not have expired. The session lives until the moment that is given, or longer.
+func (t *tx) present(ctx context.Context, hash []byte, now, until time.Time) (in token.Session, firstSpent time.Time, err error) {
 	var owner, began int64
 	lasts, err := t.row(ctx, `
 		UPDATE {sessions} SET lives_until = CASE WHEN lives_until < $2 THEN $2 ELSE lives_until END
 		WHERE id = (SELECT session_id FROM {refresh_tokens} WHERE hash = $1) AND NOT ended RETURNING id, user_number, began_at`,
 		[]any{hash, micros(until)}, &in.ID, &owner, &began)
 	if err != nil {
-		return token.Session{}, refreshToken{}, err
+		return token.Session{}, time.Time{}, err
 	}
 	in.User, in.Began = accountID(owner), moment(began)
 
-	var rt refreshToken
 	var expires, spent int64
-	found, err := t.row(ctx, `SELECT parent, expires_at, spent_at, superseded FROM {refresh_tokens} WHERE hash = $1`,
-		[]any{hash}, &rt.parent, &expires, &spent, &rt.superseded)
+	found, err := t.row(ctx, `SELECT expires_at, spent_at FROM {refresh_tokens} WHERE hash = $1`, []any{hash}, &expires, &spent)
 	if err != nil {
-		return token.Session{}, refreshToken{}, err
+		return token.Session{}, time.Time{}, err
 	}
-	rt.spent = moment(spent)
 	if !lasts || !found || !now.Before(moment(expires)) {
-		return token.Session{}, refreshToken{}, token.Refused()
+		return token.Session{}, time.Time{}, token.Refused()
 	}
-	return in, rt, nil
+	return in, moment(spent), nil
 }
 
-// spendable reports whether a token may be spent now: for the first time, or again by a client that lost the answer.
-func (t *tx) spendable(ctx context.Context, r token.Rotation, rt refreshToken) (bool, error) {
-	switch {
-	case rt.superseded:
-		return false, nil
-	case rt.spent.IsZero():
-		return true, nil
-	case r.Now.Sub(rt.spent) >= r.Grace:
-		return false, nil
-	}
-	used, err := t.exists(ctx, `SELECT 1 FROM {refresh_tokens} WHERE parent = $1 AND spent_at <> 0 LIMIT 1`, r.Spent)
-	return !used, err
-}
-
-// rotate spends a token and stores the one to follow it.
-func (t *tx) rotate(ctx context.Context, r token.Rotation, in token.Session, spent refreshToken) error {
-	if spent.spent.IsZero() {
+// rotate stores the token that follows the one that is spent, whose first use it may be.
+func (t *tx) rotate(ctx context.Context, r token.Rotation, in token.Session, first bool) error {
+	if first {
 		if _, err := t.exec(ctx, `UPDATE {refresh_tokens} SET spent_at = $2 WHERE hash = $1`, r.Spent, micros(r.Now)); err != nil {
 			return err
 		}
 	}
-	if spent.spent.IsZero() && spent.parent != nil {
-		if _, err := t.exec(ctx, `UPDATE {refresh_tokens} SET superseded = TRUE WHERE parent = $1 AND hash <> $2`, spent.parent, r.Spent); err != nil {
-			return err
-		}
-	}
-	return t.insertToken(ctx, in.ID, r.Spent, r.Next, r.Expires)
+	return t.insertToken(ctx, in.ID, r.Next, r.Expires)
 }
 
 // RevokeRefresh implements [token.Store].

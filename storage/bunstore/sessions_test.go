@@ -92,18 +92,18 @@ func TestRefreshTokens(t *testing.T) {
 		steps []step
 		lives bool
 	}{
-		"each is spent for the next":                         {[]step{{0, 0, true}, {1, time.Hour, true}, {2, 2 * time.Hour, true}}, true},
-		"a lost answer may be asked for again":               {[]step{{0, 0, true}, {0, grace - time.Second, true}, {0, grace - time.Second, true}}, true},
-		"the grace ends":                                     {[]step{{0, 0, true}, {0, grace, false}}, false},
-		"the grace counts from the first use":                {[]step{{0, 0, true}, {0, grace / 2, true}, {0, grace, false}}, false},
-		"the grace ends when a successor is used":            {[]step{{0, 0, true}, {1, 1, true}, {0, 2, false}}, false},
-		"the grace ends when the second successor is used":   {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {0, 3, false}}, false},
-		"either successor can be used":                       {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}}, true},
-		"a sibling of a used one has no grace":               {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {1, 3, false}}, false},
-		"a used one keeps its own grace beside its siblings": {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {2, 3, true}}, true},
-		"nothing works in an ended session":                  {[]step{{0, 0, true}, {0, grace, false}, {1, grace, false}}, false},
-		"the last moment is too late":                        {[]step{{0, lifetime, false}, {0, lifetime - 1*time.Microsecond, true}}, true},
-		"a spent token that expired ends nothing":            {[]step{{0, 0, true}, {0, lifetime, false}, {1, lifetime - 1, true}}, true},
+		"each is spent for the next":                       {[]step{{0, 0, true}, {1, time.Hour, true}, {2, 2 * time.Hour, true}}, true},
+		"a lost answer may be asked for again":             {[]step{{0, 0, true}, {0, grace - time.Second, true}, {0, grace - time.Second, true}}, true},
+		"the grace ends":                                   {[]step{{0, 0, true}, {0, grace, false}}, false},
+		"the grace counts from the first use":              {[]step{{0, 0, true}, {0, grace / 2, true}, {0, grace, false}}, false},
+		"the grace goes on when a successor is used":       {[]step{{0, 0, true}, {1, 1, true}, {0, 2, true}}, true},
+		"both successors can be used":                      {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {1, 3, true}}, true},
+		"a successor can be used long after its sibling":   {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {1, time.Hour, true}}, true},
+		"a successor has a grace of its own":               {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {2, 3, true}}, true},
+		"a successor that was spent ends the whole family": {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {2, time.Hour, false}, {1, time.Hour, false}}, false},
+		"nothing works in an ended session":                {[]step{{0, 0, true}, {0, grace, false}, {1, grace, false}}, false},
+		"the last moment is too late":                      {[]step{{0, lifetime, false}, {0, lifetime - 1*time.Microsecond, true}}, true},
+		"a spent token that expired ends nothing":          {[]step{{0, 0, true}, {0, lifetime, false}, {1, lifetime - 1, true}}, true},
 	}
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {

@@ -18,11 +18,8 @@ type session struct {
 // refreshToken is one of a session's family.
 type refreshToken struct {
 	session string
-	parent  string // the hash of the token that this one follows, "" for the first
 	expires time.Time
 	spent   time.Time // the first use, zero where there was none
-	// superseded says that a sibling was spent first: this one has no grace.
-	superseded bool
 }
 
 // CreateSession implements [token.Store].
@@ -53,18 +50,17 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 		if err != nil {
 			return token.Session{}, err
 		}
-		if !a.spendable(r, spent) {
+		if !r.Allows(spent.spent) {
 			a.endSession(in)
 			return token.Session{}, token.Refused()
 		}
 		if spent.spent.IsZero() {
 			spent.spent = r.Now
-			a.supersedeSiblings(spent)
 		}
 		if r.Until.After(in.until) {
 			in.until = r.Until
 		}
-		a.refresh[string(r.Next)] = &refreshToken{session: in.ID, parent: string(r.Spent), expires: r.Expires}
+		a.refresh[string(r.Next)] = &refreshToken{session: in.ID, expires: r.Expires}
 		return in.Session, nil
 	})
 }
@@ -76,36 +72,6 @@ func (s *state) usable(hash []byte, now time.Time) (*refreshToken, *session, err
 		return nil, nil, token.Refused()
 	}
 	return t, s.sessions[t.session], nil
-}
-
-// spendable reports whether a token may be spent now: for the first time, or again by a client that lost the answer.
-func (s *state) spendable(r token.Rotation, t *refreshToken) bool {
-	if t.superseded {
-		return false
-	}
-	if t.spent.IsZero() {
-		return true
-	}
-	if r.Now.Sub(t.spent) >= r.Grace {
-		return false
-	}
-	for _, successor := range s.refresh {
-		if successor.parent == string(r.Spent) && !successor.spent.IsZero() {
-			return false
-		}
-	}
-	return true
-}
-
-func (a *act) supersedeSiblings(t *refreshToken) {
-	if t.parent == "" {
-		return
-	}
-	for _, sibling := range a.refresh {
-		if sibling.parent == t.parent && sibling != t {
-			sibling.superseded = true
-		}
-	}
 }
 
 // RevokeRefresh implements [token.Store].

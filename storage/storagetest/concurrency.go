@@ -203,7 +203,8 @@ func refreshAtOnce(f *fixture) {
 	f.allWin(spend("kind", grace))
 	f.active(true, kind)
 	f.rotate("kind0", "next")
-	f.reuse(kind, "kind1")
+	f.rotate("kind1", "next, too")
+	f.active(true, kind)
 }
 
 func loginsDuringChange(f *fixture) {

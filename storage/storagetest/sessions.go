@@ -22,8 +22,8 @@ func sessionTests() []test {
 		{"a refresh token is spent for the next", refreshRotates},
 		{"a token that is unknown or expired is refused, and ends nothing", refreshIsRefused},
 		{"a token that is spent again after the grace ends the session", refreshIsReused},
-		{"a client that lost the answer may ask again, until a successor is used", refreshHasGrace},
-		{"of two successors one can be used, and the other ends the session", refreshSiblings},
+		{"a token may be spent again for a while, whatever became of its successors", refreshHasGrace},
+		{"the successors of one token live side by side", refreshSiblings},
 		{"any token of a session revokes it", refreshIsRevoked},
 		{"a user ends one session or all of them", sessionsEnd},
 		{"sessions that expired are purged in batches", sessionsArePurged},
@@ -216,12 +216,13 @@ func refreshHasGrace(f *fixture) {
 	in := f.login(u.ID, "one")
 	f.silent(func() {
 		f.rotate("one", "lost")
-		f.clock.advance(grace - 3*time.Second)
+		f.clock.advance(grace - 4*time.Second)
 		f.rotate("one", "found")
 		f.rotate("found", "two")
+		f.rotate("one", "of a second tab") // though a successor was used
 	})
 	f.active(true, in)
-	f.reuse(in, "one") // a successor of it was used
+	f.reuse(in, "one") // exactly the grace after its first use
 
 	in = f.login(u.ID, "eins")
 	f.rotate("eins", "verloren")
@@ -231,22 +232,39 @@ func refreshHasGrace(f *fixture) {
 	f.reuse(in, "eins") // the grace is counted from the first use
 
 	in = f.login(u.ID, "uno")
-	f.rotate("uno", "due")
-	f.rotate("due", "tre")
-	f.reuse(in, "uno") // at once, but a successor of it was used
+	strict := f.rotation("uno", "due")
+	strict.Grace = 0
+	_, err := f.store.RotateRefresh(f.ctx, strict)
+	f.NoError(err)
+	strict.Now, strict.Next = strict.Now.Add(-time.Second), hashed("tre") // on a node whose clock is behind
+	_, err = f.store.RotateRefresh(f.ctx, strict)
+	f.ErrorIs(err, storage.ErrUnauthenticated, "without a grace")
+	f.active(false, in)
 }
 
 func refreshSiblings(f *fixture) {
 	u := f.account("anna")
 	in := f.login(u.ID, "one")
-	f.rotate("one", "left")
-	f.rotate("one", "right")
-	f.rotate("left", "two")
-	f.reuse(in, "right")
-	f.refused(storage.ErrUnauthenticated, func() error {
-		_, err := f.store.RotateRefresh(f.ctx, f.rotation("two", "three"))
-		return err
+	f.silent(func() {
+		f.rotate("one", "left")
+		f.rotate("one", "right")
+		f.rotate("left", "left 2")
+		f.clock.advance(lifetime / 2) // long after the grace of any of them
+		f.rotate("right", "right 2")
+		f.rotate("left 2", "left 3")
+		f.rotate("right 2", "right 3")
+		f.rotate("left 3", "left 4")
+		f.rotate("right 3", "right 4")
 	})
+	f.active(true, in)
+	f.clock.advance(grace)
+	f.reuse(in, "left 3") // a theft in one branch ends all
+	for _, t := range []string{"left 4", "right 4"} {
+		f.refused(storage.ErrUnauthenticated, func() error {
+			_, err := f.store.RotateRefresh(f.ctx, f.rotation(t, "next"))
+			return err
+		})
+	}
 }
 
 func refreshIsRevoked(f *fixture) {

@@ -30,7 +30,6 @@ type fakeSession struct {
 
 type fakeRefresh struct {
 	session        *fakeSession
-	parent         *fakeRefresh
 	expires, spent time.Time
 }
 
@@ -75,15 +74,6 @@ func (f *fakeStore) find(hash []byte, now time.Time) (*fakeRefresh, error) {
 	return r, nil
 }
 
-func (f *fakeStore) successorUsed(r *fakeRefresh) bool {
-	for _, other := range f.refresh {
-		if other.parent == r && !other.spent.IsZero() {
-			return true
-		}
-	}
-	return false
-}
-
 func (f *fakeStore) RotateRefresh(_ context.Context, r token.Rotation) (token.Session, error) {
 	unlock, err := f.begin()
 	defer unlock()
@@ -94,14 +84,14 @@ func (f *fakeStore) RotateRefresh(_ context.Context, r token.Rotation) (token.Se
 	if err != nil {
 		return token.Session{}, err
 	}
-	if !spent.spent.IsZero() && (r.Now.Sub(spent.spent) >= r.Grace || f.successorUsed(spent)) {
+	if !r.Allows(spent.spent) {
 		spent.session.ended = true
 		return token.Session{}, storage.Unauthenticated("spent before")
 	}
 	if spent.spent.IsZero() {
 		spent.spent = r.Now
 	}
-	f.refresh[string(r.Next)] = &fakeRefresh{session: spent.session, parent: spent, expires: r.Expires}
+	f.refresh[string(r.Next)] = &fakeRefresh{session: spent.session, expires: r.Expires}
 	return spent.session.Session, nil
 }
 

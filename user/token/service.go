@@ -54,8 +54,8 @@ type Options struct {
 	// SessionTTL is how long a session lives, however often it is refreshed; 0 is 90 days, or the longer of
 	// AccessTTL and RefreshTTL where that is more; the least is a second. None of its tokens outlives it.
 	SessionTTL time.Duration
-	// Grace is how long a refresh token that was spent can be spent again, by a client that lost the
-	// answer, as long as no successor was used; 0 is 30 seconds, negative is never.
+	// Grace is how long after its first use a refresh token can be used again, by a client that lost the
+	// answer or by a second tab; 0 is 30 seconds, negative is never. Each use answers a token of its own.
 	Grace time.Duration
 	// Now is the clock; nil is [time.Now].
 	Now func() time.Time
@@ -168,8 +168,7 @@ func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 }
 
 // Refresh spends a refresh token for a new pair of the same session. Users are asked for the name of the
-// token's owner. A token that was spent before ends its session, but for the repetition of a call
-// whose answer was lost: see [Options.Grace].
+// token's owner. A token that was spent before ends its session, but for the time of [Options.Grace].
 func (s *Service) Refresh(ctx context.Context, refresh string, users user.Directory) (Pair, error) {
 	if err := checkRefresh(refresh); err != nil {
 		return Pair{}, err

@@ -128,7 +128,10 @@ func TestAClientThatLostTheAnswerMayRepeatTheCallWithinTheGrace(t *testing.T) {
 	require.NoError(t, err)
 	_, err = f.Refresh(t.Context(), again.Refresh, people)
 	require.NoError(t, err)
-	_, err = f.Refresh(t.Context(), first.Refresh, people) // a successor was used
+	_, err = f.Refresh(t.Context(), first.Refresh, people) // though a successor was used
+	require.NoError(t, err)
+	f.clock.pass(time.Second)
+	_, err = f.Refresh(t.Context(), first.Refresh, people)
 	requireRefused(t, err)
 
 	strict := newFixture(t, func(o *token.Options) { o.Grace = -1 })
@@ -137,6 +140,28 @@ func TestAClientThatLostTheAnswerMayRepeatTheCallWithinTheGrace(t *testing.T) {
 	require.NoError(t, err)
 	_, err = strict.Refresh(t.Context(), first.Refresh, people)
 	requireRefused(t, err)
+}
+
+func TestTwoTabsThatRefreshAtOnceBothGoOn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	first := f.login(t)
+	tabs := make([]token.Pair, 2)
+	var err error
+	for i := range tabs {
+		tabs[i], err = f.Refresh(t.Context(), first.Refresh, people)
+		require.NoError(t, err)
+	}
+	require.NotEqual(t, tabs[0].Refresh, tabs[1].Refresh)
+	for range 3 {
+		for i := range tabs {
+			f.clock.pass(time.Hour)
+			tabs[i], err = f.Refresh(t.Context(), tabs[i].Refresh, people)
+			require.NoError(t, err)
+			_, err = f.Verify(t.Context(), tabs[i].Access)
+			require.NoError(t, err)
+		}
+	}
 }
 
 func TestARefreshTokenExpires(t *testing.T) {

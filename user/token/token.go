@@ -38,8 +38,15 @@ type Rotation struct {
 	Now, Expires time.Time
 	// Until is the moment from which none of the tokens is good that the use answers.
 	Until time.Time
-	// Grace is how long a token that was spent can be spent again, by a client that lost the answer.
+	// Grace is how long after its first use a token can be spent again, by a client that lost the answer or by
+	// a second tab; 0 is never.
 	Grace time.Duration
+}
+
+// Allows reports whether a token that was first spent at this moment, or with the zero time never, may be spent
+// now. Where it may not, its session ends.
+func (r Rotation) Allows(firstSpent time.Time) bool {
+	return firstSpent.IsZero() || r.Grace > 0 && r.Now.Sub(firstSpent) < r.Grace
 }
 
 // Store keeps sessions. Every method is one atomic act, safe for concurrent use. What ends a session
@@ -52,10 +59,9 @@ type Store interface {
 	// SessionActive reports whether this user has the session and it has not ended.
 	SessionActive(ctx context.Context, u user.ID, id string) (bool, error)
 	// RotateRefresh spends one refresh token for the next. A token that is unknown, expired or of an
-	// ended session is [storage.ErrUnauthenticated]. So is one that was spent before, and it ends the
-	// session (and this is kept although the call fails), unless it was spent less than Grace ago and none of
-	// its successors has been used; then it gets one more successor. Spending one of several
-	// successors spends its siblings without a grace.
+	// ended session is [storage.ErrUnauthenticated]. So is one that [Rotation.Allows] refuses because it was
+	// spent before: it ends the session, and that is kept although the call fails. A token that is spent again
+	// within the grace gets one more successor. Successors know nothing of each other: each is spent by itself.
 	RotateRefresh(ctx context.Context, r Rotation) (Session, error)
 	// RevokeRefresh ends the session of a refresh token, spent or not. A token that is unknown, expired or
 	// of an ended session is [storage.ErrUnauthenticated].

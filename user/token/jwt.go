@@ -13,6 +13,10 @@ import (
 // maxAccess is the most bytes of an access token that are looked at. Ours have a few hundred.
 const maxAccess = 4 << 10
 
+// maxSkew is how far the clock of the node that made a token may be ahead of ours. It is for nbf and iat alone: at
+// its exp a token ends by the clock of the node that checks it.
+const maxSkew = 10 * time.Second
+
 // accessType is the media type of access tokens (RFC 9068), by which no other JWT is taken for one.
 const accessType = "at+jwt"
 
@@ -52,6 +56,7 @@ type wire struct {
 	Iss      string `json:"iss"`
 	Aud      string `json:"aud"`
 	Exp      int64  `json:"exp"`
+	Nbf      int64  `json:"nbf,omitempty"` // ours have none, and one that has is held to it
 	Iat      int64  `json:"iat"`
 	OrigIat  int64  `json:"origIat"`
 }
@@ -69,20 +74,30 @@ func (w *wire) GetIssuedAt() (*jwt.NumericDate, error) {
 	return jwt.NewNumericDate(time.Unix(w.Iat, 0)), nil
 }
 
+// GetNotBefore implements [jwt.Claims]; see [wire.fromFuture].
 func (w *wire) GetNotBefore() (*jwt.NumericDate, error) { return nil, nil }
-func (w *wire) GetIssuer() (string, error)              { return w.Iss, nil }
-func (w *wire) GetSubject() (string, error)             { return w.Sub, nil }
-func (w *wire) GetAudience() (jwt.ClaimStrings, error)  { return jwt.ClaimStrings{w.Aud}, nil }
+
+// fromFuture reports whether a token is not to be used yet. It compares seconds, since a [time.Time] wraps around where the
+// number of them is very large.
+func (w *wire) fromFuture(now time.Time) bool {
+	latest := now.Add(maxSkew).Unix()
+	return w.Nbf > latest || w.Iat > latest || w.OrigIat > latest
+}
+
+func (w *wire) GetIssuer() (string, error)             { return w.Iss, nil }
+func (w *wire) GetSubject() (string, error)            { return w.Sub, nil }
+func (w *wire) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings{w.Aud}, nil }
 
 // signer signs access tokens with the first of its keys, and checks those of every key.
 type signer struct {
 	first  Key
 	keys   map[string][]byte
 	parser *jwt.Parser
+	now    func() time.Time
 }
 
 func newSigner(o Options) *signer {
-	s := &signer{first: o.Keys[0], keys: make(map[string][]byte, len(o.Keys))}
+	s := &signer{first: o.Keys[0], keys: make(map[string][]byte, len(o.Keys)), now: o.Now}
 	for _, k := range o.Keys {
 		s.keys[k.ID] = k.Secret
 	}
@@ -117,8 +132,8 @@ func (s *signer) sign(c Claims) (string, error) {
 	return signed, nil
 }
 
-// parse returns the claims of a token that was signed with one of the keys, is for us, and has not
-// expired. Its error is for the log.
+// parse returns the claims of a token that was signed with one of the keys, is for us, is not from the future, and
+// has not expired. Its error is for the log.
 func (s *signer) parse(access string) (Claims, error) {
 	if len(access) > maxAccess {
 		return Claims{}, errors.New("the token is too long")
@@ -126,6 +141,9 @@ func (s *signer) parse(access string) (Claims, error) {
 	var w wire
 	if _, err := s.parser.ParseWithClaims(access, &w, s.key); err != nil {
 		return Claims{}, err
+	}
+	if w.fromFuture(s.now()) {
+		return Claims{}, errors.New("the token is from the future")
 	}
 	if w.Sub == "" || w.Sid == "" {
 		return Claims{}, errors.New("the token names no user or no session")
@@ -142,10 +160,13 @@ func (s *signer) parse(access string) (Claims, error) {
 	}, nil
 }
 
-// key returns the key that a token names, if the token is of our type.
+// key returns the key that a token names, if the token is of our type and asks for nothing that we do not know.
 func (s *signer) key(t *jwt.Token) (any, error) {
 	if t.Header["typ"] != accessType {
 		return nil, errors.New("not an access token")
+	}
+	if _, critical := t.Header["crit"]; critical {
+		return nil, errors.New("the token has extensions that must be understood, and we know none (RFC 7515, section 4.1.11)")
 	}
 	kid, _ := t.Header["kid"].(string)
 	secret, ok := s.keys[kid]

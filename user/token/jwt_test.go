@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"testing"
 
@@ -58,44 +59,63 @@ func TestOnlyOurOwnAccessTokensAreGood(t *testing.T) {
 	_, err := f.Verify(t.Context(), forge(t, header, claims, keyA.Secret))
 	require.NoError(t, err, "the forgery that changes nothing is good, else the others prove nothing")
 
+	now := f.clock.at.Unix()
+	for name, good := range map[string]object{
+		"not before a moment that is past":       with(claims, "nbf", now-1),
+		"made now on a clock that is 10 s ahead": with(with(claims, "iat", now+10), "nbf", now+10),
+	} {
+		_, err := f.Verify(t.Context(), forge(t, header, good, keyA.Secret))
+		require.NoError(t, err, name)
+	}
+
 	parts := strings.Split(p.Access, ".")
 	for name, access := range map[string]string{
-		"no algorithm":            forge(t, with(header, "alg", nil), claims, keyA.Secret),
-		"alg none":                strings.TrimRight(forge(t, with(header, "alg", "none"), claims, nil), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"),
-		"alg none, signed":        forge(t, with(header, "alg", "none"), claims, keyA.Secret),
-		"alg HS512":               forge(t, with(header, "alg", "HS512"), claims, keyA.Secret),
-		"alg RS256":               forge(t, with(header, "alg", "RS256"), claims, keyA.Secret),
-		"alg in lower case":       forge(t, with(header, "alg", "hs256"), claims, keyA.Secret),
-		"no type":                 forge(t, with(header, "typ", nil), claims, keyA.Secret),
-		"type JWT":                forge(t, with(header, "typ", "JWT"), claims, keyA.Secret),
-		"no key id":               forge(t, with(header, "kid", nil), claims, keyA.Secret),
-		"an unknown key id":       forge(t, with(header, "kid", "c"), claims, keyA.Secret),
-		"a key id of no text":     forge(t, with(header, "kid", 1), claims, keyA.Secret),
-		"another's key":           forge(t, header, claims, keyB.Secret),
-		"an empty secret":         forge(t, header, claims, nil),
-		"a foreign secret":        forge(t, header, claims, []byte("00000000000000000000000000000000")),
-		"another issuer":          forge(t, header, with(claims, "iss", "elsewhere"), keyA.Secret),
-		"no issuer":               forge(t, header, with(claims, "iss", nil), keyA.Secret),
-		"another audience":        forge(t, header, with(claims, "aud", "elsewhere"), keyA.Secret),
-		"no audience":             forge(t, header, with(claims, "aud", nil), keyA.Secret),
-		"no expiry":               forge(t, header, with(claims, "exp", nil), keyA.Secret),
-		"expiry 0":                forge(t, header, with(claims, "exp", 0), keyA.Secret),
-		"an expiry that is past":  forge(t, header, with(claims, "exp", f.clock.at.Unix()-1), keyA.Secret),
-		"an expiry of no number":  forge(t, header, with(claims, "exp", "never"), keyA.Secret),
-		"an expiry out of range":  forge(t, header, with(claims, "exp", 1e300), keyA.Secret),
-		"no user":                 forge(t, header, with(claims, "sub", nil), keyA.Secret),
-		"no session":              forge(t, header, with(claims, "sid", nil), keyA.Secret),
-		"an unknown session":      forge(t, header, with(claims, "sid", "00000000-0000-0000-0000-000000000000"), keyA.Secret),
-		"no claims":               forge(t, header, nil, keyA.Secret),
-		"claims of another shape": forge(t, header, []int{1}, keyA.Secret),
-		"over 4 KiB":              forge(t, header, with(claims, "pad", strings.Repeat("x", 4096)), keyA.Secret),
-		"no signature":            parts[0] + "." + parts[1] + ".",
-		"two parts":               parts[0] + "." + parts[1],
-		"four parts":              p.Access + ".x",
-		"another payload":         parts[0] + "." + strings.Split(forge(t, header, with(claims, "sub", "8"), keyB.Secret), ".")[1] + "." + parts[2],
-		"padding":                 p.Access + "=",
-		"a space before":          " " + p.Access,
-		"a refresh token":         p.Refresh,
+		"no algorithm":                forge(t, with(header, "alg", nil), claims, keyA.Secret),
+		"alg none":                    strings.TrimRight(forge(t, with(header, "alg", "none"), claims, nil), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"),
+		"alg none, signed":            forge(t, with(header, "alg", "none"), claims, keyA.Secret),
+		"alg HS512":                   forge(t, with(header, "alg", "HS512"), claims, keyA.Secret),
+		"alg RS256":                   forge(t, with(header, "alg", "RS256"), claims, keyA.Secret),
+		"alg in lower case":           forge(t, with(header, "alg", "hs256"), claims, keyA.Secret),
+		"no type":                     forge(t, with(header, "typ", nil), claims, keyA.Secret),
+		"type JWT":                    forge(t, with(header, "typ", "JWT"), claims, keyA.Secret),
+		"no key id":                   forge(t, with(header, "kid", nil), claims, keyA.Secret),
+		"an unknown key id":           forge(t, with(header, "kid", "c"), claims, keyA.Secret),
+		"a key id of no text":         forge(t, with(header, "kid", 1), claims, keyA.Secret),
+		"another's key":               forge(t, header, claims, keyB.Secret),
+		"an empty secret":             forge(t, header, claims, nil),
+		"a foreign secret":            forge(t, header, claims, []byte("00000000000000000000000000000000")),
+		"another issuer":              forge(t, header, with(claims, "iss", "elsewhere"), keyA.Secret),
+		"no issuer":                   forge(t, header, with(claims, "iss", nil), keyA.Secret),
+		"another audience":            forge(t, header, with(claims, "aud", "elsewhere"), keyA.Secret),
+		"no audience":                 forge(t, header, with(claims, "aud", nil), keyA.Secret),
+		"no expiry":                   forge(t, header, with(claims, "exp", nil), keyA.Secret),
+		"expiry 0":                    forge(t, header, with(claims, "exp", 0), keyA.Secret),
+		"an expiry that is past":      forge(t, header, with(claims, "exp", f.clock.at.Unix()-1), keyA.Secret),
+		"an expiry of no number":      forge(t, header, with(claims, "exp", "never"), keyA.Secret),
+		"an expiry out of range":      forge(t, header, with(claims, "exp", 1e300), keyA.Secret),
+		"not before a later moment":   forge(t, header, with(claims, "nbf", now+11), keyA.Secret),
+		"not before the end of time":  forge(t, header, with(claims, "nbf", int64(math.MaxInt64)), keyA.Secret),
+		"not before no number":        forge(t, header, with(claims, "nbf", "now"), keyA.Secret),
+		"made later":                  forge(t, header, with(claims, "iat", now+11), keyA.Secret),
+		"made at the end of time":     forge(t, header, with(claims, "iat", int64(math.MaxInt64)), keyA.Secret),
+		"a login that is later":       forge(t, header, with(claims, "origIat", now+11), keyA.Secret),
+		"an unknown extension":        forge(t, with(header, "crit", []string{"b64"}), claims, keyA.Secret),
+		"extensions that are none":    forge(t, with(header, "crit", []string{}), claims, keyA.Secret),
+		"extensions of no list":       forge(t, with(header, "crit", "exp"), claims, keyA.Secret),
+		"the user of another session": forge(t, header, with(claims, "sub", "8"), keyA.Secret),
+		"no user":                     forge(t, header, with(claims, "sub", nil), keyA.Secret),
+		"no session":                  forge(t, header, with(claims, "sid", nil), keyA.Secret),
+		"an unknown session":          forge(t, header, with(claims, "sid", "00000000-0000-0000-0000-000000000000"), keyA.Secret),
+		"no claims":                   forge(t, header, nil, keyA.Secret),
+		"claims of another shape":     forge(t, header, []int{1}, keyA.Secret),
+		"over 4 KiB":                  forge(t, header, with(claims, "pad", strings.Repeat("x", 4096)), keyA.Secret),
+		"no signature":                parts[0] + "." + parts[1] + ".",
+		"two parts":                   parts[0] + "." + parts[1],
+		"four parts":                  p.Access + ".x",
+		"another payload":             parts[0] + "." + strings.Split(forge(t, header, with(claims, "sub", "8"), keyB.Secret), ".")[1] + "." + parts[2],
+		"padding":                     p.Access + "=",
+		"a space before":              " " + p.Access,
+		"a refresh token":             p.Refresh,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := f.Verify(t.Context(), access)

@@ -47,7 +47,8 @@ type Options struct {
 	// Issuer and Audience stand in the tokens and are asked of them; "" is "buddychat".
 	Issuer, Audience string
 	// AccessTTL is how long an access token lives, counted from the whole second; 0 is 50 minutes,
-	// the least is a second.
+	// the least is a second. Clocks of nodes may differ by 10 seconds: a token that says that it was made later than
+	// that from now is refused.
 	AccessTTL time.Duration
 	// RefreshTTL is how long a refresh token lives unused; 0 is 7 days, the least is a second.
 	RefreshTTL time.Duration

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	graphqlerrors "github.com/graph-gophers/graphql-go/errors"
 
@@ -205,7 +204,7 @@ func (h *Handler) responseError(ctx context.Context, e *graphqlerrors.QueryError
 	case coded && code != codeInternal:
 		return listed, nil
 	case e.Rule != "":
-		listed.Message, _, _ = strings.Cut(e.Message, " Did you mean")
+		listed.Message = gqldoc.OfExecutor(e.Rule, e.Message)
 		listed.Extensions = map[string]any{"code": codeBadUserInput}
 		return listed, nil
 	}

@@ -3,6 +3,7 @@ package gqldoc
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -24,8 +25,8 @@ type Location struct {
 	Column int `json:"column"`
 }
 
-// Error is a mistake in a document or its variables. Its message is for the client, and has nothing of
-// a variable's value in it.
+// Error is a mistake in a document or its variables. Its message is for the client. It names fields, arguments and
+// types, and has nothing of a value, wherever that was given, since a value may be a password.
 type Error struct {
 	Message   string
 	Locations []Location
@@ -67,6 +68,43 @@ func WithoutSuggestion(message string) string {
 	return before
 }
 
+// quotedToken is how the parser quotes a token. A name may be a value whose quotes were forgotten.
+var quotedToken = regexp.MustCompile(`\b(String|BlockString|Int|Float|Name) "(?:[^"\\]|\\.)*"`)
+
+// withoutToken takes from a message of the parser what it quotes of the document: the kind of a token stays, and the
+// location says where it is. Behind a bad escape sequence the parser quotes all the rest of the document.
+func withoutToken(message string) string {
+	if before, _, found := strings.Cut(message, ": "); found && strings.HasPrefix(message, "Invalid ") {
+		return before + "."
+	}
+	return quotedToken.ReplaceAllString(message, "$1")
+}
+
+// withoutValue does the same to a message of the rules about values.
+func withoutValue(message string) string {
+	if before, value, found := strings.Cut(message, ", found "); found && value != "null." {
+		return before + "."
+	}
+	if before, _, found := strings.Cut(message, " value: "); found {
+		return before + " value."
+	}
+	const unknown = `" does not exist in "`
+	if at := strings.LastIndex(message, unknown); at >= 0 && strings.HasPrefix(message, `Value "`) {
+		return "This value" + message[at+1:]
+	}
+	return message
+}
+
+// OfExecutor returns the message of an executor's own validation, made by the rule of this name, without suggestions
+// and without values. What the other rules say, [Document.Validate] has said before.
+func OfExecutor(rule, message string) string {
+	switch rule {
+	case "OverlappingFieldsCanBeMergedRule", "OverlapValidationLimitExceeded", "MaxDepthExceeded":
+		return WithoutSuggestion(message)
+	}
+	return "This document or its variables do not fit the schema."
+}
+
 func syntaxError(at Location, format string, args ...any) *Error {
 	e := &Error{Message: fmt.Sprintf("Syntax Error: "+format, args...), class: ErrSyntax}
 	if at.Line > 0 {
@@ -83,7 +121,7 @@ func fromParser(err error, class error) *Error {
 	}
 	e := &Error{Message: g.Message, class: class}
 	if errors.Is(class, ErrSyntax) {
-		e.Message = "Syntax Error: " + g.Message
+		e.Message = "Syntax Error: " + withoutToken(g.Message)
 	}
 	for _, l := range g.Locations {
 		if l.Line > 0 {

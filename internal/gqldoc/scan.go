@@ -41,7 +41,7 @@ func scan(document string, limits Limits) (texts map[int]text, aliases int, err 
 			continue
 		case lexer.Int, lexer.Float:
 			if end := at.advance(token.Pos.End); end < len(document) && continuesNumber(document[end]) {
-				return nil, 0, syntaxError(at.location(), "Invalid number, expected digit but got: %q.", document[end:end+1])
+				return nil, 0, syntaxError(at.location(), "Invalid number, expected digit.")
 			}
 		case lexer.String, lexer.BlockString:
 			begin := at.advance(token.Pos.Start)

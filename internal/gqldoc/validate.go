@@ -20,7 +20,7 @@ const (
 
 // Validate holds the whole document against the rules of the GraphQL specification and returns what is
 // wrong with it, at most [MaxErrors], each an [ErrInvalid]. The messages are those of the reference
-// implementation, without its suggestions, which would tell what the schema has.
+// implementation, without its suggestions, which would tell what the schema has, and without the values that it quotes.
 //
 // One rule is left to the executor, which checks all of them once more: that fields of one name do not
 // contradict each other. Its cost is quadratic in the document, and the executor has a bound for it.
@@ -37,7 +37,7 @@ func (d *Document) Validate() []*Error {
 				option(&e)
 			}
 			found := fromParser(&e, ErrInvalid)
-			found.Message = shorten(found.Message)
+			found.Message = shorten(withoutValue(found.Message))
 			errs = append(errs, found)
 		})
 	}
@@ -112,7 +112,7 @@ func intsOf32Bits() core.Rule {
 			n, err := strconv.ParseInt(value.Raw, 10, 64)
 			if err == nil && int64(int32(n)) != n {
 				addError(
-					core.Message("Int cannot represent non 32-bit signed integer value: %s", value.Raw),
+					core.Message("Int cannot represent non 32-bit signed integer value."),
 					core.At(value.Position),
 				)
 			}

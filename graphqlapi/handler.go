@@ -13,6 +13,7 @@ import (
 
 	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/internal/gqldoc"
+	"github.com/buddychat/buddychat/internal/origin"
 	"github.com/buddychat/buddychat/realtime/transportws"
 	"github.com/buddychat/buddychat/storage"
 )
@@ -32,6 +33,7 @@ type Handler struct {
 	introspection      bool
 	deadline           time.Duration
 	origins            origins
+	hosts              origin.Hosts
 	limits             *limits
 	sockets            *transportws.Server
 	log                *slog.Logger
@@ -49,8 +51,13 @@ func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 		authenticator: opts.Authenticator,
 		introspection: opts.Introspection,
 		deadline:      opts.Deadline,
-		origins:       newOrigins(opts.Origins),
 		log:           opts.Logger,
+	}
+	if h.origins.List, err = origin.NewList(opts.Origins); err != nil {
+		return nil, fmt.Errorf("graphqlapi: Options.Origins: %w", err)
+	}
+	if h.hosts, err = origin.NewHosts(opts.Hosts); err != nil {
+		return nil, fmt.Errorf("graphqlapi: Options.Hosts: %w", err)
 	}
 	if h.limits, err = newLimits(opts); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
@@ -103,11 +110,21 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if transportws.IsUpgrade(r) {
+	switch {
+	case !h.hosts.Has(r.Host):
+		writeRefusal(w, mediaPlain, h.misdirected())
+	case transportws.IsUpgrade(r):
 		h.serveSocket(w, r)
-		return
+	default:
+		h.serveHTTP(w, r)
 	}
-	h.serveHTTP(w, r)
+}
+
+// misdirected refuses a request for a host that is not in the list.
+func (h *Handler) misdirected() *refusal {
+	refused := wellFormed(http.StatusMisdirectedRequest, &wireError{code: codeForbidden, message: "this server does not answer for the host in the request: call it by its own name"})
+	refused.plain = http.StatusMisdirectedRequest
+	return refused
 }
 
 // Shutdown lets no socket in any more, closes those that are open with 1001 once what is in flight on them has been answered, and

@@ -37,14 +37,21 @@ type Options struct {
 	Authenticator Authenticator
 	// Introspection opens the schema to whoever asks.
 	Introspection bool
-	// Origins are the browser origins that may call from another host, each as scheme://host[:port]. The same host always may.
+	// Origins are the browser origins that may call from another host, each as scheme://host[:port], of any scheme:
+	// https://app.example.com, capacitor://localhost. They match exactly, and a pattern with * is refused. Pages of the same
+	// host always may, over http and https.
 	Origins []string
+	// Hosts are the names by which clients call the server, as in the Host header: a host, with a port or, for every port,
+	// without. A request for another host is refused with 421, which keeps out pages that point a name of their own at the
+	// server's address (DNS rebinding). A proxy in front must pass the Host header on. Nil answers for every host.
+	Hosts []string
 	// Throttle bounds the rates; nil is the defaults.
 	Throttle *Throttle
 	// Proxies is how many trusted proxies stand before the server: so many entries from the end of X-Forwarded-For are
 	// theirs. 0 takes the address of the connection.
 	Proxies int
-	// MaxSocketsPerAddress and MaxSocketsPerUser bound the sockets; 0 is 100 and 20.
+	// MaxSocketsPerAddress and MaxSocketsPerUser bound the sockets; 0 is 100 and 20. One more of an address is refused with
+	// the status of Throttle, and one more of a user closes with 1013, which clients take as "try again later".
 	MaxSocketsPerAddress, MaxSocketsPerUser int
 	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds.
 	Deadline time.Duration

@@ -11,9 +11,10 @@ import (
 // Options are the limits of a [Server]. Nil is valid, as is the zero value of every field: it stands for the default.
 // Negative values are refused by [NewServer], except where a field says what they mean.
 type Options struct {
-	// Origins lists the origins whose pages may open sockets, besides those of the host that the request is
-	// made to: scheme, host and port as a browser sends them ("https://app.example.com", "http://localhost:3000").
-	// A request without an Origin header comes from no page, and is not held to the list.
+	// Origins lists the origins whose pages may open sockets, of any scheme, exactly as a browser sends them:
+	// "https://app.example.com", "http://localhost:3000", "chrome-extension://…". A pattern with * is refused. Pages of
+	// the host that the request is made to may open sockets as well, over http and https alone. A request without an
+	// Origin header comes from no page, and is not held to the list.
 	Origins []string
 
 	// InitTimeout is how long a client may take to send connection_init. Default 10 seconds.

@@ -2,11 +2,14 @@ package transportws
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/buddychat/buddychat/internal/origin"
 )
 
 const (
@@ -18,7 +21,7 @@ const (
 type Server struct {
 	newHandler func(*http.Request) Handler
 	opts       *Options
-	origins    origins
+	origins    origin.List
 
 	mu      sync.Mutex
 	sockets map[*socket]struct{}
@@ -33,9 +36,9 @@ func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	origins, err := newOrigins(opts.Origins)
+	origins, err := origin.NewList(opts.Origins)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("transportws: Options.Origins: %w", err)
 	}
 	return &Server{
 		newHandler: newHandler,
@@ -57,7 +60,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
 		return
 	}
-	if !s.origins.allow(r) {
+	if !s.allows(r) {
 		http.Error(w, "this origin may not open sockets here", http.StatusForbidden)
 		return
 	}
@@ -71,6 +74,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.serve(context.WithoutCancel(r.Context()), c, s.newHandler(r))
+}
+
+// allows reports whether the page that r comes from, if it comes from one, may open a socket.
+func (s *Server) allows(r *http.Request) bool {
+	headers := r.Header.Values("Origin")
+	switch len(headers) {
+	case 0:
+		return true
+	case 1:
+		return s.origins.Has(headers[0]) || origin.SameHost(headers[0], r.Host)
+	}
+	return false
 }
 
 func (s *Server) serve(ctx context.Context, c conn, h Handler) {

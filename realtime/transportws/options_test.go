@@ -1,0 +1,70 @@
+package transportws
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOnlyPagesOfTheSameHostAndListedOnesOpenSockets(t *testing.T) {
+	t.Parallel()
+	server, err := NewServer(nil, &Options{Origins: []string{"https://app.example.com", "chrome-extension://abc"}})
+	require.NoError(t, err)
+	for _, test := range []struct {
+		origin []string
+		want   bool
+	}{
+		{nil, true}, // no page
+		{[]string{"https://chat.example.com"}, true},
+		{[]string{"http://chat.example.com"}, true},
+		{[]string{"https://app.example.com"}, true},
+		{[]string{"chrome-extension://abc"}, true},
+		{[]string{"chrome-extension://chat.example.com"}, false},
+		{[]string{"ftp://chat.example.com"}, false},
+		{[]string{"javascript://chat.example.com"}, false},
+		{[]string{"http://app.example.com"}, false},
+		{[]string{"null"}, false},
+		{[]string{""}, false},
+		{[]string{"https://chat.example.com", "https://evil.org"}, false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host, r.Header["Origin"] = "chat.example.com", test.origin
+		require.Equal(t, test.want, server.allows(r), "%q", test.origin)
+	}
+}
+
+func TestOptionsThatCannotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string]Options{
+		"a wildcard":         {Origins: []string{"*"}},
+		"a pattern":          {Origins: []string{"https://*.example.com"}},
+		"a host":             {Origins: []string{"app.example.com"}},
+		"a path":             {Origins: []string{"https://app.example.com/app"}},
+		"a negative limit":   {MaxOperations: -1},
+		"a negative timeout": {InitTimeout: -1},
+	} {
+		_, err := NewServer(nil, &opts)
+		require.Error(t, err, name)
+	}
+}
+
+func TestUpgradesAreRecognised(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		connection, upgrade string
+		want                bool
+	}{
+		{"Upgrade", "websocket", true},
+		{"keep-alive, upgrade", "WebSocket", true},
+		{"keep-alive", "websocket", false},
+		{"Upgrade", "h2c", false},
+		{"", "", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Connection", test.connection)
+		r.Header.Set("Upgrade", test.upgrade)
+		require.Equal(t, test.want, IsUpgrade(r), "%+v", test)
+	}
+}

@@ -48,6 +48,9 @@ func (h *Handler) newSocket(r *http.Request) transportws.Handler {
 // errLoginEnded closes a socket. Its client is to come back with a fresh token, and subscribe again.
 var errLoginEnded = &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Login ended"}
 
+// errTooManySockets is not 4403, which many clients take for the end of the login. At 1013 they wait, and try again.
+var errTooManySockets = &transportws.CloseError{Code: transportws.CodeTryAgainLater, Reason: "Too many sockets of this user: close one first"}
+
 var errForbidden = &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Forbidden"}
 
 // Init implements [transportws.Handler]: it says who is there, and ends the session when the login ends.
@@ -97,7 +100,7 @@ func (s *socket) login(ctx context.Context, access string) (context.Context, err
 	}
 	sockets, key := s.h.limits.perUser, string(who.User)
 	if !sockets.Acquire(key) {
-		return nil, &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Too many sockets of this user: close one first"}
+		return nil, errTooManySockets
 	}
 	context.AfterFunc(ctx, func() { sockets.Release(key) })
 

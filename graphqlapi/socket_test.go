@@ -366,7 +366,7 @@ func TestSocketsAreCountedByAddressAndUser(t *testing.T) {
 	third := a.dial(t, nil)
 	third.init(map[string]any{"token": alice.token})
 	code, reason := third.closed()
-	require.Equal(t, 4403, code)
+	require.Equal(t, 1013, code, "clients try again")
 	require.Contains(t, reason, "Too many sockets")
 
 	require.Eventually(t, func() bool {

@@ -77,7 +77,7 @@ const (
 	CodePolicy           = 1008 // too many messages a second
 	CodeTooBig           = 1009 // a message larger than Options.MaxFrameBytes
 	CodeInternal         = 1011 // a panic in Init
-	CodeTryAgainLater    = 1013 // Init failed
+	CodeTryAgainLater    = 1013 // Init failed; a Handler may close with it, too, and clients try again
 	CodeSlowConsumer     = 4008 // the client does not read as fast as it is written to
 	CodeInvalidMessage   = 4400 // a message of a type or form that the protocol does not have
 	CodeUnauthorized     = 4401 // subscribe before connection_ack

@@ -16,7 +16,7 @@ import (
 func socketOptions(o *Options) *transportws.Options {
 	opts := &transportws.Options{Origins: o.Origins, MaxFrameBytes: maxBody, Logger: o.Logger}
 	if o.Throttle.Off {
-		opts.MessageRate = -1
+		opts.MessageRate, opts.FrameRate = -1, -1
 	}
 	return opts
 }

@@ -10,7 +10,7 @@ import (
 // a time, Write likewise; everything else may be called at any time.
 type conn interface {
 	// Read waits for the next text message. errTooBig and errBinary are about a message that was not
-	// read; any other error says that the connection has ended.
+	// read, errTooManyFrames about what came in its place; any other error says that the connection has ended.
 	Read(limit int) ([]byte, error)
 	// Write sends each frame as one text message, all of them in one write as far as possible. After an
 	// error, [os.ErrDeadlineExceeded] when the timeout has passed, the connection is of no more use.
@@ -26,4 +26,6 @@ type conn interface {
 var (
 	errTooBig = errors.New("message is too big")
 	errBinary = errors.New("message is binary")
+	// errTooManyFrames says that the client sends more control frames and fragments than it may.
+	errTooManyFrames = errors.New("too many frames")
 )

@@ -74,7 +74,7 @@ func (e *CloseError) Error() string { return fmt.Sprintf("socket closed: %d %s",
 // The codes with which this package closes sockets: those from 4400 on as the protocol has them.
 const (
 	CodeGoingAway        = 1001 // Shutdown, or a session that ended without a CloseError
-	CodePolicy           = 1008 // too many messages a second
+	CodePolicy           = 1008 // too many messages or frames a second
 	CodeTooBig           = 1009 // a message larger than Options.MaxFrameBytes
 	CodeInternal         = 1011 // a panic in Init
 	CodeTryAgainLater    = 1013 // Init failed; a Handler may close with it, too, and clients try again

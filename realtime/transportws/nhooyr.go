@@ -2,34 +2,40 @@ package transportws
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nhooyr.io/websocket"
 )
 
 const (
-	closeWait       = 3 * time.Second // how long a peer may take to answer a close frame
-	maxControlFrame = 2 + 125         // bytes (RFC 6455, section 5.5)
+	closeWait        = 3 * time.Second  // how long a peer may take to answer a close frame
+	handshakeTimeout = 10 * time.Second // how long the answer to a handshake may take to be written
+	maxControlFrame  = 2 + 125          // bytes (RFC 6455, section 5.5)
 )
 
-// accept upgrades the request and returns the subprotocol that was agreed on, or "". When it fails it has answered.
-func accept(w http.ResponseWriter, r *http.Request) (conn, string, error) {
-	if !canHijack(w) {
-		http.Error(w, "a WebSocket cannot be served here", http.StatusNotImplemented)
-		return nil, "", http.ErrNotSupported
-	}
-	h := &hijacker{ResponseWriter: w}
+// accept upgrades the request and returns the subprotocol that was agreed on, or "". Where the error is a [hijackError]
+// nothing was answered; where it is another one, the library has answered. Of frames that do not carry a whole message the
+// meter lets through as many as it allows.
+func accept(w http.ResponseWriter, r *http.Request, meter *frameMeter) (conn, string, error) {
+	h := &hijacker{w: w, header: w.Header().Clone(), body: w, meter: meter}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // of the origin: the server has checked it
 	})
+	if h.failed != nil {
+		return nil, "", hijackError{h.failed}
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -46,7 +52,7 @@ type wsConn struct {
 func (c *wsConn) Read(limit int) ([]byte, error) {
 	kind, message, err := c.ws.Reader(context.Background())
 	if err != nil {
-		return nil, err
+		return nil, err // of the meter, too
 	}
 	if kind != websocket.MessageText {
 		return nil, errBinary
@@ -95,6 +101,10 @@ func (c *wsConn) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
 func (c *wsConn) Close(code int, reason string) {
 	cut := time.AfterFunc(closeWait, func() { _ = c.net.Close() })
 	defer cut.Stop()
+	if c.net.flooded.Load() {
+		c.net.closeFlooded(code, reason)
+		return
+	}
 	_ = c.ws.Close(websocket.StatusCode(code), reason) // that the peer has not answered is all it can say
 }
 
@@ -104,10 +114,31 @@ func (c *wsConn) CloseNow() {
 }
 
 // A sharedConn is written to by wsConn and by the library, in whole frames each: the library writes nothing but
-// control frames, which its buffer has room for.
+// control frames, which its buffer has room for. Everything that is read goes past the meter.
 type sharedConn struct {
 	net.Conn
+	unread  []byte // what the HTTP server had read already
+	meter   *frameMeter
+	flooded atomic.Bool // the meter let no more through
 	writing sync.Mutex
+}
+
+// Read implements [net.Conn]. It is for one goroutine at a time.
+func (c *sharedConn) Read(p []byte) (n int, err error) {
+	if c.flooded.Load() {
+		return 0, errTooManyFrames
+	}
+	if len(c.unread) > 0 {
+		n = copy(p, c.unread)
+		c.unread = c.unread[n:]
+	} else {
+		n, err = c.Conn.Read(p)
+	}
+	if !c.meter.pass(p[:n]) {
+		c.flooded.Store(true)
+		return 0, errTooManyFrames
+	}
+	return n, err
 }
 
 // Write implements [net.Conn].
@@ -129,40 +160,93 @@ func (c *sharedConn) write(p []byte, timeout time.Duration) error {
 	return c.SetWriteDeadline(time.Time{})
 }
 
-// A hijacker gives the library a sharedConn for the connection, also where the connection is reached
-// through wrappers that have an Unwrap method.
+const (
+	floodWait  = time.Second // how long what a client still sends is read, so that it can read its close frame
+	floodBytes = 256 << 10   // and how much of it
+)
+
+// closeFlooded writes a close frame past the library, which waits for an answer that nobody will read. A connection that is
+// closed with bytes unread is reset, and its peer may never see the frame: so some are read.
+func (c *sharedConn) closeFlooded(code int, reason string) {
+	frame := []byte{0x88, byte(2 + len(reason))}
+	frame = append(binary.BigEndian.AppendUint16(frame, uint16(code)), reason...)
+	if c.write(frame, floodWait) == nil && c.SetReadDeadline(time.Now().Add(floodWait)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, floodBytes)
+	}
+	_ = c.Close()
+}
+
+// A hijacker is the response writer that the library sees. It gives the library a sharedConn, also where the connection
+// stands behind wrappers that have an Unwrap method, and it writes the answer to the handshake itself, once the connection is
+// there: so one that cannot be had is still answered, and the headers are spelt as some clients look for them.
 type hijacker struct {
-	http.ResponseWriter
-	conn *sharedConn
+	w      http.ResponseWriter
+	header http.Header // of the answer; w keeps its own until something is written to it
+	meter  *frameMeter
+	conn   *sharedConn
+	body   io.Writer
+	failed error // why there is no connection; the library's answer to that is dropped
+}
+
+// Header implements [http.ResponseWriter].
+func (h *hijacker) Header() http.Header { return h.header }
+
+// WriteHeader implements [http.ResponseWriter].
+func (h *hijacker) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols || h.failed != nil {
+		return
+	}
+	maps.Copy(h.w.Header(), h.header)
+	h.w.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (h *hijacker) Write(p []byte) (int, error) {
+	return h.body.Write(p)
 }
 
 // Hijack implements [http.Hijacker].
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	c, rw, err := http.NewResponseController(h.w).Hijack()
 	if err != nil {
+		h.failed, h.body = err, io.Discard
 		return nil, nil, err
 	}
-	h.conn = &sharedConn{Conn: c}
-	return h.conn, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(h.conn, maxControlFrame)), nil
-}
-
-// WriteHeaderNow is what gin's writers need to be told before they are hijacked; the library looks for it.
-func (h *hijacker) WriteHeaderNow() {
-	if w, ok := h.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
-		w.WriteHeaderNow()
+	h.conn = &sharedConn{Conn: c, meter: h.meter}
+	reader := bufio.NewReader(h.conn)
+	if rw != nil && rw.Reader != nil {
+		buffered, _ := rw.Reader.Peek(rw.Reader.Buffered())
+		h.conn.unread = bytes.Clone(buffered)
+		reader = rw.Reader
+		reader.Reset(h.conn)
 	}
+	if err := h.conn.write(switchingProtocols(h.header), handshakeTimeout); err != nil {
+		_ = c.Close()
+		return nil, nil, err // which the library tells nobody any more: the writer is hijacked
+	}
+	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(h.conn, maxControlFrame)), nil
 }
 
-// canHijack reports whether Hijack will find a connection: the library asks only after it has written the header.
-func canHijack(w http.ResponseWriter) bool {
-	for {
-		switch wrapper := w.(type) {
-		case http.Hijacker:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = wrapper.Unwrap()
-		default:
-			return false
+// spelt has the headers whose canonical form in Go is not the one of RFC 6455. By HTTP they are the same, and some clients
+// look for these letters.
+var spelt = map[string]string{
+	"Sec-Websocket-Accept":   "Sec-WebSocket-Accept",
+	"Sec-Websocket-Protocol": "Sec-WebSocket-Protocol",
+}
+
+// switchingProtocols returns the answer to a handshake.
+func switchingProtocols(header http.Header) []byte {
+	sent := make(http.Header, len(header))
+	for name, values := range header {
+		switch name {
+		case "Content-Length", "Transfer-Encoding", "Content-Type": // there is no content
+			continue
 		}
+		sent[cmp.Or(spelt[name], name)] = values
 	}
+	var answer bytes.Buffer
+	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = sent.Write(&answer) // a buffer takes everything
+	answer.WriteString("\r\n")
+	return answer.Bytes()
 }

@@ -30,6 +30,11 @@ type Options struct {
 	// that; more close the socket with CodePolicy. Default 100 and 500. A negative MessageRate is no limit.
 	MessageRate  float64
 	MessageBurst int
+	// FrameRate is how many WebSocket frames a second a client may send that are no message of their own, which are pings,
+	// pongs and the fragments of messages, and FrameBurst how many at once above that; more close the socket with
+	// CodePolicy. Default 100 and 500. A negative FrameRate is no limit.
+	FrameRate  float64
+	FrameBurst int
 
 	// PingInterval is the time between WebSocket pings. Default 25 seconds. Negative: no pings.
 	PingInterval time.Duration
@@ -57,7 +62,7 @@ func (o *Options) withDefaults() (*Options, error) {
 		d = *o
 	}
 	switch {
-	case d.MaxFrameBytes < 0, d.MaxOperations < 0, d.MessageBurst < 0, d.QueueBytes < 0:
+	case d.MaxFrameBytes < 0, d.MaxOperations < 0, d.MessageBurst < 0, d.FrameBurst < 0, d.QueueBytes < 0:
 		return nil, errors.New("transportws: a negative limit in Options; zero stands for the default")
 	case d.InitTimeout < 0, d.PongTimeout < 0, d.WriteTimeout < 0, d.DrainTimeout < 0:
 		return nil, errors.New("transportws: a negative timeout in Options; zero stands for the default")
@@ -67,6 +72,8 @@ func (o *Options) withDefaults() (*Options, error) {
 	setDefault(&d.MaxOperations, 100)
 	setDefault(&d.MessageRate, 100)
 	setDefault(&d.MessageBurst, 500)
+	setDefault(&d.FrameRate, 100)
+	setDefault(&d.FrameBurst, 500)
 	setDefault(&d.PingInterval, 25*time.Second)
 	setDefault(&d.PongTimeout, 10*time.Second)
 	setDefault(&d.QueueBytes, 64<<10)

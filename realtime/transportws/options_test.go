@@ -49,22 +49,3 @@ func TestOptionsThatCannotBeAreRefused(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
-
-func TestUpgradesAreRecognised(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		connection, upgrade string
-		want                bool
-	}{
-		{"Upgrade", "websocket", true},
-		{"keep-alive, upgrade", "WebSocket", true},
-		{"keep-alive", "websocket", false},
-		{"Upgrade", "h2c", false},
-		{"", "", false},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set("Connection", test.connection)
-		r.Header.Set("Upgrade", test.upgrade)
-		require.Equal(t, test.want, IsUpgrade(r), "%+v", test)
-	}
-}

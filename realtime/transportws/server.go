@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/buddychat/buddychat/internal/origin"
@@ -52,8 +51,9 @@ func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, 
 // ServeHTTP upgrades the request to a WebSocket and serves it until it has ended, with all its operations.
 // The context of the socket has the values of the request's, but not its end.
 //
-// What cannot be upgraded is answered by 400, 405 or 426 where the request is at fault, 403 where its Origin
-// is not allowed, 501 where the connection behind w cannot be taken over, and 503 after Shutdown.
+// What cannot be upgraded is answered by 400, 405, 426 or 505 where the request is at fault, or a proxy that has altered it; by
+// 403 where its Origin is not allowed, 501 where the connection behind w cannot be taken over, and 503 after Shutdown. The
+// text says what to change.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.isEnding() {
 		w.Header().Set("Retry-After", "1")
@@ -64,9 +64,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this origin may not open sockets here", http.StatusForbidden)
 		return
 	}
-	c, chosen, err := accept(w, r)
-	if err != nil {
-		return // accept has answered
+	c, chosen, ok := s.open(w, r)
+	if !ok {
+		return // open has answered
 	}
 	defer c.CloseNow()
 	if chosen != subprotocol {
@@ -157,20 +157,4 @@ func (s *Server) signalEnded() {
 	if s.ending && len(s.sockets) == 0 {
 		close(s.ended)
 	}
-}
-
-// IsUpgrade reports whether r asks for a WebSocket.
-func IsUpgrade(r *http.Request) bool {
-	return hasToken(r.Header, "Connection", "upgrade") && hasToken(r.Header, "Upgrade", "websocket")
-}
-
-func hasToken(h http.Header, name, token string) bool {
-	for _, value := range h.Values(name) {
-		for part := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(part), token) {
-				return true
-			}
-		}
-	}
-	return false
 }

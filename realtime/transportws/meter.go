@@ -1,0 +1,89 @@
+package transportws
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+)
+
+// A frameMeter reads the frames of a client from the bytes that pass by, and lets through so many a second of those that do
+// not carry a whole message: pings, pongs, and fragments. The WebSocket library handles them by itself, so the rate of
+// messages does not count them. It is for one goroutine at a time.
+type frameMeter struct {
+	bucket *bucket
+	header [maxHeader]byte
+	have   int    // bytes of the header
+	skip   uint64 // bytes of the payload that are still to come
+}
+
+const (
+	maxHeader = 2 + 8 + 4 // bytes: the longest length, and a mask (RFC 6455, section 5.2)
+
+	final       = 0x80
+	opcodes     = 0x0f
+	masked      = 0x80
+	opText      = 0x1
+	opBinary    = 0x2
+	length16    = 126
+	length64    = 127
+	lengthsMask = 0x7f
+)
+
+func newFrameMeter(opts *Options) *frameMeter {
+	return &frameMeter{bucket: newBucket(opts.FrameRate, opts.FrameBurst)}
+}
+
+// pass reports whether these bytes may go on: it is false from the first frame on that is too many.
+func (m *frameMeter) pass(p []byte) bool {
+	for len(p) > 0 {
+		if m.skip > 0 {
+			n := min(m.skip, uint64(len(p)))
+			m.skip -= n
+			p = p[n:]
+			continue
+		}
+		m.header[m.have] = p[0]
+		m.have++
+		p = p[1:]
+		if m.have < 2 || m.have < m.headerSize() {
+			continue
+		}
+		m.skip, m.have = m.payloadSize(), 0
+		if !m.carriesMessage() && !m.bucket.take(time.Now()) {
+			return false
+		}
+	}
+	return true
+}
+
+// headerSize needs the first two bytes.
+func (m *frameMeter) headerSize() int {
+	size := 2
+	switch m.header[1] & lengthsMask {
+	case length16:
+		size += 2
+	case length64:
+		size += 8
+	}
+	if m.header[1]&masked != 0 {
+		size += 4
+	}
+	return size
+}
+
+func (m *frameMeter) payloadSize() uint64 {
+	switch length := m.header[1] & lengthsMask; length {
+	case length16:
+		return uint64(binary.BigEndian.Uint16(m.header[2:]))
+	case length64:
+		return min(binary.BigEndian.Uint64(m.header[2:]), math.MaxInt64)
+	default:
+		return uint64(length)
+	}
+}
+
+// carriesMessage reports whether the frame is a message of its own. Those have a rate of their own.
+func (m *frameMeter) carriesMessage() bool {
+	opcode := m.header[0] & opcodes
+	return m.header[0]&final != 0 && (opcode == opText || opcode == opBinary)
+}

@@ -62,6 +62,9 @@ func (h *Handler) prepare(ctx context.Context, q request, from source) (*operati
 	if err != nil {
 		return nil, err
 	}
+	if doc.Operation == gqldoc.Subscription && doc.SelectsNothing(variables) {
+		return nil, malformed(http.StatusBadRequest, "this subscription skips its only field: select subscribe or events, without a @skip or @include that leaves it out")
+	}
 	return &operation{doc: doc, name: q.operationName, variables: variables, viewer: v}, nil
 }
 

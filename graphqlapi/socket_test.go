@@ -113,10 +113,20 @@ func TestWhatIsRefusedOverHTTPIsRefusedOnASocket(t *testing.T) {
 		`subscription { ...f } fragment f on Subscription { subscribe { success } __typename }`: "BAD_USER_INPUT",
 		`subscription { __typename }`:                                                           "BAD_USER_INPUT",
 		`subscription { events { nothing } }`:                                                   "BAD_USER_INPUT",
+		`subscription { events @skip(if: true) { id } }`:                                        "BAD_USER_INPUT",
+		`subscription { subscribe @include(if: false) { success } }`:                            "BAD_USER_INPUT",
+		`subscription($no: Boolean = false) { ... @include(if: $no) { events { id } } }`:        "BAD_USER_INPUT",
 		`subscription { events(after: "nonsense") { id } }`:                                     "CURSOR_EXPIRED",
 		`subscription($c: String = "AAAAAAAAAAcAAAAAAAAABw") { events(after: $c) { id } }`:      "CURSOR_EXPIRED",
 	} {
 		require.Equal(t, code, conn.next(conn.start(document, nil)).code(t), document)
+	}
+	for name, variable := range map[string]bool{"skip": true, "include": false} {
+		document := `subscription($b: Boolean!) { ...f @` + name + `(if: $b) } fragment f on Subscription { events { operation } }`
+		require.Equal(t, "BAD_USER_INPUT", conn.next(conn.start(document, map[string]any{"b": variable})).code(t), name)
+		document = strings.Replace(document, "events { operation }", "subscribe { success }", 1)
+		taken := conn.start(document, map[string]any{"b": !variable})
+		require.Equal(t, map[string]any{"subscribe": map[string]any{"success": true}}, conn.result(taken)["data"], name)
 	}
 	conn.send(json.RawMessage(`{"id":"half","type":"subscribe","payload":{"query":"query($s: String) { users(search: $s) { totalCount } }","variables":{"s":"\ud83d"}}}`))
 	require.Equal(t, "BAD_USER_INPUT", conn.next("half").code(t), "half a character")

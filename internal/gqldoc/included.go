@@ -1,0 +1,58 @@
+package gqldoc
+
+import "github.com/vektah/gqlparser/v2/ast"
+
+// SelectsNothing reports whether @skip and @include leave out every root field of the selected operation. The variables are
+// those from [Document.CoerceVariables].
+func (d *Document) SelectsNothing(variables map[string]any) bool {
+	return len(d.includedFields(d.selected.SelectionSet, variables)) == 0
+}
+
+// includedFields returns the fields of a selection set on an object, those in fragments among them and without those that
+// @skip and @include leave out, in the order in which an executor meets them. Every fragment is entered once: a second time it
+// could add nothing. All its type conditions must hold, as they do where the object's type has no interfaces.
+func (d *Document) includedFields(set ast.SelectionSet, variables map[string]any) []*ast.Field {
+	var fields []*ast.Field
+	entered := map[string]bool{}
+	var collect func(ast.SelectionSet)
+	collect = func(set ast.SelectionSet) {
+		for _, selection := range set {
+			switch s := selection.(type) {
+			case *ast.Field:
+				if isIncluded(s.Directives, variables) {
+					fields = append(fields, s)
+				}
+			case *ast.InlineFragment:
+				if isIncluded(s.Directives, variables) {
+					collect(s.SelectionSet)
+				}
+			case *ast.FragmentSpread:
+				fragment := d.parsed.Fragments.ForName(s.Name)
+				if fragment == nil || entered[s.Name] || !isIncluded(s.Directives, variables) {
+					continue
+				}
+				entered[s.Name] = true
+				collect(fragment.SelectionSet)
+			}
+		}
+	}
+	collect(set)
+	return fields
+}
+
+func isIncluded(directives ast.DirectiveList, variables map[string]any) bool {
+	for _, d := range directives {
+		condition := d.Arguments.ForName("if")
+		if condition == nil {
+			continue
+		}
+		holds := condition.Value.Raw == "true"
+		if condition.Value.Kind == ast.Variable {
+			holds, _ = variables[condition.Value.Raw].(bool)
+		}
+		if d.Name == "skip" && holds || d.Name == "include" && !holds {
+			return false
+		}
+	}
+	return true
+}

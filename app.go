@@ -10,6 +10,7 @@ import (
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage/driver"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
@@ -22,6 +23,9 @@ const (
 	DefaultUpkeepInterval = 20 * time.Second
 
 	upkeepBatch = 500
+
+	// checkTimeout is how long New waits for the database.
+	checkTimeout = 10 * time.Second
 )
 
 // Options has what can be set. Each zero value means what its comment says.
@@ -64,11 +68,19 @@ type App struct {
 }
 
 // New returns the services on a store. It starts nothing: see [App.Run].
+//
+// Make the tables before: where they are missing or of an earlier version, New returns an error that says what to run. It asks
+// the database once for that, and waits ten seconds at most.
 func New(store Store, o *Options) (*App, error) {
 	if store == nil {
 		return nil, errNoStore
 	}
 	a := &App{store: store, options: o.withDefaults()}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	if err := a.Check(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.buildUsers(); err != nil {
 		return nil, err
 	}
@@ -82,6 +94,19 @@ func New(store Store, o *Options) (*App, error) {
 	}
 	a.Hub = realtime.NewHub(store, &following)
 	return a, nil
+}
+
+// Check returns an error where the store is not ready to be used: its tables are missing, are of an earlier version, or cannot be
+// read. It is nil for a store that cannot tell: see [driver.Checker]. It may be called at any time.
+func (a *App) Check(ctx context.Context) error {
+	store, ok := a.store.(driver.Checker)
+	if !ok {
+		return nil
+	}
+	if err := store.Check(ctx); err != nil {
+		return fmt.Errorf("buddychat: %w", err)
+	}
+	return nil
 }
 
 // withDefaults returns a copy of o without zero values that App itself needs.

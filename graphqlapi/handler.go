@@ -39,11 +39,20 @@ type Handler struct {
 	log                *slog.Logger
 }
 
+// checkTimeout is how long NewHandler waits for the store.
+const checkTimeout = 10 * time.Second
+
 // NewHandler returns the API of an application. The events of subscriptions flow while [buddychat.App.Run] runs. A nil Options is the
-// zero value. The error says what cannot be served, or which option is wrong.
+// zero value. The error says what cannot be served, or which option is wrong. As [buddychat.New] does, NewHandler asks the store
+// whether it is ready, and waits ten seconds at most.
 func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 	opts, err := o.withDefaults(app)
 	if err != nil {
+		return nil, fmt.Errorf("graphqlapi: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	if err := app.Check(ctx); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
 	}
 	h := &Handler{

@@ -9,7 +9,13 @@ import (
 )
 
 // MigrateFiles is Migrate with other migrations.
-func (s *Store) MigrateFiles(ctx context.Context, files fs.FS) error { return s.migrate(ctx, files) }
+func (s *Store) MigrateFiles(ctx context.Context, files fs.FS) error {
+	all, err := readMigrations(files)
+	if err != nil {
+		return err
+	}
+	return s.migrate(ctx, all)
+}
 
 // EraseAccount is the part of EraseUser that removes the account.
 func (s *Store) EraseAccount(ctx context.Context, id user.ID) error {

@@ -1,125 +1,270 @@
 package bunstore
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"text/template"
-
-	"github.com/uptrace/bun/migrate"
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var embedded embed.FS
 
-// Migrate makes the tables, or brings those of an earlier version up to date; where they are, it does nothing. Any number of
-// processes may call it at once, each before anything else on the store. One migration is one transaction: what fails
-// leaves nothing of itself, and is tried again by the next call.
+// Migrate makes the tables, or brings those of an earlier version up to date. Where they are up to date it only reads, and
+// works on a connection that may do no more. Any number of processes may call it at once, before anything else on the store.
+// One migration is one transaction: one that fails leaves nothing behind, and the next call tries it again.
 //
-// On PostgreSQL it needs two connections at a time, and it refuses a database on which the log could lose events.
+// Tables that were made with the files of [Migrations] are known for what they are.
+//
+// It refuses a PostgreSQL on which the log could lose events.
 func (s *Store) Migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
+	all, err := migrations()
 	if err != nil {
-		return fmt.Errorf("bunstore: %w", err)
+		return err
 	}
-	return s.migrate(ctx, files)
+	return s.migrate(ctx, all)
 }
 
-func (s *Store) migrate(ctx context.Context, files fs.FS) error {
+// Check reports whether the tables are there and up to date, and whether the database keeps every event. The error says what to
+// do. Check changes nothing, and needs no right but to read. A store that is bound to a transaction checks nothing.
+func (s *Store) Check(ctx context.Context) error {
 	if s.host != nil {
-		return errors.New("bunstore: Migrate does not run in a transaction of the host's: call it on the store itself")
+		return nil
 	}
-	steps, err := s.steps(files)
+	all, err := migrations()
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lockMigrations(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	for range attempts {
-		if err = s.runSteps(ctx, steps); err == nil || !s.isTransient(err) || ctx.Err() != nil {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("bunstore: migrate: %w", err)
+	missing, err := s.missing(ctx, all)
+	switch {
+	case err != nil:
+		return fmt.Errorf("bunstore: cannot tell whether the tables are there: %w", err)
+	case len(missing) == len(all):
+		return fmt.Errorf("bunstore: the database has no tables with the prefix %q: %s", s.prefix, remedy)
+	case len(missing) > 0:
+		return fmt.Errorf("bunstore: the tables with the prefix %q are of an earlier version, without %s: %s", s.prefix, names(missing), remedy)
 	}
 	return s.checkDurability(ctx)
 }
 
-func (s *Store) runSteps(ctx context.Context, steps *migrate.Migrations) error {
-	m := migrate.NewMigrator(s.db, steps,
-		migrate.WithTableName(s.prefix+"migrations"),
-		migrate.WithLocksTableName(s.prefix+"migration_locks"),
-		migrate.WithMarkAppliedOnSuccess(true),
-		// A step marks itself as applied within its transaction, and bun does so again behind it.
-		migrate.WithUpsert(true))
-	if err := m.Init(ctx); err != nil {
-		return err
-	}
-	_, err := m.Migrate(ctx)
-	return err
-}
+const remedy = "call Migrate on the store, or run the files of bunstore.Migrations, as a role that may create tables"
 
-// steps reads the migrations: NNNN_what_it_does.sql.
-func (s *Store) steps(files fs.FS) (*migrate.Migrations, error) {
-	names, err := fs.Glob(files, "*.sql")
-	if err != nil {
-		return nil, fmt.Errorf("bunstore: %w", err)
+// Migrations returns the statements that make the tables, for an application that has a migration tool of its own. There is one
+// file for each version, such as 0001_conversations.up.sql: they are run in the order of their names, each once, and each in one
+// transaction. That is how golang-migrate names files; with another tool copy their content into files of its own. A new version
+// of this package may add files, and changes none.
+//
+// Each file also notes in the table migrations that it was run, so that [Store.Migrate] and [Store.Check] know. The prefix begins
+// the names of all tables, as in [Options]; "" is [DefaultPrefix].
+func Migrations(d Dialect, prefix string) (fs.FS, error) {
+	if d != PostgreSQL && d != SQLite {
+		return nil, errDialect
 	}
-	steps := migrate.NewMigrations()
-	for _, name := range names {
-		text, err := fs.ReadFile(files, name)
+	prefix, err := checkPrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	all, err := migrations()
+	if err != nil {
+		return nil, err
+	}
+	words := wordsOf(d)
+	words.Nonce, words.Now = "abs(random() % 9007199254740992)", "CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
+	if d == PostgreSQL {
+		words.Nonce, words.Now = "(random() * 9007199254740991)::bigint", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+	}
+	// An archive in memory is a file system that is ready to use.
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	for _, m := range all {
+		text, err := m.render(words, prefix)
+		if err != nil {
+			return nil, err
+		}
+		table, err := migrationsTable.render(words, prefix)
+		if err != nil {
+			return nil, err
+		}
+		f, err := w.Create(m.number + "_" + m.title + ".up.sql")
 		if err != nil {
 			return nil, fmt.Errorf("bunstore: %w", err)
 		}
-		statements, err := s.statements(string(text))
-		if err != nil {
-			return nil, fmt.Errorf("bunstore: %s: %w", name, err)
-		}
-		number, comment, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".sql"), "_")
-		steps.Add(migrate.Migration{Name: number, Comment: comment, Up: func(ctx context.Context, _ *migrate.Migrator, m *migrate.Migration) error {
-			return s.applyStep(ctx, m, statements)
-		}})
+		fmt.Fprintf(f, "%s\n-- For Migrate and Check of the store.\n%sINSERT INTO %smigrations (name, group_id) VALUES ('%s', 1);\n",
+			text, table, prefix, m.number)
 	}
-	return steps, nil
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("bunstore: %w", err)
+	}
+	files, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+	if err != nil {
+		return nil, fmt.Errorf("bunstore: %w", err)
+	}
+	return files, nil
 }
 
-// applyStep runs one migration. Marking it comes first: it waits for whoever runs the same one, and tells whether it has
-// been done meanwhile.
-func (s *Store) applyStep(ctx context.Context, m *migrate.Migration, statements []string) error {
-	own, err := s.db.DB.BeginTx(ctx, nil)
+// migration is a step from one version of the tables to the next.
+type migration struct {
+	number, title string // of the file NNNN_title.sql
+	text          string // a template of migrationWords
+}
+
+// migrations returns all migrations in their order.
+func migrations() ([]migration, error) {
+	files, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("bunstore: %w", err)
+	}
+	return readMigrations(files)
+}
+
+func readMigrations(files fs.FS) (all []migration, err error) {
+	paths, err := fs.Glob(files, "*.sql") // in order
+	if err != nil {
+		return nil, fmt.Errorf("bunstore: %w", err)
+	}
+	for _, p := range paths {
+		text, err := fs.ReadFile(files, p)
+		if err != nil {
+			return nil, fmt.Errorf("bunstore: %w", err)
+		}
+		number, title, _ := strings.Cut(strings.TrimSuffix(path.Base(p), ".sql"), "_")
+		all = append(all, migration{number: number, title: title, text: string(text)})
+	}
+	return all, nil
+}
+
+func names(all []migration) string {
+	var names []string
+	for _, m := range all {
+		names = append(names, m.number+"_"+m.title)
+	}
+	return strings.Join(names, ", ")
+}
+
+// migrationsTable says which migrations were applied. Databases that an earlier version made have the same columns.
+var migrationsTable = migration{text: `CREATE TABLE IF NOT EXISTS {migrations} (
+    id          {{.ID}},
+    name        VARCHAR(255) NOT NULL UNIQUE,
+    group_id    BIGINT NOT NULL,
+    migrated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+`}
+
+func (s *Store) migrate(ctx context.Context, all []migration) error {
+	if s.host != nil {
+		return errors.New("bunstore: Migrate does not run in a transaction of the host's: call it on the store itself")
+	}
+	missing, err := s.missing(ctx, all)
+	if err != nil {
+		return fmt.Errorf("bunstore: migrate: %w", err)
+	}
+	for _, m := range missing {
+		if err := s.applyMigration(ctx, m); err != nil {
+			err = fmt.Errorf("bunstore: migrate: %s_%s: %w", m.number, m.title, err)
+			if code := sqlState(err); code == insufficientPrivilege || code == readOnlyTransaction {
+				err = fmt.Errorf("%w: %s", err, remedy)
+			}
+			return err
+		}
+	}
+	return s.checkDurability(ctx)
+}
+
+// missing returns the migrations that the database does not have yet. It only reads.
+func (s *Store) missing(ctx context.Context, all []migration) ([]migration, error) {
+	t := s.reader()
+	query := `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '{migrations}'`
+	if s.dialect == PostgreSQL {
+		query = `SELECT count(to_regclass('{migrations}'))`
+	}
+	var tables int
+	if _, err := t.row(ctx, query, nil, &tables); err != nil || tables == 0 {
+		return all, err
+	}
+	applied := map[string]bool{}
+	err := t.query(ctx, `SELECT m.name FROM {migrations} m`, nil, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		applied[name] = true
+		return err
+	})
+	return slices.DeleteFunc(slices.Clone(all), func(m migration) bool { return applied[m.number] }), err
+}
+
+// applyMigration applies one migration, unless another process has done so by then.
+func (s *Store) applyMigration(ctx context.Context, m migration) error {
+	words := wordsOf(s.dialect)
+	words.Nonce, words.Now = strconv.FormatInt(nonce(), 10), strconv.FormatInt(s.time(), 10)
+	table, err := migrationsTable.render(words, s.prefix)
 	if err != nil {
 		return err
 	}
-	defer own.Rollback() //nolint:errcheck // after a commit it has nothing to do, and before one the cause is on its way up
-	t := &tx{Store: s, conn: own}
-	marked, err := t.exec(ctx, `INSERT INTO {migrations} (name, group_id) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, m.Name, m.GroupID)
-	if err != nil || marked == 0 {
+	text, err := m.render(words, s.prefix)
+	if err != nil {
 		return err
 	}
-	for _, statement := range statements {
-		if _, err := own.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("%w in: %s", err, statement)
+	return s.act(ctx, func(t *tx) error {
+		if s.dialect == PostgreSQL {
+			// Of two processes that make a table that may exist, one fails on PostgreSQL. The lock is the transaction's and not the
+			// session's: behind a pooler the session would go on with it.
+			if _, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "buddychat migrations of "+s.prefix); err != nil {
+				return err
+			}
 		}
-	}
-	return own.Commit()
+		if _, err := t.conn.ExecContext(ctx, table); err != nil {
+			return err
+		}
+		marked, err := t.exec(ctx, `INSERT INTO {migrations} (name, group_id) VALUES ($1, 1) ON CONFLICT (name) DO NOTHING`, m.number)
+		if err != nil || marked == 0 {
+			return err
+		}
+		for _, statement := range statements(text) {
+			if _, err := t.conn.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("%w in: %s", err, statement)
+			}
+		}
+		return nil
+	})
 }
 
-// What differs between the databases and the stores in the text of a migration. Beside it, {name} is the table of that name.
+// migrationWords are what differs between the databases in the text of a migration. Beside them, {name} is the table of that
+// name.
 type migrationWords struct {
 	PostgreSQL bool
 	ID         string // the type of a number that each row gets of its own
 	Bytes      string
-	Nonce      int64 // random, not negative
-	Now        int64 // microseconds since 1970
+	Nonce      string // SQL: random, not negative
+	Now        string // SQL: microseconds since 1970
+}
+
+func wordsOf(d Dialect) migrationWords {
+	if d == PostgreSQL {
+		return migrationWords{PostgreSQL: true, ID: "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", Bytes: "BYTEA"}
+	}
+	return migrationWords{ID: "INTEGER PRIMARY KEY AUTOINCREMENT", Bytes: "BLOB"}
+}
+
+// render returns the text of a migration for one database and prefix.
+func (m migration) render(words migrationWords, prefix string) (string, error) {
+	parsed, err := template.New("migration").Option("missingkey=error").Parse(m.text)
+	if err != nil {
+		return "", fmt.Errorf("bunstore: %w", err)
+	}
+	var b strings.Builder
+	if err := parsed.Execute(&b, words); err != nil {
+		return "", fmt.Errorf("bunstore: %w", err)
+	}
+	return tableName.ReplaceAllString(b.String(), prefix+"$1"), nil
 }
 
 var (
@@ -127,55 +272,18 @@ var (
 	statementEnd = regexp.MustCompile(`;[ \t]*(\n|$)`)
 )
 
-// statements returns the statements of a migration. Each ends with a semicolon at the end of a line.
-func (s *Store) statements(text string) ([]string, error) {
-	parsed, err := template.New("migration").Option("missingkey=error").Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	words := migrationWords{Nonce: nonce(), Now: s.time(), ID: "INTEGER PRIMARY KEY AUTOINCREMENT", Bytes: "BLOB"}
-	if s.dialect == PostgreSQL {
-		words.PostgreSQL, words.ID, words.Bytes = true, "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "BYTEA"
-	}
-	var b strings.Builder
-	if err := parsed.Execute(&b, words); err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, statement := range statementEnd.Split(sqlComment.ReplaceAllString(b.String(), ""), -1) {
+// statements returns the statements of a rendered migration. Each ends with a semicolon at the end of a line.
+func statements(text string) (all []string) {
+	for _, statement := range statementEnd.Split(sqlComment.ReplaceAllString(text, ""), -1) {
 		if statement = strings.TrimSpace(statement); statement != "" {
-			all = append(all, tableName.ReplaceAllString(statement, s.prefix+"$1"))
+			all = append(all, statement)
 		}
 	}
-	return all, nil
+	return all
 }
 
-// lockMigrations lets one process at a time migrate, on PostgreSQL: making a table that may exist fails there when two do it at
-// once. The lock is a connection's, so that it does not outlive a crash.
-func (s *Store) lockMigrations(ctx context.Context) (unlock func(), err error) {
-	if s.dialect != PostgreSQL {
-		return func() {}, nil
-	}
-	if s.db.DB.Stats().MaxOpenConnections == 1 {
-		return nil, errors.New("bunstore: migrate: this needs two connections at a time: allow more than one with SetMaxOpenConns")
-	}
-	c, err := s.db.DB.Conn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("bunstore: migrate: %w", err)
-	}
-	name := "buddychat migrations of " + s.prefix
-	if _, err := c.ExecContext(ctx, `SELECT pg_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
-		return nil, errors.Join(fmt.Errorf("bunstore: migrate: %w", err), c.Close())
-	}
-	return func() {
-		//nolint:errcheck // a connection that cannot unlock is broken, and its lock gone with it
-		c.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name)
-		c.Close() //nolint:errcheck // it only goes back to the pool
-	}, nil
-}
-
-// checkDurability refuses settings of PostgreSQL under which those who follow the log would miss records, or be given
-// some that a crash then takes back.
+// checkDurability refuses settings of PostgreSQL under which a follower of the log would miss records, or be given some that a
+// crash then takes back.
 func (s *Store) checkDurability(ctx context.Context) error {
 	if s.dialect != PostgreSQL {
 		return nil

@@ -11,9 +11,11 @@ import (
 
 // The codes of PostgreSQL that the store decides by: https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
-	uniqueViolation      = "23505"
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
+	uniqueViolation       = "23505"
+	serializationFailure  = "40001"
+	deadlockDetected      = "40P01"
+	insufficientPrivilege = "42501"
+	readOnlyTransaction   = "25006"
 )
 
 // sqlState returns the code of an error of PostgreSQL, whatever the driver: pgx and lib/pq have a method SQLState, bun's driver

@@ -82,9 +82,22 @@ func Open(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 	case SQLite:
 		sd = sqlitedialect.New()
 	default:
-		return nil, fmt.Errorf("bunstore: dialect must be PostgreSQL or SQLite")
+		return nil, errDialect
 	}
 	return New(bun.NewDB(db, sd), o)
+}
+
+var errDialect = errors.New("bunstore: dialect must be PostgreSQL or SQLite")
+
+// checkPrefix returns the prefix that an option names.
+func checkPrefix(prefix string) (string, error) {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	if !validPrefix.MatchString(prefix) {
+		return "", fmt.Errorf("bunstore: the prefix %q must be 1 to 30 of a-z, 0-9 and _, and not begin with a digit", prefix)
+	}
+	return prefix, nil
 }
 
 var validPrefix = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,29}$`)
@@ -95,7 +108,7 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	s := &Store{db: db, prefix: o.Prefix, now: o.Now, driver: o.Driver, texts: &sync.Map{}, commits: &bell{}, sendings: &lanes{}}
+	s := &Store{db: db, now: o.Now, driver: o.Driver, texts: &sync.Map{}, commits: &bell{}, sendings: &lanes{}}
 	switch db.Dialect().Name() {
 	case dialect.PG:
 		s.dialect = PostgreSQL
@@ -104,11 +117,9 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	default:
 		return nil, fmt.Errorf("bunstore: the dialect %s is not supported: use pgdialect or sqlitedialect", db.Dialect().Name())
 	}
-	if s.prefix == "" {
-		s.prefix = DefaultPrefix
-	}
-	if !validPrefix.MatchString(s.prefix) {
-		return nil, fmt.Errorf("bunstore: the prefix %q must be 1 to 30 of a-z, 0-9 and _, and not begin with a digit", s.prefix)
+	var err error
+	if s.prefix, err = checkPrefix(o.Prefix); err != nil {
+		return nil, err
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -2,6 +2,8 @@
 package driver
 
 import (
+	"context"
+
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/group"
 	"github.com/buddychat/buddychat/notify"
@@ -30,4 +32,13 @@ type Transactor interface {
 	// does not touch the database. What it returns is for one goroutine at a time, and ends with the
 	// transaction.
 	InTx(tx any) (Acts, error)
+}
+
+// Checker is implemented by a store that can tell whether its database is ready to be used.
+// [github.com/buddychat/buddychat.New] and graphqlapi.NewHandler ask it, so that an application without tables fails when it
+// starts and not with its first request.
+type Checker interface {
+	// Check returns an error where the tables are missing, are of an earlier version, or cannot be read. The error says what to
+	// do. Check changes nothing, and is safe for concurrent use.
+	Check(ctx context.Context) error
 }

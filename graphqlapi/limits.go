@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/buddychat/buddychat/internal/gqldoc"
 	"github.com/buddychat/buddychat/internal/throttle"
@@ -41,6 +42,8 @@ func newLimits(o *Options) (*limits, error) {
 		UserMutation:    throttle.Limit(rates.User),
 		AddressMutation: throttle.Limit(rates.Address),
 		AddPhoneNumber:  throttle.Limit(rates.AddPhoneNumber),
+		LoginStrangers:  throttle.Limit(rates.LoginStrangers),
+		LoginTries:      throttle.Limit(rates.LoginTries),
 		Messages:        quota(o.Throttle.Quotas.Messages),
 		Groups:          quota(o.Throttle.Quotas.Groups),
 		Adds:            quota(o.Throttle.Quotas.Adds),
@@ -66,7 +69,7 @@ func (l *limits) addressOf(r *http.Request) string {
 
 // admit charges an operation, by its root fields, to whom it is from, or refuses it.
 func (l *limits) admit(doc *gqldoc.Document, v viewer, address string) error {
-	if retry, ok := l.rate.Take(charges(doc, v, address)...); !ok {
+	if retry, ok := l.take(doc, v, address); !ok {
 		after := throttle.RetryAfter(retry)
 		return l.over(after, fmt.Sprintf("too many requests: try again in %s s", after))
 	}
@@ -88,6 +91,18 @@ func (l *limits) over(retry, message string) *refusal {
 	}
 }
 
+// take charges what the operation is charged at once.
+func (l *limits) take(doc *gqldoc.Document, v viewer, address string) (retry time.Duration, ok bool) {
+	list := charges(doc, v, address)
+	for _, field := range doc.RootFields {
+		if doc.Operation == gqldoc.Mutation && field.Name == "login" {
+			name, _ := field.StringArgument("username")     // without one it does not fit the schema
+			return l.rate.TakeLogin(name, address, list...) // there is one login in an operation at most
+		}
+	}
+	return l.rate.Take(list...)
+}
+
 func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
 	byUser, byAddress := throttle.User, throttle.Address
 	if doc.Operation == gqldoc.Mutation {
@@ -103,11 +118,6 @@ func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
 	}
 	for _, field := range doc.RootFields {
 		switch field.Name {
-		case "login":
-			list = append(list, throttle.Charge{Class: throttle.LoginAddress, Key: address, N: 1})
-			if name, ok := field.StringArgument("username"); ok {
-				list = append(list, throttle.Charge{Class: throttle.LoginAccount, Key: throttle.AccountKey(name), N: 1})
-			}
 		case "changePassword", "deleteUser":
 			if v.known() {
 				list = append(list, throttle.Charge{Class: throttle.Password, Key: string(v.User), N: 1})

@@ -79,7 +79,11 @@ func (m *mutations) Login(ctx context.Context, args struct{ Username, Password s
 	if err != nil {
 		return nil, m.wire(ctx, err)
 	}
-	return m.session(ctx, func() (token.Pair, error) { return m.app.Tokens.Login(ctx, u) })
+	s, err := m.session(ctx, func() (token.Pair, error) { return m.app.Tokens.Login(ctx, u) })
+	if tell := viewerOf(ctx).loggedIn; err == nil && tell != nil {
+		tell(args.Username)
+	}
+	return s, err
 }
 
 // RefreshToken resolves Mutation.refreshToken.

@@ -46,6 +46,7 @@ func (h *Handler) prepare(ctx context.Context, q request, from source) (*operati
 	}
 	v, err := from.viewer(ctx)
 	v.operation = doc.Label()
+	v.loggedIn = func(username string) { h.limits.rate.LoggedIn(username, from.address) }
 	if err != nil {
 		return nil, h.refuse(withViewer(ctx, v), err)
 	}

@@ -351,6 +351,37 @@ func TestLoginsAreThrottledByAccountAndAddress(t *testing.T) {
 	require.Equal(t, "THROTTLED", conn.next(conn.start(login, map[string]any{"u": "daniel"})).code(t))
 }
 
+func TestGuessesFromElsewhereKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const login = `mutation($u: String!, $p: String!) { login(username: $u, password: $p) { token } }`
+	a := serve(t, func(s *setup) {
+		s.api.Proxies = 1
+		s.api.Throttle = &graphqlapi.Throttle{Limits: graphqlapi.Limits{LoginAccount: few(5), LoginStrangers: few(20), LoginTries: few(2)}}
+	})
+	a.register(t, "alice")
+	code := func(address, secret string) string {
+		body := jsonOf(map[string]any{"query": login, "variables": map[string]any{"u": "alice", "p": secret}})
+		got := a.do(t, http.MethodPost, "", body, http.Header{"X-Forwarded-For": {address}})
+		if got.body["errors"] == nil {
+			return ""
+		}
+		return got.code()
+	}
+	require.Empty(t, code("198.51.100.1", password))
+	guesses := 0
+	for n := range 60 { // from ten addresses
+		if code(fmt.Sprint("192.0.2.", n%10), "wrong-wrong-wrong") == "UNAUTHENTICATED" {
+			guesses++
+		}
+	}
+	require.LessOrEqual(t, guesses, 20+10*2, "many addresses are slowed")
+	require.Equal(t, "THROTTLED", code("192.0.2.1", password))
+	for range 4 {
+		require.Empty(t, code("198.51.100.1", password), "where the user was before")
+	}
+	require.Empty(t, code("198.51.100.2", password), "where the user was never before")
+}
+
 func TestGuessingOnWithALoginIsThrottledByUser(t *testing.T) {
 	t.Parallel()
 	a := serve(t, throttled(graphqlapi.Limits{Password: few(2)}))

@@ -14,6 +14,8 @@ type viewer struct {
 	refused string
 	// request is the HTTP request, or the upgrade request of the socket.
 	request *http.Request
+	// loggedIn tells the limits that this client has logged in to the account of this name.
+	loggedIn func(username string)
 	// operation is what the log calls the operation: its name, or the kind of one without.
 	operation string
 	// eventCursor is the position taken before the operation began, where the operation asks for it.

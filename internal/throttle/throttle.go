@@ -33,9 +33,15 @@ const (
 	AddressMutation
 	// LoginAddress: logins from an address.
 	LoginAddress
-	// LoginAccount: logins to an account from anywhere; the key is [AccountKey]. It slows guessing, and never
-	// locks the account: the bucket fills again.
+	// LoginAccount: logins to an account from one address; the key is [PairKey] of [AccountKey] and
+	// [AddressKey].
 	LoginAccount
+	// LoginStrangers: logins to an account from all addresses together that it does not know; see
+	// [Limiter.TakeLogin].
+	LoginStrangers
+	// LoginTries: what an address that the account does not know has left while LoginStrangers is empty; the key
+	// is that of LoginAccount.
+	LoginTries
 	// Password: acts that a logged-in user confirms with the password; the key is the user's id. It keeps whoever got hold of a
 	// login from guessing on.
 	Password
@@ -91,6 +97,10 @@ type Options struct {
 	LoginAddress Limit
 	// LoginAccount defaults to 10 a minute with a burst of 10.
 	LoginAccount Limit
+	// LoginStrangers defaults to 10 a minute with a burst of 20.
+	LoginStrangers Limit
+	// LoginTries defaults to 1 a minute with a burst of 3.
+	LoginTries Limit
 	// Password defaults to 10 a minute with a burst of 10.
 	Password Limit
 	// CreateUser defaults to 10 a minute with a burst of 20.
@@ -126,6 +136,8 @@ func (o Options) limits() [classes]Limit {
 		UserMutation:    o.UserMutation,
 		AddressMutation: o.AddressMutation,
 		AddPhoneNumber:  o.AddPhoneNumber,
+		LoginStrangers:  o.LoginStrangers,
+		LoginTries:      o.LoginTries,
 		Messages:        o.Messages,
 		Groups:          o.Groups,
 		Adds:            o.Adds,
@@ -142,6 +154,8 @@ func (o Options) limits() [classes]Limit {
 		UserMutation:    {PerSecond: 50, Burst: 200},
 		AddressMutation: {PerSecond: 20, Burst: 100},
 		AddPhoneNumber:  perHour(20, 20),
+		LoginStrangers:  perMinute(10, 20),
+		LoginTries:      perMinute(1, 3),
 		Messages:        PerDay(20_000),
 		Groups:          PerDay(200),
 		Adds:            PerDay(50),
@@ -161,6 +175,8 @@ type Limiter struct {
 	// One lock, so that several buckets are looked at and charged as one act. It is held for well under a microsecond.
 	mu      sync.Mutex
 	buckets [classes]*simplelru.LRU[string, *rate.Limiter]
+	// known has when each pair of account and address last logged in.
+	known *simplelru.LRU[string, time.Time]
 }
 
 // New returns a limiter whose buckets are full. The error says which option is wrong.
@@ -189,6 +205,11 @@ func New(options *Options) (*Limiter, error) {
 		}
 		l.buckets[class] = buckets
 	}
+	known, err := simplelru.NewLRU[string, time.Time](o.Keys, nil)
+	if err != nil {
+		return nil, fmt.Errorf("throttle: %w", err)
+	}
+	l.known = known
 	return l, nil
 }
 

@@ -102,7 +102,7 @@ func (r *resolver) memberPages(viewer user.ID) loadPages[group.Group, memberNode
 			for i, g := range groups {
 				ids[i], counts[i], l.groupsByID[g.ID] = g.ID, g.MembersCount, g
 			}
-			lists, err := r.app.Groups.MemberLists(ctx, ids, p)
+			lists, err := r.app.Groups.MemberLists(ctx, viewer, ids, p)
 			if err != nil {
 				return nil, err
 			}

@@ -88,8 +88,9 @@ type Store interface {
 	Groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]Group, error)
 	// MembersByID returns those of the members whose group the viewer is a member of.
 	MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]Member, error)
-	// Members returns the present members of each group, each in its place, oldest first, by [Member.Key].
-	Members(ctx context.Context, groups []int64, r storage.Range) ([][]Member, error)
+	// Members returns the present members of each of those groups that the viewer is a member of, each in its place, oldest
+	// first, by [Member.Key].
+	Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]Member, error)
 	// Readers returns, for each message, the present members other than its sender who joined before it and whose read
 	// point has reached it, oldest member first.
 	Readers(ctx context.Context, messages []MessageRef, r storage.Range) ([][]Member, error)

@@ -126,19 +126,19 @@ func (s *Service) Members(ctx context.Context, viewer user.ID, group int64, p st
 	if _, err := s.Group(ctx, viewer, group); err != nil {
 		return storage.List[Member]{}, err
 	}
-	lists, err := s.MemberLists(ctx, []int64{group}, p)
+	lists, err := s.MemberLists(ctx, viewer, []int64{group}, p)
 	if err != nil {
 		return storage.List[Member]{}, err
 	}
 	return lists[0], nil
 }
 
-// MemberLists returns the same page of members of several groups in one go, each in its place. It asks nobody's rights: the
-// caller got the groups from [Service.Groups].
-func (s *Service) MemberLists(ctx context.Context, groups []int64, p storage.Page) ([]storage.List[Member], error) {
+// MemberLists returns the same page of members of several groups in one go, each in its place. A group that the viewer is not
+// in has none.
+func (s *Service) MemberLists(ctx context.Context, viewer user.ID, groups []int64, p storage.Page) ([]storage.List[Member], error) {
 	return lists(groups, s.page(p), Member.Key,
 		func(group int64) string { return fmt.Sprintf("members/%d", group) },
-		func(r storage.Range) ([][]Member, error) { return s.store.Members(ctx, groups, r) })
+		func(r storage.Range) ([][]Member, error) { return s.store.Members(ctx, viewer, groups, r) })
 }
 
 // ReaderLists returns the same page of readers of several messages in one go, each in its place: the present members other

@@ -146,11 +146,12 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 }
 
 // Members implements [group.Store].
-func (s *Store) Members(ctx context.Context, groups []int64, r storage.Range) ([][]group.Member, error) {
-	sp := newSpan(r, "x.id", false, []any{list(s, groups)})
+func (s *Store) Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]group.Member, error) {
+	sp := newSpan(r, "x.id", false, []any{list(s, groups), string(viewer)})
 	from := s.each(`{groups} g`, `{copies}`, sp.and(`x.conversation_id = g.conversation_id AND x.end_event = 0`), sp.order, sp.limit)
 	found := make(map[int64][]group.Member, len(groups))
-	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM `+from+` WHERE `+s.in("g.conversation_id", "$1", "bigint")+` ORDER BY x.id`,
+	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM `+from+` WHERE `+s.in("g.conversation_id", "$1", "bigint")+`
+		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = g.conversation_id AND c.owner = $2 AND c.end_event = 0) ORDER BY x.id`,
 		sp.args, func(rows *sql.Rows) error {
 			m, err := scanMember(rows)
 			found[m.Group] = append(found[m.Group], m)

@@ -80,11 +80,11 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 }
 
 // Members implements [group.Store].
-func (s *Store) Members(ctx context.Context, groups []int64, r storage.Range) ([][]group.Member, error) {
+func (s *Store) Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]group.Member, error) {
 	return look(ctx, s, func(st *state) ([][]group.Member, error) {
 		all := make([][]group.Member, len(groups))
 		for i, id := range groups {
-			if v, ok := st.conversations[id]; ok && v.kind == chat.Group {
+			if v := st.groupSeenBy(viewer, id); v != nil {
 				all[i] = page(membersOf(v.present()), r, group.Member.Key, ascending)
 			}
 		}

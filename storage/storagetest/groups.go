@@ -37,7 +37,7 @@ func (f *fixture) groupNow(viewer chat.Copy) group.Group {
 // members returns the present members of the viewer's group, oldest first.
 func (f *fixture) members(viewer chat.Copy) []group.Member {
 	f.t.Helper()
-	all, err := f.store.Members(f.ctx, []int64{f.groupOf(viewer)}, everything())
+	all, err := f.store.Members(f.ctx, viewer.Owner, []int64{f.groupOf(viewer)}, everything())
 	f.NoError(err)
 	f.Len(all, 1)
 	f.Equal(len(all[0]), f.groupNow(viewer).MembersCount, "MembersCount")
@@ -164,10 +164,11 @@ func (f *fixture) groupIsGone(id, message int64, copies ...chat.Copy) {
 		f.ErrorIs(err, storage.ErrNotFound)
 		f.notifies(c.Owner)
 	}
-	members, err := f.store.Members(f.ctx, []int64{id}, everything())
-	f.NoError(err)
-	f.Len(members, 1)
-	f.Empty(members[0])
+	for _, c := range copies {
+		members, err := f.store.Members(f.ctx, c.Owner, []int64{id}, everything())
+		f.NoError(err)
+		f.Equal([][]group.Member{nil}, members)
+	}
 }
 
 func creatorComesBack(f *fixture) {
@@ -204,10 +205,16 @@ func groupIsPrivate(f *fixture) {
 	none, err := f.store.Groups(f.ctx, dave, id)
 	f.NoError(err)
 	f.Empty(none)
+	lists, err := f.store.Members(f.ctx, bob, []int64{otherID, id}, everything())
+	f.NoError(err)
+	f.Equal([][]group.Member{nil, all}, lists)
 	f.leave(copies[1])
 	none, err = f.store.Groups(f.ctx, bob, id)
 	f.NoError(err)
 	f.Empty(none)
+	lists, err = f.store.Members(f.ctx, bob, []int64{id}, everything())
+	f.NoError(err)
+	f.Equal([][]group.Member{nil}, lists, "who was removed between the two questions")
 	members, err = f.store.MembersByID(f.ctx, bob, copies[0].ID, copies[1].ID)
 	f.NoError(err)
 	f.Empty(members)

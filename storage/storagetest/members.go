@@ -235,7 +235,7 @@ func membersAreListed(f *fixture) {
 	f.leave(copies[1])
 	f.add(copies[0], bob)
 	ids := []int64{f.groupOf(other), 1 << 40, f.groupOf(copies[0]), f.conversation(mine)}
-	all, err := f.store.Members(f.ctx, ids, everything())
+	all, err := f.store.Members(f.ctx, bob, ids, everything())
 	f.NoError(err)
 	f.Len(all, len(ids))
 	f.Len(all[0], 1)
@@ -248,13 +248,13 @@ func membersAreListed(f *fixture) {
 	}
 	f.Equal([]user.ID{alice, carol, dave, "erin", bob}, users)
 	pages(f, all[2], group.Member.Key, func(r storage.Range) ([]group.Member, error) {
-		page, err := f.store.Members(f.ctx, []int64{ids[0], ids[2]}, r)
+		page, err := f.store.Members(f.ctx, bob, []int64{ids[0], ids[2]}, r)
 		if err != nil {
 			return nil, err
 		}
 		return page[1], nil
 	})
-	none, err := f.store.Members(f.ctx, nil, everything())
+	none, err := f.store.Members(f.ctx, bob, nil, everything())
 	f.NoError(err)
 	f.Empty(none)
 }

@@ -152,7 +152,7 @@ type Membership struct {
 	JoinRecord, EndRecord int64
 }
 
-// View is the state of things at the moment of delivery, for some records.
+// View is the state of things at the moment of delivery, for some records. All of it is of one moment.
 type View struct {
 	// Messages has the messages that the records are about and that still have their content and their sender. ReadAt is filled in.
 	Messages map[int64]*chat.Message

@@ -82,13 +82,15 @@ func (s *Store) View(ctx context.Context, records []realtime.Record, readers []r
 	if len(records) == 0 {
 		return v, nil
 	}
-	t := s.reader()
-	for _, part := range []func(context.Context, *realtime.View, []realtime.Record) error{t.viewMessages, t.viewHidden, t.viewCopies, t.viewErased} {
-		if err := part(ctx, &v, records); err != nil {
-			return realtime.View{}, err
+	err := s.atOneMoment(ctx, func(t *tx) error {
+		for _, part := range []func(context.Context, *realtime.View, []realtime.Record) error{t.viewMessages, t.viewHidden, t.viewCopies, t.viewErased} {
+			if err := part(ctx, &v, records); err != nil {
+				return err
+			}
 		}
-	}
-	if err := t.viewCovered(ctx, &v, records, readers); err != nil {
+		return t.viewCovered(ctx, &v, records, readers)
+	})
+	if err != nil {
 		return realtime.View{}, err
 	}
 	return v, nil

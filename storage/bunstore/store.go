@@ -3,6 +3,7 @@ package bunstore
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -180,6 +181,41 @@ func (s *Store) reader() *tx {
 		return &tx{Store: s, conn: s.host}
 	}
 	return &tx{Store: s, conn: s.db.DB}
+}
+
+// atOneMoment runs read, all of whose statements see the database as it was at the first of them. In a transaction of the host's
+// they see what that sees.
+func (s *Store) atOneMoment(ctx context.Context, read func(t *tx) error) error {
+	switch {
+	case s.host != nil:
+		return read(s.reader())
+	case s.dialect == SQLite:
+		return s.atOneMomentOfSQLite(ctx, read)
+	}
+	own, err := s.db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("bunstore: begin: %w", err)
+	}
+	defer own.Rollback() //nolint:errcheck // it wrote nothing
+	return read(&tx{Store: s, conn: own})
+}
+
+// atOneMomentOfSQLite says BEGIN itself: a driver may be set to lock the database for writing at the beginning of every transaction.
+func (s *Store) atOneMomentOfSQLite(ctx context.Context, read func(t *tx) error) error {
+	c, err := s.db.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("bunstore: %w", err)
+	}
+	defer c.Close() //nolint:errcheck // it gives the connection back to the pool
+	if _, err := c.ExecContext(ctx, `BEGIN DEFERRED`); err != nil {
+		return fmt.Errorf("bunstore: begin: %w", err)
+	}
+	defer func() {
+		if _, err := c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`); err != nil {
+			_ = c.Raw(func(any) error { return sqldriver.ErrBadConn }) // SQLite has rolled back itself, or nobody knows: leave it to no other
+		}
+	}()
+	return read(&tx{Store: s, conn: c})
 }
 
 // attempts is how often an act is tried that was undone for another one's sake, with pauses in between that leave the other one time to end: the first

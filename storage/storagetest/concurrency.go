@@ -39,6 +39,7 @@ func concurrencyTests() []test {
 		inBoth("sends, clears, hides and reads at once count right", everythingAtOnce),
 		[]test{
 			{"a count is of one moment, whatever is written meanwhile", countsAreOfOneMoment},
+			{"a view is of one moment, whatever is written meanwhile", viewIsOfOneMoment},
 			{"a tail misses nothing of what many write", tailMissesNothing},
 		},
 	)
@@ -488,6 +489,33 @@ func tailMissesNothing(f *fixture) {
 		delete(got.seen, r.ID)
 	}
 	f.Len(got.seen, writers*each/4, "but for carol's, a replay has what the tail had")
+}
+
+// viewIsOfOneMoment asks for views while a member leaves. A message that waited for that member alone has been read at the moment
+// at which the membership has ended.
+func viewIsOfOneMoment(f *fixture) {
+	for range 40 {
+		tail := f.tail()
+		copies := f.group(alice, bob)
+		f.next(tail)
+		m := f.send(copies[0], "one")
+		records := f.next(tail)
+		f.NoError(tail.Close())
+		f.tick()
+		left := make(chan error, 1)
+		go func() { left <- f.store.Leave(f.ctx, copies[1]) }()
+		for last := false; !last; {
+			select {
+			case err := <-left:
+				f.NoError(err)
+				last = true
+			default:
+			}
+			v := f.view(records)
+			ended := slices.ContainsFunc(v.Copies, func(m realtime.Membership) bool { return m.Copy == copies[1] && m.EndRecord != 0 })
+			f.Equal(ended, !v.Messages[m.ID].ReadAt.IsZero(), "whether the message has been read, as the membership has ended or not")
+		}
+	}
 }
 
 // lateTail is one that begins while others write.

@@ -178,8 +178,12 @@ func (s *Store) shownMessages() string {
 // refs returns the arguments of [Store.shownMessages].
 func (s *Store) refs(messages []group.MessageRef) []any {
 	var ids, copies []int64
+	asked := make(map[[2]int64]bool, len(messages)) // each pair is asked for once: its rows are found for every place of it
 	for _, m := range messages {
-		ids, copies = append(ids, m.Message), append(copies, m.Copy.ID)
+		if pair := [2]int64{m.Message, m.Copy.ID}; !asked[pair] {
+			asked[pair] = true
+			ids, copies = append(ids, m.Message), append(copies, m.Copy.ID)
+		}
 	}
 	return s.pairArgs(ids, copies)
 }

@@ -179,11 +179,11 @@ func readersAreListed(f *fixture) {
 	refs := []group.MessageRef{
 		{Copy: copies[0], Message: hidden.ID}, {Copy: copies[2], Message: m.ID}, {Copy: copies[0], Message: early.ID},
 		{Copy: late, Message: early.ID}, {Copy: copies[2], Message: hidden.ID}, {Copy: copies[0], Message: 1 << 40},
-		{Copy: chats, Message: f.send(chats, "in a chat").ID},
+		{Copy: chats, Message: f.send(chats, "in a chat").ID}, {Copy: copies[2], Message: m.ID},
 	}
 	n, err := f.store.CountReaders(f.ctx, refs)
 	f.NoError(err)
-	f.Equal([]int{0, 4, 4, 0, 1, 0, 0}, n, "of what the copy shows, each in its place")
+	f.Equal([]int{0, 4, 4, 0, 1, 0, 0, 4}, n, "of what the copy shows, each in its place, also where it is asked for twice")
 	all, err := f.store.Readers(f.ctx, refs, everything())
 	f.NoError(err)
 	f.Len(all, len(refs))

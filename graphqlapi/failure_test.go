@@ -46,11 +46,11 @@ func (h *flakyHost) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]use
 	return h.hostUsers.Lookup(ctx, ids...)
 }
 
-func serveFlaky(t *testing.T) (*api, *flakyHost) {
+func serveFlaky(t *testing.T, configure ...func(*setup)) (*api, *flakyHost) {
 	host := &flakyHost{hostUsers: hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
 		return graphqlapi.Identity{User: user.ID(name)}, nil
 	}}}
-	return serve(t, func(s *setup) { s.app.Directory, s.api.Authenticator = host, host }), host
+	return serve(t, append(configure, func(s *setup) { s.app.Directory, s.api.Authenticator = host, host })...), host
 }
 
 func TestAFailureShowsNoCauseAndLeavesTheRest(t *testing.T) {

@@ -35,6 +35,7 @@ type Handler struct {
 	origins            origins
 	hosts              origin.Hosts
 	limits             *limits
+	bodies             *bodies
 	sockets            *transportws.Server
 	log                *slog.Logger
 }
@@ -60,6 +61,7 @@ func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 		authenticator: opts.Authenticator,
 		introspection: opts.Introspection,
 		deadline:      opts.Deadline,
+		bodies:        newBodies(opts),
 		log:           opts.Logger,
 	}
 	if h.origins.List, err = origin.NewList(opts.Origins); err != nil {
@@ -98,6 +100,10 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 		return nil, errors.New("Options.Authenticator is required where the host has its own users")
 	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxCost < 0, d.MaxEventCost < 0:
 		return nil, errors.New("a negative number in Options: zero stands for the default")
+	case d.MaxBodiesPerAddress < 0, d.BodyTimeout < 0:
+		return nil, errors.New("a negative number in Options: zero stands for the default")
+	case d.MaxBodyMemory != 0 && d.MaxBodyMemory < maxBody:
+		return nil, fmt.Errorf("Options.MaxBodyMemory is %d: give it at least %d bytes, the size of one body", d.MaxBodyMemory, maxBody)
 	case d.Throttle != nil && d.Throttle.Status != 0 && d.Throttle.Status != http.StatusForbidden && d.Throttle.Status != http.StatusTooManyRequests:
 		return nil, fmt.Errorf("Options.Throttle.Status is %d: want 403 or 429", d.Throttle.Status)
 	}
@@ -112,6 +118,9 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	}
 	d.MaxSocketsPerAddress = cmp.Or(d.MaxSocketsPerAddress, defaultSocketsPerAddress)
 	d.MaxSocketsPerUser = cmp.Or(d.MaxSocketsPerUser, defaultSocketsPerUser)
+	d.MaxBodiesPerAddress = cmp.Or(d.MaxBodiesPerAddress, defaultBodiesPerAddress)
+	d.MaxBodyMemory = cmp.Or(d.MaxBodyMemory, defaultBodyMemory)
+	d.BodyTimeout = cmp.Or(d.BodyTimeout, defaultBodyTimeout)
 	d.Deadline = cmp.Or(d.Deadline, defaultDeadline)
 	d.MaxCost = cmp.Or(d.MaxCost, defaultMaxCost)
 	return &d, nil
@@ -119,13 +128,15 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b := h.bodies.begin(w, r)
+	defer b.end()
 	switch {
 	case !h.hosts.Has(r.Host):
 		writeRefusal(w, mediaPlain, h.misdirected())
 	case transportws.IsUpgrade(r):
 		h.serveSocket(w, r)
 	default:
-		h.serveHTTP(w, r)
+		h.serveHTTP(w, r, b)
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 const allMethods = "GET, HEAD, POST, OPTIONS"
 
 // serveHTTP is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
-func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request, b *body) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	h.origins.answer(w, r)
@@ -45,7 +45,7 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.deadline)
 	defer cancel()
-	answer, err := h.answer(ctx, w, r)
+	answer, err := h.answer(ctx, w, r, b)
 	if err != nil {
 		writeRefusal(w, media, h.refuse(ctx, err))
 		return
@@ -54,8 +54,8 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer executes the operation of a request.
-func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) (*response, error) {
-	q, err := readRequest(w, r)
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, b *body) (*response, error) {
+	q, err := readRequest(r, func() ([]byte, error) { return b.readAll(w, r, h.limits) })
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,15 @@ type Options struct {
 	// MaxSocketsPerAddress and MaxSocketsPerUser bound the sockets; 0 is 100 and 20. One more of an address is refused with
 	// the status of Throttle, and one more of a user closes with 1013, which clients take as "try again later".
 	MaxSocketsPerAddress, MaxSocketsPerUser int
+	// MaxBodiesPerAddress is how many requests of one address may be under way whose bodies have not arrived whole; 0 is
+	// 100. One more is refused with the status of Throttle. Connections that send no request yet are the [http.Server]'s:
+	// set its ReadHeaderTimeout, and bound connections by address in its listener or in a proxy.
+	MaxBodiesPerAddress int
+	// MaxBodyMemory is how many bytes all of these bodies may hold together; 0 is 64 MiB. What would be more is refused.
+	MaxBodyMemory int64
+	// BodyTimeout is how long a body may take to arrive; 0 is 10 seconds. It needs a response writer that can set a read
+	// deadline, as that of net/http can, directly or behind Unwrap methods; elsewhere it is not kept.
+	BodyTimeout time.Duration
 	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds.
 	Deadline time.Duration
 	// MaxCost is the most that a document may cost: 1 for each field, by the lengths of its pages, and more
@@ -67,7 +76,7 @@ type Options struct {
 
 // Throttle bounds rates.
 type Throttle struct {
-	// Off lifts every limit by rate, address and number of sockets. It is for load tests.
+	// Off lifts every limit by rate, address and number of sockets or bodies. It is for load tests.
 	Off bool
 	// Status is what HTTP answers over the limit; 0 is 403, as documented. 429 is what new clients expect.
 	Status int

@@ -3,8 +3,6 @@ package graphqlapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -27,12 +25,12 @@ type request struct {
 // parameters are the parts of a request, as JSON. What is not there is nil.
 type parameters struct{ query, operationName, variables, extensions json.RawMessage }
 
-// readRequest reads a request over HTTP. The error is a [*refusal].
-func readRequest(w http.ResponseWriter, r *http.Request) (request, error) {
+// readRequest reads a request over HTTP, whose body, if it has one, readAll returns. The error is a [*refusal].
+func readRequest(r *http.Request, readAll func() ([]byte, error)) (request, error) {
 	var p parameters
 	var err error
 	if r.Method == http.MethodPost {
-		p, err = readBody(w, r)
+		p, err = readBody(r, readAll)
 	} else {
 		p, err = readURL(r.URL.RawQuery)
 	}
@@ -79,17 +77,13 @@ func quoted(values url.Values, name string) json.RawMessage {
 }
 
 // readBody reads the parameters from a body.
-func readBody(w http.ResponseWriter, r *http.Request) (parameters, error) {
+func readBody(r *http.Request, readAll func() ([]byte, error)) (parameters, error) {
 	if err := checkContentType(r.Header); err != nil {
 		return parameters{}, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return parameters{}, malformed(http.StatusRequestEntityTooLarge, "the body must have at most %d bytes", maxBody)
-	case err != nil:
-		return parameters{}, malformed(http.StatusBadRequest, "the body could not be read whole")
+	body, err := readAll()
+	if err != nil {
+		return parameters{}, err
 	}
 	return parseBody(body)
 }

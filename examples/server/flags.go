@@ -69,7 +69,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	flags.StringVar(&c.hints, "hints", hintsOfDatabase, "how the nodes on one PostgreSQL tell each other that there is news: database (LISTEN and NOTIFY), none (each looks\n"+
 		"once a second), or the `address` of a NATS server, nats://HOST:PORT")
 	flags.StringVar(&c.secret, "secret", "", secretUsage)
-	flags.BoolVar(&c.throttle, "throttle", true, "limit rates and numbers of sockets; -throttle=false is for load tests")
+	flags.BoolVar(&c.throttle, "throttle", true, "limit rates, sockets, and connections of an address; -throttle=false is for load tests")
 	flags.BoolVar(&c.introspection, "introspection", false, "let anybody ask for the schema")
 	flags.DurationVar(&c.accessTokenTTL, "access-token-ttl", 50*time.Minute, "access tokens live for this `duration`")
 	flags.DurationVar(&c.refreshTokenTTL, "refresh-token-ttl", 7*24*time.Hour, "refresh tokens live for this `duration`")

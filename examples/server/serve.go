@@ -30,6 +30,9 @@ func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // the server closes it; this is for a start that fails
+	if c.throttle && c.proxies == 0 {
+		listener = boundConnections(listener, connectionsPerAddress)
+	}
 
 	db, err := openDatabase(ctx, c.database)
 	if err != nil {

@@ -1,11 +1,11 @@
-# Every target works from a fresh clone with Go alone, but for race (a C compiler), examples (PostgreSQL) and interop (Node.js 20 or later, with npm). Tests on PostgreSQL
+# Every target works from a fresh clone with Go alone, but for race and drivers (a C compiler), examples (PostgreSQL) and interop (Node.js 20 or later, with npm). Tests on PostgreSQL
 # need its programs on the machine, and are skipped otherwise unless BUDDYCHAT_REQUIRE_POSTGRES is 1.
 
 GO ?= go
 LINTER = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export PATH := $(PATH):$(shell $(GO) env GOPATH)/bin
 
-.PHONY: all build fmt vet test race lint vuln bench fuzz torture examples interop run ci
+.PHONY: all build fmt vet test race lint vuln bench fuzz torture drivers examples interop run ci
 
 all: fmt vet lint test
 
@@ -39,6 +39,9 @@ fuzz:
 
 torture: # twenty minutes of random histories, proofs and faults, on real databases and processes
 	BUDDYCHAT_TORTURE=1 $(GO) test -p 1 -timeout 90m ./internal/torture/... ./internal/faults/...
+
+drivers: # the store on other drivers of SQLite, which are dependencies of this nested module alone
+	cd internal/sqlitedrivers && $(GO) vet ./... && $(GO) test ./...
 
 examples: # the others serve until they are stopped, and their tests start them
 	$(GO) run ./examples/transaction

@@ -25,6 +25,7 @@ var layers = [][]string{
 	{"storage/driver"},
 	{".", "storage/memory", "storage/bunstore"},
 	{"storage/sqlite", "storage/postgres", "storage/storagetest", "graphqlapi", "realtime/natsbus"},
+	{"internal/sqlitetest"},
 }
 
 // domain is what a host compiles that uses the Go API alone.
@@ -35,15 +36,15 @@ var helpers = []string{"golang.org/x", "github.com/google/uuid", "github.com/gol
 
 // reach says which packages may have a module among their dependencies, however far below.
 var reach = map[string][]string{
-	"github.com/uptrace/bun":              {"storage/bunstore", "storage/sqlite", "storage/postgres"},
+	"github.com/uptrace/bun":              {"storage/bunstore", "storage/sqlite", "storage/postgres", "internal/sqlitetest"},
 	"github.com/jackc/pgx":                {"storage/postgres", "internal/pgtest"},
 	"modernc.org/sqlite":                  {"storage/sqlite"},
 	"github.com/graph-gophers/graphql-go": {"graphqlapi"},
 	"github.com/vektah/gqlparser":         {"graphqlapi", "internal/gqldoc"},
 	websocket:                             {"graphqlapi", "realtime/transportws"},
 	"github.com/nats-io":                  {"realtime/natsbus"},
-	"github.com/stretchr/testify":         {"storage/storagetest"},
-	"pgregory.net/rapid":                  {"storage/storagetest"},
+	"github.com/stretchr/testify":         {"storage/storagetest", "internal/sqlitetest"},
+	"pgregory.net/rapid":                  {"storage/storagetest", "internal/sqlitetest"},
 	"go.uber.org/goleak":                  {},
 }
 

@@ -16,7 +16,7 @@ import (
 // OpenChat implements [chat.Store].
 func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, others chat.Chat, err error) {
 	defer emptyOnError(&err, &mine, &others)
-	for range attempts {
+	for range maxOpenings {
 		err = s.act(ctx, func(t *tx) error {
 			if err := t.lockUsers(ctx, owner, other); err != nil {
 				return err
@@ -37,6 +37,9 @@ func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, other
 	}
 	return mine, others, err
 }
+
+// maxOpenings is how often OpenChat tries, since the chat that another caller opened may have ended when it is read.
+const maxOpenings = 10
 
 var errOpened = errors.New("bunstore: others open and end this chat all the time: try again")
 

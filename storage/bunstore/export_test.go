@@ -42,3 +42,6 @@ func (s *Store) AppendBatch(ctx context.Context, copies []chat.Copy, drafts []ch
 	}
 	return sent
 }
+
+// Numbered is what becomes of the placeholders of a statement on SQLite.
+func Numbered(statement string) string { return numbered(statement) }

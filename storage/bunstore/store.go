@@ -218,11 +218,12 @@ func (s *Store) atOneMomentOfSQLite(ctx context.Context, read func(t *tx) error)
 	return read(&tx{Store: s, conn: c})
 }
 
-// attempts is how often an act is tried that was undone for another one's sake, with pauses in between that leave the other one time to end: the first
-// is up to firstPause, and each up to twice the one before.
+// An act that was undone for the sake of another one is tried again. The pause before that is random, at most firstPause, and at
+// most twice as long with each try, up to longestPause. No try begins later than patience after the first one.
 const (
-	attempts   = 10
-	firstPause = 2 * time.Millisecond
+	patience     = 10 * time.Second
+	firstPause   = 2 * time.Millisecond
+	longestPause = 100 * time.Millisecond
 )
 
 // act runs f as one atomic act: in a transaction of its own, or behind a savepoint in the host's.
@@ -230,13 +231,19 @@ func (s *Store) act(ctx context.Context, f func(t *tx) error) error {
 	if s.host != nil {
 		return s.actInHost(ctx, f)
 	}
-	for n := 1; ; n++ {
-		err := s.actOnce(ctx, f)
-		if err == nil || !s.isTransient(err) || n == attempts {
+	return s.retry(ctx, func() error { return s.actOnce(ctx, f) })
+}
+
+// retry calls try until it does not fail with a transient error, or until there is no time left.
+func (s *Store) retry(ctx context.Context, try func() error) error {
+	began := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := try()
+		if err == nil || !s.isTransient(err) || time.Since(began) >= patience {
 			return err
 		}
 		select {
-		case <-time.After(rand.N(firstPause << (n - 1))): //nolint:gosec // chance, not secrecy
+		case <-time.After(rand.N(pause)): //nolint:gosec // chance, not secrecy
 		case <-ctx.Done():
 			return err
 		}
@@ -302,19 +309,22 @@ func (s *Store) isConflict(err error) bool {
 }
 
 func (s *Store) isTransient(err error) bool {
-	if s.driver.IsTransient != nil && s.driver.IsTransient(err) {
+	if s.driver.IsTransient != nil && s.driver.IsTransient(err) || s.dialect == SQLite && isBusy(err) {
 		return true
 	}
 	code := sqlState(err)
 	return code == serializationFailure || code == deadlockDetected
 }
 
-// text returns a statement as it is sent: {name} is the table of that name. Statements are written with $1, which both databases know.
+// text returns a statement as it is sent. {name} becomes the table of that name, and on SQLite the placeholder $1 becomes ?1.
 func (s *Store) text(statement string) string {
 	if t, ok := s.texts.Load(statement); ok {
 		return t.(string)
 	}
 	t := tableName.ReplaceAllString(statement, s.prefix+"$1")
+	if s.dialect == SQLite {
+		t = numbered(t)
+	}
 	s.texts.Store(statement, t)
 	return t
 }

@@ -1,0 +1,18 @@
+// Package mattn tests the store on github.com/mattn/go-sqlite3, which is SQLite itself behind cgo.
+package mattn
+
+import (
+	"testing"
+
+	_ "github.com/mattn/go-sqlite3"
+
+	"github.com/buddychat/buddychat/internal/sqlitetest"
+)
+
+func TestAHostMayUseThisDriver(t *testing.T) {
+	t.Parallel()
+	sqlitetest.Run(t, sqlitetest.Driver{
+		Name:     "sqlite3",
+		Settings: "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=on&_synchronous=OFF",
+	})
+}

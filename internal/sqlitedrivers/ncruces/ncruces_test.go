@@ -1,0 +1,18 @@
+// Package ncruces tests the store on github.com/ncruces/go-sqlite3, which is SQLite translated to Go by way of WebAssembly.
+package ncruces
+
+import (
+	"testing"
+
+	_ "github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/buddychat/buddychat/internal/sqlitetest"
+)
+
+func TestAHostMayUseThisDriver(t *testing.T) {
+	t.Parallel()
+	sqlitetest.Run(t, sqlitetest.Driver{
+		Name:     "sqlite3",
+		Settings: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(on)&_pragma=synchronous(OFF)&_txlock=deferred",
+	})
+}

@@ -1,0 +1,86 @@
+// Package sqlitetest holds package bunstore to its promises on a SQLite database that a host opened with a driver of its choice.
+package sqlitetest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/storage/bunstore"
+	"github.com/buddychat/buddychat/storage/storagetest"
+)
+
+// Driver is a SQLite driver that the test binary has registered.
+type Driver struct {
+	// Name is the one under which package database/sql knows the driver.
+	Name string
+	// Settings are parameters of the database's address: what bunstore.Open asks for and nothing else, so that a transaction of
+	// the host takes no lock before it writes. For speed they also turn synchronous off.
+	Settings string
+}
+
+// Run runs all tests on the driver.
+func Run(t *testing.T, d Driver) {
+	t.Helper()
+	t.Run("every promise of a store is kept", d.keepsEveryPromise)
+}
+
+// open opens the database in a file, which is made where there is none.
+func (d Driver) open(t testing.TB, file string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(d.Name, (&url.URL{Scheme: "file", Opaque: file, RawQuery: d.Settings}).String())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// hosted is a store on a host's database.
+type hosted struct {
+	*bunstore.Store
+	db   *sql.DB
+	file string
+}
+
+// new makes a store on an empty database.
+func (d Driver) new(t testing.TB, o *bunstore.Options) hosted {
+	t.Helper()
+	h := hosted{file: filepath.Join(t.TempDir(), "host.db")}
+	h.db = d.open(t, h.file)
+	var err error
+	h.Store, err = bunstore.Open(h.db, bunstore.SQLite, o)
+	require.NoError(t, err)
+	require.NoError(t, h.Migrate(context.WithoutCancel(t.Context())))
+	return h
+}
+
+// suiteBudget is short: the suite's own random histories run for long enough with the driver of package sqlite.
+const suiteBudget = time.Second
+
+func (d Driver) keepsEveryPromise(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, storagetest.Harness{
+		New: func(t testing.TB, now func() time.Time) buddychat.Store {
+			t.Helper()
+			return d.new(t, &bunstore.Options{Now: now})
+		},
+		Tx: func(ctx context.Context, store buddychat.Store, act func(tx buddychat.Store) error) error {
+			h := store.(hosted)
+			tx, err := h.db.BeginTx(ctx, nil)
+			if err != nil {
+				return err
+			}
+			if err := act(hosted{h.In(tx), h.db, h.file}); err != nil {
+				return errors.Join(err, tx.Rollback())
+			}
+			return tx.Commit()
+		},
+		Budget: suiteBudget,
+	})
+}

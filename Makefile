@@ -1,4 +1,5 @@
-# Every target works from a fresh clone with Go alone, but for race and drivers (a C compiler), examples (PostgreSQL) and interop (Node.js 20 or later, with npm). Tests on PostgreSQL
+# Every target works from a fresh clone with Go alone, but for race and drivers (a C compiler), examples (PostgreSQL) and interop (Node.js 20 or
+# later with npm, Python 3.10 or later with venv). Tests on PostgreSQL
 # need its programs on the machine, and are skipped otherwise unless BUDDYCHAT_REQUIRE_POSTGRES is 1.
 
 GO ?= go

@@ -1,7 +1,10 @@
 package buddychat_test
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -23,6 +26,32 @@ func TestEveryPackageStandsInTheREADME(t *testing.T) {
 		"storage", "storage/sqlite", "storage/postgres", "storage/bunstore", "storage/memory", "storage/driver", "storage/storagetest",
 	} {
 		require.Contains(t, table, "`"+name+"`")
+	}
+}
+
+// A block of docs/clients.md is a file that CI runs, named in the line before it.
+var clientBlock = regexp.MustCompile("(?m)^<!-- (\\S+) -->\n```[a-z]+\n((?s:.*?))^```$")
+
+func TestTheClientsInTheDocsAreThoseThatCIRuns(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile(filepath.Join("docs", "clients.md"))
+	require.NoError(t, err)
+	shown := map[string]bool{}
+	for _, block := range clientBlock.FindAllStringSubmatch(string(docs), -1) {
+		file := block[1]
+		run, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, string(run), block[2], "docs/clients.md shows another %s: copy the file into it", file)
+		shown[file] = true
+	}
+	require.NoError(t, filepath.WalkDir(filepath.Join(".ci", "interop", "clients"), func(file string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			require.True(t, shown[filepath.ToSlash(file)], "docs/clients.md does not show %s", file)
+		}
+		return err
+	}))
+	for _, file := range []string{"genqlient.yaml", "operations.graphql", "client.go"} {
+		require.True(t, shown[".ci/interop/genqlient/"+file], file)
 	}
 }
 

@@ -1,8 +1,16 @@
 // What the checks share: a list of checks with a limit of time each, and users to run them with.
 import { randomUUID } from 'node:crypto'
+import { Session } from './clients/session.mjs'
 
 export const http = process.argv[2]
-export const ws = http.replace(/^http/, 'ws')
+export const ws = socketOf(http)
+
+// The address of a server whose access tokens live for two seconds.
+export const brief = process.argv[3]
+
+export function socketOf(url) {
+  return url.replace(/^http/, 'ws')
+}
 
 const limit = 30_000 // milliseconds
 const checks = []
@@ -32,8 +40,8 @@ export async function runAll(title) {
 }
 
 // graphql runs one operation over HTTP and returns its data.
-export async function graphql(token, query, variables) {
-  const response = await fetch(http, {
+export async function graphql(token, query, variables, url = http) {
+  const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
     body: JSON.stringify({ query, variables }),
@@ -44,7 +52,7 @@ export async function graphql(token, query, variables) {
 }
 
 // newUser registers a user and logs it in.
-export async function newUser() {
+export async function newUser(url = http) {
   const password = randomUUID()
   const username = `u${randomUUID().replaceAll('-', '')}`
   const number = String(Math.floor(Math.random() * 1e14)).padStart(14, '1')
@@ -55,13 +63,26 @@ export async function newUser() {
         phoneNumber: { countryCode: "999", number: $number }) { user { id } }
     }`,
     { username, email: `${username}@example.com`, password, number },
+    url,
   )
   const { login } = await graphql(
     null,
     `mutation ($username: String!, $password: String!) { login(username: $username, password: $password) { token } }`,
     { username, password },
+    url,
   )
-  return { id: createUser.user.id, username, token: login.token }
+  return { id: createUser.user.id, username, password, token: login.token }
+}
+
+// newSession registers a user and logs it in as the clients of docs/clients.md do.
+export async function newSession(url = http) {
+  const user = await newUser(url)
+  return { user, session: await Session.login(url, user.username, user.password) }
+}
+
+// until waits for a condition.
+export async function until(holds) {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 // newChat returns two users, and the sender's and the receiver's ids of the chat that they share.

@@ -29,7 +29,16 @@ type Driver struct {
 // Run runs all tests on the driver.
 func Run(t *testing.T, d Driver) {
 	t.Helper()
-	t.Run("every promise of a store is kept", d.keepsEveryPromise)
+	for name, test := range map[string]func(*testing.T){
+		"every promise of a store is kept":                           d.keepsEveryPromise,
+		"an act that is cancelled spoils no transaction of the host": d.cancelledActsSpoilNoTransaction,
+		"a read in a transaction of the host is not interrupted":     d.readsInATransactionAreNotInterrupted,
+		"a transaction that SQLite has rolled back is refused":       d.destroyedTransactionIsRefused,
+		"an act that meets a full database is undone alone":          d.fullDatabaseUndoesTheActAlone,
+		"an act that meets a full disk says that nothing is stored":  d.fullDiskEndsATransactionAloud,
+	} {
+		t.Run(name, test)
+	}
 }
 
 // open opens the database in a file, which is made where there is none.
@@ -51,8 +60,12 @@ type hosted struct {
 // new makes a store on an empty database.
 func (d Driver) new(t testing.TB, o *bunstore.Options) hosted {
 	t.Helper()
-	h := hosted{file: filepath.Join(t.TempDir(), "host.db")}
-	h.db = d.open(t, h.file)
+	return d.newAt(t, filepath.Join(t.TempDir(), "host.db"), o)
+}
+
+func (d Driver) newAt(t testing.TB, file string, o *bunstore.Options) hosted {
+	t.Helper()
+	h := hosted{file: file, db: d.open(t, file)}
 	var err error
 	h.Store, err = bunstore.Open(h.db, bunstore.SQLite, o)
 	require.NoError(t, err)

@@ -1,6 +1,8 @@
 package bunstore
 
 import (
+	"context"
+	"database/sql"
 	"regexp"
 	"strings"
 )
@@ -38,4 +40,42 @@ func hasAny(err error, texts ...string) bool {
 		}
 	}
 	return false
+}
+
+// uninterrupted is a transaction of the host's. SQLite rolls the whole transaction back when a statement that writes is
+// interrupted, and an interrupted read can take the next write with it. So the context is looked at before each statement, and
+// no statement ends early for it.
+type uninterrupted struct{ tx *sql.Tx }
+
+func (u uninterrupted) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return u.tx.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+func (u uninterrupted) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return u.tx.ExecContext(context.WithoutCancel(ctx), query, args...)
+}
+
+// checkBegun returns ErrTransactionGone where SQLite has already rolled the host's transaction back, for instance because a
+// statement of the host's own was cancelled: a savepoint would then begin a transaction, and its release commit it. SQLite has no
+// function that tells, but it refuses to begin a transaction within another one.
+func (t *tx) checkBegun(ctx context.Context) error {
+	if t.dialect != SQLite {
+		return nil
+	}
+	_, err := t.exec(ctx, `BEGIN`)
+	if hasAny(err, "within a transaction") {
+		return nil
+	}
+	if err == nil {
+		if _, err = t.exec(context.WithoutCancel(ctx), `ROLLBACK`); err == nil {
+			err = ErrTransactionGone
+		}
+	}
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/uptrace/bun/schema"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/storage/driver"
 )
 
@@ -60,7 +61,7 @@ type Options struct {
 // any goroutine that outlives the calls to it: there is nothing to close.
 type Store struct {
 	db       *bun.DB
-	host     *sql.Tx // nil: every act has a transaction of its own
+	host     conn // a transaction of the host's; nil: every act has one of its own
 	dialect  Dialect
 	prefix   string
 	now      func() time.Time
@@ -142,12 +143,18 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 // REPEATABLE READ on an act fails as not serializable where anything that it decides by has changed since the transaction began, and the host begins again.
 // What has begun since is not found. Only EraseUser needs READ COMMITTED. The events of a committed transaction are
 // found within the poll interval of whoever follows the log, or at once after [github.com/buddychat/buddychat/realtime.Hub.Hint].
-// On SQLite begin the transaction with a write or BEGIN IMMEDIATE.
+//
+// On SQLite begin the transaction with a write or BEGIN IMMEDIATE: one that has read before it writes fails where another one wrote
+// in between. When ctx ends, an act ends between two of its statements. An act that finds the transaction gone, as after a full
+// disk, fails with [ErrTransactionGone].
 //
 // The returned store is for one goroutine, and its Tail, Purge and Migrate must not be used.
 func (s *Store) In(tx *sql.Tx) *Store {
 	bound := *s
 	bound.host = tx
+	if s.dialect == SQLite {
+		bound.host = uninterrupted{tx}
+	}
 	return &bound
 }
 
@@ -275,8 +282,18 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	return nil
 }
 
+// ErrTransactionGone says that the host's transaction ended before the host ended it, with nothing of it stored. SQLite rolls a
+// transaction back when the disk is full, when it cannot read or write the file, and when a statement that writes is cancelled; a
+// connection to PostgreSQL can break. Call Rollback and begin again. Whatever is written through the same transaction
+// instead fails on PostgreSQL, and on SQLite is stored at once and survives the Rollback.
+var ErrTransactionGone = errors.New("bunstore: the transaction has ended: nothing of it is stored, and on SQLite " +
+	"whatever it writes next is stored at once: call Rollback, and begin again")
+
 func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	t := &tx{Store: s, conn: s.host}
+	if err := t.checkBegun(ctx); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, `SAVEPOINT buddychat`); err != nil {
 		return err
 	}
@@ -284,13 +301,22 @@ func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	ctx = context.WithoutCancel(ctx) // the host may commit though the act broke off
 	if err != nil {
 		if _, undo := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat`); undo != nil {
-			return errors.Join(err, undo)
+			return transactionGone(err, undo)
 		}
 	}
 	if _, failed := t.exec(ctx, `RELEASE SAVEPOINT buddychat`); failed != nil {
-		return errors.Join(err, failed)
+		return transactionGone(err, failed)
 	}
 	return err
+}
+
+// transactionGone returns ErrTransactionGone with what the act failed with, nil for nothing, and what ending its savepoint failed with.
+// It is no answer for a user, even where the act had one.
+func transactionGone(act, savepoint error) error {
+	if act == nil || storage.Message(act) != "" {
+		return fmt.Errorf("%w: %w", ErrTransactionGone, savepoint)
+	}
+	return fmt.Errorf("%w: %w: %w", ErrTransactionGone, act, savepoint)
 }
 
 // emptyOnError empties the answers of an act that failed: what the act had found by then was not stored. It is deferred.

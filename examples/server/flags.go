@@ -5,11 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/internal/origin"
 )
 
 // A config is what the flags and the environment say.
@@ -19,35 +19,35 @@ type config struct {
 	proxies                         int
 	accessTokenTTL, refreshTokenTTL time.Duration
 	retention                       time.Duration
-	origins                         origins
+	origins, hosts                  []string
 }
 
-// origins are a flag that may be repeated. Several may stand in one value, too, with commas between them.
-type origins []string
+// A list is a flag that may be repeated. Several entries may stand in one value, too, with commas between them.
+type list struct {
+	entries []string
+	check   func(entries []string) error
+}
 
-func (o *origins) String() string { return strings.Join(*o, ",") }
+func (l *list) String() string { return strings.Join(l.entries, ",") }
 
-func (o *origins) Set(value string) error {
+func (l *list) Set(value string) error {
 	for entry := range strings.SplitSeq(value, ",") {
-		entry = strings.TrimSpace(entry)
-		if err := checkOrigin(entry); err != nil {
-			return err
-		}
-		*o = append(*o, entry)
+		l.entries = append(l.entries, strings.TrimSpace(entry))
+	}
+	return l.check(l.entries)
+}
+
+// checkOrigins and checkHosts refuse what the API would refuse, before anything has been made.
+func checkOrigins(entries []string) error {
+	if _, err := origin.NewList(entries); err != nil {
+		return fmt.Errorf("%w: want scheme://host[:port]", err)
 	}
 	return nil
 }
 
-// checkOrigin refuses what no browser or app sends as its Origin.
-func checkOrigin(entry string) error {
-	if strings.Contains(entry, "*") {
-		return errors.New("a pattern with * is refused, for it would let in pages that nobody has looked at: name each origin")
-	}
-	u, err := url.Parse(entry)
-	if err != nil || u.Hostname() == "" || !strings.EqualFold(entry, u.Scheme+"://"+u.Host) {
-		return errors.New("want scheme://host[:port] without a path, as in https://app.example.com or capacitor://localhost")
-	}
-	return nil
+func checkHosts(entries []string) error {
+	_, err := origin.NewHosts(entries)
+	return err
 }
 
 // maxProxies is more than anybody has in a row.
@@ -74,8 +74,11 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	flags.DurationVar(&c.accessTokenTTL, "access-token-ttl", 50*time.Minute, "access tokens live for this `duration`")
 	flags.DurationVar(&c.refreshTokenTTL, "refresh-token-ttl", 7*24*time.Hour, "refresh tokens live for this `duration`")
 	flags.DurationVar(&c.retention, "retention", buddychat.DefaultRetention, "events can be resumed for this `duration`, and are removed then")
-	flags.Var(&c.origins, "origin", "let pages and apps of this `origin` (scheme://host[:port], of any scheme) call from another host; repeat it for more, or put\n"+
+	origins, hosts := list{check: checkOrigins}, list{check: checkHosts}
+	flags.Var(&origins, "origin", "let pages and apps of this `origin` (scheme://host[:port], of any scheme) call from another host; repeat it for more, or put\n"+
 		"commas between them")
+	flags.Var(&hosts, "host", "answer only requests for this `name` (host[:port]), which keeps out pages that point a name of their own at this address; repeat it\n"+
+		"for more, or put commas between them")
 	flags.IntVar(&c.proxies, "proxies", 0, "this `number` of trusted proxies stand in front, each of which appends to X-Forwarded-For the address that it was called from;\n"+
 		"rates and numbers of sockets are counted by the address before the first of them. With 0 the header is not believed")
 	flags.BoolVar(&c.demo, "demo", false, "make two users with a chat and a group, and print requests to talk as them")
@@ -88,6 +91,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	if err == nil {
 		err = parseEnvironment(flags, getenv)
 	}
+	c.origins, c.hosts = origins.entries, hosts.entries
 	if err == nil {
 		err = c.check(flags.Args())
 	}

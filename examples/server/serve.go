@@ -63,6 +63,7 @@ func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err
 	api, err := graphqlapi.NewHandler(app, &graphqlapi.Options{
 		Introspection: c.introspection,
 		Origins:       c.origins,
+		Hosts:         c.hosts,
 		Proxies:       c.proxies,
 		Throttle:      &graphqlapi.Throttle{Off: !c.throttle},
 		Logger:        log,

@@ -98,7 +98,7 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	switch {
 	case d.Authenticator == nil && app.Tokens == nil:
 		return nil, errors.New("Options.Authenticator is required where the host has its own users")
-	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxCost < 0, d.MaxEventCost < 0:
+	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxSearches < 0, d.MaxCost < 0, d.MaxEventCost < 0:
 		return nil, errors.New("a negative number in Options: zero stands for the default")
 	case d.MaxBodiesPerAddress < 0, d.BodyTimeout < 0:
 		return nil, errors.New("a negative number in Options: zero stands for the default")

@@ -309,6 +309,9 @@ func TestEveryRefusalHasItsCodeAndNamesItsArgument(t *testing.T) {
 		"a long description in an update": {`mutation { updateGroup(groupCopyId: "$ownCopy", description: "` + long(2001) + `") { groupCopy { id } } }`, "BAD_USER_INPUT description"},
 		"an image that is a script":       {`mutation { updateGroup(groupCopyId: "$ownCopy", groupImage: "javascript:alert(1)") { groupCopy { id } } }`, "BAD_USER_INPUT groupImage"},
 		"a member who is there already":   {`mutation { createGroupMember(groupCopyId: "$ownCopy", memberId: "$member") { groupMember { id } } }`, "CONFLICT"},
+		"an empty search":                 {`{ users(search: "") { totalCount } }`, "BAD_USER_INPUT search"},
+		"a search of one character":       {`{ users(search: "   a \n") { totalCount } }`, "BAD_USER_INPUT search"},
+		"a search of too many words":      {`{ users(search: "` + strings.Repeat("ab ", 21) + `") { totalCount } }`, "BAD_USER_INPUT search"},
 		"a filter with NUL":               {`{ users(search: "\u0000") { totalCount } }`, "BAD_USER_INPUT search"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,6 +64,9 @@ type Options struct {
 	BodyTimeout time.Duration
 	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds.
 	Deadline time.Duration
+	// MaxSearches is how many searches for users run at the same time. More wait for their turn, until their deadline. 0 is
+	// half of the processors, and two at least.
+	MaxSearches int
 	// MaxCost is the most that a document may cost: 1 for each field, by the lengths of its pages, and more
 	// for texts, searches and counts; 0 is 30,000.
 	MaxCost int

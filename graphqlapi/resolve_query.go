@@ -19,12 +19,29 @@ type usersArgs struct {
 	pageArgs
 }
 
-func (a usersArgs) filter() user.Filter {
-	return user.Filter{Username: given(a.Username), FirstName: given(a.FirstName), LastName: given(a.LastName), Search: given(a.Search)}
+// filter returns the filter that is asked for. A search that is given has to have something in it.
+func (a usersArgs) filter() (user.Filter, error) {
+	if a.Search != nil {
+		if err := user.CheckSearch(*a.Search); err != nil {
+			return user.Filter{}, err
+		}
+	}
+	return user.Filter{Username: given(a.Username), FirstName: given(a.FirstName), LastName: given(a.LastName), Search: given(a.Search)}, nil
 }
 
 // Users resolves Query.users. It is empty where the directory lists nobody.
 func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNode], error) {
+	f, err := args.filter()
+	if err != nil {
+		return nil, q.wire(ctx, err)
+	}
+	if f.Search != "" {
+		leave, err := q.searches.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
 	return loading(ctx, q.resolver, viewerOf(ctx).User, func(l *load, sel selection) (*connection[userNode], error) {
 		p, err := args.page()
 		if err != nil {
@@ -34,7 +51,7 @@ func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNo
 		if !ok {
 			lister = noUsers{}
 		}
-		list, err := user.List(ctx, lister, args.filter(), p)
+		list, err := user.List(ctx, lister, f, p)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +61,7 @@ func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNo
 		}
 		c := connect(list, nodes)
 		if sel.has("totalCount") {
-			n, err := user.Count(ctx, lister, args.filter())
+			n, err := user.Count(ctx, lister, f)
 			c.TotalCount = int32(n)
 			return c, err
 		}

@@ -32,14 +32,14 @@ const (
 
 // newSchemas returns the schema as two: operations runs queries and mutations; events has the type Subscription as its query type, and
 // runs a subscription as a query, once for each event: see [withEvent]. The sdl is the whole schema, for whoever reads documents first.
-func newSchemas(app *buddychat.App, _ *Options) (operations, events *graphql.Schema, sdl string, err error) {
+func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Schema, sdl string, err error) {
 	if app == nil {
 		return nil, nil, "", errors.New("graphqlapi: an app is required")
 	}
 	if strings.Count(schemaSDL, rootsOfOperations) != 1 {
 		return nil, nil, "", errors.New("graphqlapi: the schema has no roots")
 	}
-	r := &resolver{app: app}
+	r := &resolver{app: app, searches: newSearches(o.MaxSearches)}
 	options := []graphql.SchemaOpt{
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
@@ -63,7 +63,8 @@ func newSchemas(app *buddychat.App, _ *Options) (operations, events *graphql.Sch
 
 // resolver is what all resolvers have in common.
 type resolver struct {
-	app *buddychat.App
+	app      *buddychat.App
+	searches searches
 }
 
 // wire turns an error into one for the client.

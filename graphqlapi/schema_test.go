@@ -130,7 +130,7 @@ func TestIntrospectionShowsTheThreeRootsWithDescriptions(t *testing.T) {
 func TestTheWholeSchemaIsOneThatDocumentsAreReadAgainst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, sdl, err := newSchemas(w.app, nil)
+	_, _, sdl, err := newSchemas(w.app, &Options{})
 	require.NoError(t, err)
 	schema, err := gqldoc.NewSchema(sdl, gqldoc.Limits{})
 	require.NoError(t, err)

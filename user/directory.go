@@ -2,7 +2,6 @@ package user
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/buddychat/buddychat/storage"
 )
@@ -69,9 +68,4 @@ func Count(ctx context.Context, l Lister, f Filter) (int, error) {
 		return 0, err
 	}
 	return l.CountUsers(ctx, f)
-}
-
-// list names the list that f picks; filters that pick the same have the same name.
-func (f Filter) list() string {
-	return fmt.Sprintf("users %q %q %q %q", Fold(f.Username), Fold(f.FirstName), Fold(f.LastName), Fold(f.Search))
 }

@@ -46,14 +46,15 @@ type Directory interface {
 type Lister interface {
 	// ListUsers returns the users that match, by [User.Key].
 	ListUsers(ctx context.Context, f Filter, r storage.Range) ([]User, error)
-	// CountUsers returns how many match.
+	// CountUsers returns how many match. It need not count beyond [MaxCount].
 	CountUsers(ctx context.Context, f Filter) (int, error)
 }
 
 // Filter picks users. Empty fields pick everybody; several must all hold. Comparison is by [Fold]ed text.
 type Filter struct {
 	Username, FirstName, LastName string // the whole name
-	Search                        string // a part of username, first or last name
+	// Search has words, of which each is a part of username, first or last name: see [Filter.Words].
+	Search string
 }
 
 // User is an account of the built-in users. Everything outside Profile is the user's own.

@@ -215,18 +215,3 @@ func cleanOptional(field string, name *string) (*string, error) {
 	s, err := cleanName(field, *name)
 	return &s, err
 }
-
-// maxFilter bounds what is searched for, in characters. A host's own names may be longer than ours.
-const maxFilter = 255
-
-// check refuses what no user could match. It names the GraphQL arguments.
-func (f Filter) check() error {
-	for _, c := range []struct{ field, value string }{
-		{"username", f.Username}, {"firstName", f.FirstName}, {"lastName", f.LastName}, {"search", f.Search},
-	} {
-		if err := checkText(c.field, c.value, 0, maxFilter); err != nil {
-			return err
-		}
-	}
-	return nil
-}

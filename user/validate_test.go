@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -216,5 +217,30 @@ func TestEveryRefusalNamesItsArgument(t *testing.T) {
 	} {
 		_, err := s.Count(t.Context(), filter)
 		requireInvalid(t, err, field)
+	}
+}
+
+func TestASearchHasTwoCharactersAndNotTooManyWords(t *testing.T) {
+	t.Parallel()
+	for _, search := range []string{"ab", " ab ", "\u00a0ab\t", "a b", "王伟", "😀😀", "e\u0301", "´´", strings.Repeat("ab ", user.MaxSearchWords)} {
+		require.NoError(t, user.CheckSearch(search), "%q", search)
+	}
+	for _, search := range []string{"", " ", "a", " a ", "\u3000a\u00a0", "😀", "a\x00b", "a\xffb", strings.Repeat("ab ", user.MaxSearchWords+1), strings.Repeat("a", 256)} {
+		err := user.CheckSearch(search)
+		require.ErrorIs(t, err, storage.ErrInvalid, "%q", search)
+		require.Equal(t, "search", storage.Field(err))
+	}
+}
+
+func TestTheWordsOfASearchAreFoldedAndSaidOnce(t *testing.T) {
+	t.Parallel()
+	for search, want := range map[string][]string{
+		"":                     nil,
+		" Ada  LOVE\u00a0":     {"love", "ada"},
+		"ad ada adamant da":    {"adamant"},
+		"Straße STRASSE stras": {"strasse"},
+		"\u00b4\u00b4":         {"\u0301"},
+	} {
+		require.Equal(t, want, user.Filter{Search: search}.Words(), "%q", search)
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
@@ -217,69 +214,6 @@ func (t *tx) replaceHash(ctx context.Context, id user.ID, old, hash string, newe
 		err = storage.NotFound()
 	}
 	return false, err
-}
-
-// ListUsers implements [user.Lister].
-func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) ([]user.User, error) {
-	where, args := s.matching(f)
-	for _, bound := range []struct {
-		key  *storage.Key
-		than string
-	}{{r.After, ">"}, {r.Before, "<"}} {
-		if bound.key != nil {
-			args = append(args, bound.key.Major)
-			where = append(where, fmt.Sprintf("number %s $%d", bound.than, len(args)))
-		}
-	}
-	order := "ASC"
-	if r.Backward {
-		order = "DESC"
-	}
-	args = append(args, r.Limit)
-	query := fmt.Sprintf(`SELECT %s FROM {users} WHERE %s ORDER BY number %s LIMIT $%d`, userColumns, strings.Join(where, " AND "), order, len(args))
-	var found []user.User
-	err := s.reader().query(ctx, query, args, func(rows *sql.Rows) error {
-		u, err := scanUser(rows)
-		found = append(found, u)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if r.Backward {
-		slices.Reverse(found)
-	}
-	return found, nil
-}
-
-// CountUsers implements [user.Lister].
-func (s *Store) CountUsers(ctx context.Context, f user.Filter) (n int, err error) {
-	where, args := s.matching(f)
-	_, err = s.reader().row(ctx, `SELECT count(*) FROM {users} WHERE `+strings.Join(where, " AND "), args, &n)
-	return n, err
-}
-
-// matching returns the conditions of a filter, at least one, and their arguments.
-func (s *Store) matching(f user.Filter) (where []string, args []any) {
-	where = []string{"TRUE"}
-	for _, exact := range []struct{ column, name string }{
-		{"username_fold", f.Username}, {"first_name_fold", f.FirstName}, {"last_name_fold", f.LastName},
-	} {
-		if exact.name != "" {
-			args = append(args, user.Fold(exact.name))
-			where = append(where, fmt.Sprintf("%s = $%d", exact.column, len(args)))
-		}
-	}
-	if f.Search != "" {
-		position := "strpos" // no pattern, in which some characters would stand for others
-		if s.dialect == SQLite {
-			position = "instr"
-		}
-		args = append(args, user.Fold(f.Search))
-		where = append(where, fmt.Sprintf("(%[1]s(username_fold, $%[2]d) > 0 OR %[1]s(first_name_fold, $%[2]d) > 0 OR %[1]s(last_name_fold, $%[2]d) > 0)",
-			position, len(args)))
-	}
-	return where, args
 }
 
 // eraseAccount removes an account with its phone numbers and sessions. An id that is no account's is no error.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
@@ -239,17 +238,14 @@ func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) (
 
 // CountUsers implements [user.Lister].
 func (s *Store) CountUsers(ctx context.Context, f user.Filter) (int, error) {
-	return look(ctx, s, func(st *state) (int, error) { return len(st.users(f)), nil })
+	return look(ctx, s, func(st *state) (int, error) { return min(len(st.users(f)), user.MaxCount), nil })
 }
 
 // users returns those that match, in no order.
 func (s *state) users(f user.Filter) []user.User {
-	is := func(name, wanted string) bool { return wanted == "" || user.Fold(name) == user.Fold(wanted) }
-	has := func(name string) bool { return strings.Contains(user.Fold(name), user.Fold(f.Search)) }
 	var found []user.User
 	for _, acc := range s.accounts {
-		if is(acc.Username, f.Username) && is(acc.FirstName, f.FirstName) && is(acc.LastName, f.LastName) &&
-			(has(acc.Username) || has(acc.FirstName) || has(acc.LastName)) {
+		if f.Matches(acc.Profile) {
 			found = append(found, acc.User)
 		}
 	}

@@ -20,6 +20,9 @@ func userTests() []test {
 		{"users are listed by their numbers, in pages", usersAreListed},
 		{"filters compare whole names and a search parts of them", usersAreFiltered},
 		{"a search takes every character as it is", searchIsLiteral},
+		{"each word of a search is a part of some name", searchGoesAcrossNames},
+		{"a search finds what names are now", searchFollowsNames},
+		{"what a search finds comes in pages", searchIsPaged},
 	}
 }
 
@@ -320,4 +323,101 @@ func searchIsLiteral(f *fixture) {
 	f.matches(user.Filter{Search: `"*`}, "carl")
 	f.matches(user.Filter{Search: "?"})
 	f.matches(user.Filter{FirstName: "100_"})
+}
+
+func searchGoesAcrossNames(f *fixture) {
+	f.named("countess", "Ada", "Lovelace")
+	f.named("adamant", "Grace", "Hopper-Love")
+	f.named("lovely", "Łukasz 😀😁😂", "O'Brien-Müller")
+	f.named("sheep", "Baaah", "Baaab")
+	for search, want := range map[string][]string{
+		"ada love":            {"countess", "adamant"},
+		"  LOVE\tada\u00a0":   {"countess", "adamant"},
+		"ada lovelace":        {"countess"},
+		"lovelace ada ad ada": {"countess"},
+		"countess lovelace":   {"countess"},
+		"adalovelace":         nil,
+		"ada hopper grace":    {"adamant"},
+		"hopper-love":         {"adamant"},
+		"a e":                 {"countess", "adamant", "lovely", "sheep"},
+		"z y":                 {"lovely"},
+		"z q":                 nil,
+		"ł":                   {"lovely"},
+		"łu mü":               {"lovely"},
+		"😁":                   {"lovely"},
+		"😀😁":                  {"lovely"},
+		"😀😁😂":                 {"lovely"},
+		"😁😀":                  nil,
+		"o'brien-müller":      {"lovely"},
+		"aaa aab":             {"sheep"},
+		"aaaa":                nil, // all parts of it that are shorter are in a name
+		"baaahaaab":           nil,
+		"example":             nil,
+		"hash":                nil,
+	} {
+		f.matches(user.Filter{Search: search}, want...)
+	}
+	f.matches(user.Filter{Search: "love", FirstName: "grace"}, "adamant")
+	f.matches(user.Filter{Search: "love", FirstName: "ada", LastName: "lovelace", Username: "COUNTESS"}, "countess")
+	f.matches(user.Filter{Search: "love", LastName: "love"})
+}
+
+func searchFollowsNames(f *fixture) {
+	u := f.account("renamed")
+	other := f.account("other")
+	f.matches(user.Filter{Search: "renamed last"}, "renamed")
+	_, err := f.store.UpdateUser(f.ctx, u.ID, user.Update{Bio: new("once renamed")})
+	f.NoError(err)
+	f.matches(user.Filter{Search: "renamed last"}, "renamed")
+	_, err = f.store.UpdateUser(f.ctx, u.ID, user.Update{FirstName: new("Zoë"), LastName: new("Quine")})
+	f.NoError(err)
+	f.matches(user.Filter{Search: "zoë qui"}, "renamed")
+	f.matches(user.Filter{Search: "renamed"}, "renamed") // the username
+	f.matches(user.Filter{Search: "renamed last"})
+	f.matches(user.Filter{FirstName: "first renamed"})
+	f.matches(user.Filter{FirstName: "zoë", LastName: "QUINE"}, "renamed")
+	_, err = f.store.UpdateUser(f.ctx, u.ID, user.Update{LastName: new("First")})
+	f.NoError(err)
+	f.matches(user.Filter{Search: "zoë irs"}, "renamed")
+	f.matches(user.Filter{Search: "quine"})
+	f.refused(storage.ErrNotFound, func() error {
+		_, err := f.store.UpdateUser(f.ctx, "987654321", user.Update{FirstName: new("Zoë")})
+		return err
+	})
+	f.erase(u.ID)
+	f.matches(user.Filter{Search: "zoë"})
+	f.matches(user.Filter{Search: "rename"})
+	f.matches(user.Filter{Search: "oth"}, other.Username)
+	f.account("renamed")
+	f.matches(user.Filter{Search: "renamed last"}, "renamed")
+}
+
+func searchIsPaged(f *fixture) {
+	var all []user.User
+	for i := range 9 {
+		u := f.account("user" + strconv.Itoa(i))
+		if i%2 == 0 {
+			all = append(all, u)
+			continue
+		}
+		_, err := f.store.UpdateUser(f.ctx, u.ID, user.Update{LastName: new("Nobody")})
+		f.NoError(err)
+	}
+	for _, c := range []struct {
+		filter user.Filter
+		want   []user.User
+	}{
+		{user.Filter{Search: "last"}, all},
+		{user.Filter{Search: "la"}, all},
+		{user.Filter{Search: "la st fir"}, all},
+		{user.Filter{Search: "user first last"}, all},
+		{user.Filter{Search: "user2 last"}, all[1:2]},
+		{user.Filter{Search: "l r"}, all},
+		{user.Filter{Search: "t r", LastName: "last user4"}, all[2:3]},
+		{user.Filter{Search: "first", LastName: "last user4", FirstName: "first user4"}, all[2:3]},
+	} {
+		pages(f, c.want, user.User.Key, func(r storage.Range) ([]user.User, error) {
+			return f.store.ListUsers(f.ctx, c.filter, r)
+		})
+	}
 }

@@ -1,0 +1,173 @@
+package bunstore_test
+
+import (
+	"math"
+	"os"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/user"
+)
+
+// beforeSearch are the migrations that a database had when accounts could not be searched for by an index.
+func beforeSearch(t *testing.T) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{}
+	for _, name := range []string{"0001_conversations.sql", "0002_users.sql", "0003_sessions.sql"} {
+		text, err := os.ReadFile("migrations/" + name)
+		require.NoError(t, err)
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	return files
+}
+
+func TestAccountsThatExistAreFoundAfterMigrate(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, "")
+			require.NoError(t, db.MigrateFiles(t.Context(), beforeSearch(t)))
+			fill(t, db.sql, db.dialect, 1, 100)
+			require.NoError(t, db.Migrate(t.Context()))
+			for search, want := range map[string]int{"user": 100, "us": 100, "user10": 2, "ser100 tribe0": 1, "tribe1": 0, "s r": 100} {
+				n, err := db.CountUsers(t.Context(), user.Filter{Search: search})
+				require.NoError(t, err)
+				require.Equal(t, want, n, search)
+				found, err := db.ListUsers(t.Context(), user.Filter{Search: search}, storage.Range{Limit: 1000})
+				require.NoError(t, err)
+				require.Len(t, found, want, search)
+			}
+			_, err := db.sql.ExecContext(t.Context(), `UPDATE buddychat_users SET last_name_fold = 'zyx' WHERE number = 7`)
+			require.NoError(t, err)
+			_, err = db.sql.ExecContext(t.Context(), `DELETE FROM buddychat_users WHERE number > 50`)
+			require.NoError(t, err)
+			for search, want := range map[string]int{"user": 50, "user7 zyx": 1, "user7 tribe": 0, "user51": 0} {
+				n, err := db.CountUsers(t.Context(), user.Filter{Search: search})
+				require.NoError(t, err)
+				require.Equal(t, want, n, "%s, of rows that were written by other means", search)
+			}
+		})
+	}
+}
+
+// grams are recomputed from the names, and compared with the table that is kept.
+const wrongGrams = `WITH RECURSIVE
+	names (number, name) AS (SELECT number, username_fold FROM buddychat_users UNION ALL SELECT number, first_name_fold FROM buddychat_users UNION ALL SELECT number, last_name_fold FROM buddychat_users),
+	places (number, name, place) AS (SELECT number, name, 1 FROM names UNION ALL SELECT number, name, place + 1 FROM places WHERE place < length(name)),
+	grams (gram, number) AS (SELECT substr(name, place, 2), number FROM places WHERE place < length(name) UNION SELECT substr(name, place, 3), number FROM places WHERE place + 1 < length(name))
+	SELECT (SELECT count(*) FROM (SELECT * FROM grams EXCEPT SELECT gram, number FROM buddychat_user_grams))
+		+ (SELECT count(*) FROM (SELECT gram, number FROM buddychat_user_grams EXCEPT SELECT * FROM grams))`
+
+func TestTheTableOfGramsHasWhatTheNamesHave(t *testing.T) {
+	t.Parallel()
+	db := migrated(t, openSQLite)
+	a := account("straße")
+	a.FirstName, a.LastName = "ﷺ"+string([]rune{0x1F468, 0x200D, 0x1F469}), "\"quoted\\\" \u0001 a\u0301"
+	u := register(t, db, a)
+	register(t, db, account("other"))
+	require.Zero(t, count(t, db.sql, wrongGrams))
+	require.Positive(t, count(t, db.sql, `SELECT count(*) FROM buddychat_user_grams`))
+	name := "Zoë"
+	_, err := db.UpdateUser(t.Context(), u.ID, user.Update{FirstName: &name})
+	require.NoError(t, err)
+	require.Zero(t, count(t, db.sql, wrongGrams))
+	require.NoError(t, db.EraseAccount(t.Context(), u.ID))
+	require.Zero(t, count(t, db.sql, wrongGrams))
+}
+
+// listed is how users are looked for in the test of what it costs.
+var listed = map[string]struct {
+	f user.Filter
+	r storage.Range
+}{
+	"all":                             {user.Filter{}, storage.Range{Limit: 51}},
+	"a username":                      {user.Filter{Username: "user700"}, storage.Range{Limit: 51}},
+	"a first name":                    {user.Filter{FirstName: "annama"}, storage.Range{Limit: 51}},
+	"a last name":                     {user.Filter{LastName: "garciami tribe0"}, storage.Range{Limit: 51}},
+	"both names":                      {user.Filter{FirstName: "annama", LastName: "garciami tribe0"}, storage.Range{Limit: 51}},
+	"a name that nobody has":          {user.Filter{LastName: "nobody"}, storage.Range{Limit: 51}},
+	"everybody":                       {user.Filter{Search: "user"}, storage.Range{Limit: 51}},
+	"everybody, from the end":         {user.Filter{Search: "er"}, storage.Range{Limit: 51, Backward: true}},
+	"everybody, by single characters": {user.Filter{Search: "u r"}, storage.Range{Limit: 51}},
+	"one":                             {user.Filter{Search: "user1234"}, storage.Range{Limit: 51}},
+	"nobody":                          {user.Filter{Search: "zz"}, storage.Range{Limit: 51}},
+	"nobody, by a long word":          {user.Filter{Search: "userina"}, storage.Range{Limit: 51}},
+}
+
+func TestWhatIsLookedForAmongUsersCostsNoMoreWhereThereAreManyTimesMore(t *testing.T) {
+	t.Parallel()
+	const few, many = 2000, 32_000
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			cost := func(users int) map[string]time.Duration {
+				db := migrated(t, open)
+				fill(t, db.sql, db.dialect, 1, users)
+				least := map[string]time.Duration{}
+				for name, c := range listed {
+					least[name] = math.MaxInt64
+					for range 15 {
+						start := time.Now()
+						_, err := db.ListUsers(t.Context(), c.f, c.r)
+						require.NoError(t, err)
+						least[name] = min(least[name], time.Since(start))
+					}
+				}
+				return least
+			}
+			small, large := cost(few), cost(many)
+			for name := range listed {
+				t.Log(name, small[name], large[name])
+				require.Less(t, large[name], 5*small[name]+time.Millisecond, "%s: a scan of %d users would cost %d times as much", name, many, many/few)
+			}
+		})
+	}
+}
+
+func TestASearchThatNearlyMatchesTooManyIsRefused(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := migrated(t, open)
+			fill(t, db.sql, db.dialect, 1, 6000)
+			_, err := db.ListUsers(t.Context(), user.Filter{Search: "z ?"}, storage.Range{Limit: 1})
+			require.ErrorIs(t, err, storage.ErrInvalid)
+			require.Equal(t, "search", storage.Field(err))
+			last := storage.Key{Major: 5000}
+			found, err := db.ListUsers(t.Context(), user.Filter{Search: "z ?"}, storage.Range{Limit: 1, After: &last})
+			require.NoError(t, err, "to the end it is not so far")
+			require.Empty(t, found)
+			found, err = db.ListUsers(t.Context(), user.Filter{Search: "z ?"}, storage.Range{Limit: 1, Before: &last, Backward: true})
+			require.NoError(t, err)
+			require.Empty(t, found)
+		})
+	}
+}
+
+func TestUsersAreCountedUpToABound(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := migrated(t, open)
+			fill(t, db.sql, db.dialect, 1, user.MaxCount-1)
+			for _, f := range []user.Filter{{}, {Search: "user"}, {Search: "er"}, {Search: "us er tribe0"}, {Search: "u s"}} {
+				n, err := db.CountUsers(t.Context(), f)
+				require.NoError(t, err)
+				require.Equal(t, user.MaxCount-1, n, "%+v", f)
+			}
+			fill(t, db.sql, db.dialect, user.MaxCount, user.MaxCount+7)
+			for _, f := range []user.Filter{{}, {Search: "user"}, {Search: "er"}, {Search: "us er tribe0"}, {Search: "u s"}} {
+				n, err := db.CountUsers(t.Context(), f)
+				require.NoError(t, err)
+				require.Equal(t, user.MaxCount, n, "%+v", f)
+			}
+		})
+	}
+}

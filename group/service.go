@@ -312,7 +312,7 @@ func checkTitle(title string) error {
 	if n := utf8.RuneCountInString(title); n < MinTitleLength || n > MaxTitleLength {
 		return storage.Invalid("title", "title must be %d to %d characters", MinTitleLength, MaxTitleLength)
 	}
-	return nil
+	return user.CheckLine("title", title)
 }
 
 func checkDescription(description string) error {
@@ -322,7 +322,7 @@ func checkDescription(description string) error {
 	if utf8.RuneCountInString(description) > MaxDescriptionLength {
 		return storage.Invalid("description", "description must be at most %d characters", MaxDescriptionLength)
 	}
-	return nil
+	return user.CheckLines("description", description)
 }
 
 func checkText(field, text string) error {

@@ -36,6 +36,18 @@ func TestTheTextsOfAGroupAreBounded(t *testing.T) {
 		"the longest description": {"ab", strings.Repeat("é", group.MaxDescriptionLength), ""},
 		"one more":                {"ab", strings.Repeat("a", group.MaxDescriptionLength+1), "description"},
 		"invalid UTF-8":           {"ab", "\xff", "description"},
+		"nothing to see":          {"\u200b\u3164\u2800", "", "title"},
+		"a line break":            {"ab\ncd", "", "title"},
+		"a control character":     {"ab\x07", "", "title"},
+		"an override":             {"ab\u202egnp", "", "title"},
+		"an isolate":              {"\u2066ab\u2069", "", "title"},
+		"emoji with joiners":      {"👩\u200d👩\u200d👧", "", ""},
+		"right to left":           {"שלום\u200f!", "", ""},
+		"lines":                   {"ab", "one\ntwo\r\nthree\u2028four\u2029", ""},
+		"lines of nothing":        {"ab", " \n\u200b\n", "description"},
+		"a tab":                   {"ab", "one\ttwo", "description"},
+		"an escape":               {"ab", "\x1b[31mred", "description"},
+		"an override, described":  {"ab", "one\u202dtwo", "description"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -62,7 +62,7 @@ func (f *fakeStore) CreateUser(_ context.Context, a user.Account) (user.User, us
 		switch {
 		case user.Fold(other.Username) == user.Fold(a.Username):
 			return user.User{}, user.Phone{}, user.UsernameTaken()
-		case user.Fold(other.Email) == user.Fold(a.Email):
+		case user.FoldEmail(other.Email) == user.FoldEmail(a.Email):
 			return user.User{}, user.Phone{}, user.EmailTaken()
 		}
 	}

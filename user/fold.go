@@ -8,7 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns the form in which names, emails and searches are compared: compatibility composed (NFKC)
+// Fold returns the form in which names and searches are compared: compatibility composed (NFKC)
 // and without case, so that "Ｓtraße", "STRASSE" and "strasse" are the same. Folding twice changes nothing,
 // and of text that is valid UTF-8 the result is valid as well. It is safe for concurrent use.
 func Fold(s string) string {

@@ -77,3 +77,24 @@ func FuzzUsername(f *testing.F) {
 		require.Equal(t, user.Fold(s), user.Fold(name))
 	})
 }
+
+func TestADomainInUnicodeAndInPunycodeIsTheSame(t *testing.T) {
+	t.Parallel()
+	for _, same := range [][]string{
+		{"ada@bücher.example", "ADA@BÜCHER.EXAMPLE", "ada@xn--bcher-kva.example", "Ada@XN--BCHER-KVA.Example", "ada@bu\u0308cher.example"},
+		{"用户@例子.公司", "用户@xn--fsqu00a.公司", "用户@xn--fsqu00a.xn--55qx5d"},
+		{"ada@straße.example", "ada@xn--strae-oqa.example", "ada@STRASSE.example"},
+		{"ada@ελλάς.example", "ada@xn--hxarsa0b.example", "ADA@ΕΛΛΆΣ.example"},
+		{"ada@example.com", "Ada@EXAMPLE.com"},
+	} {
+		for _, email := range same {
+			require.Equal(t, user.FoldEmail(same[0]), user.FoldEmail(email), email)
+			require.Equal(t, user.FoldEmail(email), user.FoldEmail(user.FoldEmail(email)), "folding twice changes nothing")
+		}
+	}
+	for _, other := range []string{"ada@bucher.example", "ada@xn--bcher-kva.example.com", "xn--bcher-kva@ada.example", "", "ada", "ada@", "\xff@\xff"} {
+		require.NotEqual(t, user.FoldEmail("ada@bücher.example"), user.FoldEmail(other))
+	}
+	require.Equal(t, user.Fold("not an email xn--bcher-kva"), user.FoldEmail("not an email xn--bcher-kva"))
+	require.NotEqual(t, user.FoldEmail("bücher@example.com"), user.FoldEmail("xn--bcher-kva@example.com"), "before the @ it is no domain")
+}

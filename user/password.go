@@ -37,19 +37,27 @@ func newPasswordPolicy(shortest int, rule func(string) error) passwordPolicy {
 	return passwordPolicy{min: shortest, rule: rule, common: common}
 }
 
-// checkForm refuses what could not be anybody's password.
-func (p passwordPolicy) checkForm(field, password string) error {
+// clean returns a new password in the form in which passwords are compared, and refuses what could not be anybody's.
+func (p passwordPolicy) clean(field, password string) (string, error) {
+	if err := checkText(field, password, 0, MaxPassword); err != nil { // bounds the work of normalising
+		return "", err
+	}
+	password = normalPassword(password)
 	if err := checkText(field, password, p.min, MaxPassword); err != nil {
-		return err
+		return "", err
 	}
 	if p.rule == nil {
-		return nil
+		return password, nil
 	}
 	if err := p.rule(password); err != nil {
-		return storage.Invalid(field, "%s", err)
+		return "", storage.Invalid(field, "%s", err)
 	}
-	return nil
+	return password, nil
 }
+
+// normalPassword returns the form in which passwords are compared (NFKC): keyboards and systems differ in how they write
+// the same character (NIST SP 800-63B, section 3.1.1.2).
+func normalPassword(password string) string { return norm.NFKC.String(password) }
 
 // checkGuess refuses what is easily guessed by whoever knows these words about the user.
 func (p passwordPolicy) checkGuess(field, password string, about ...string) error {

@@ -98,7 +98,7 @@ type Registration struct {
 	Username string
 	// Email is a plain address of up to 254 characters, 64 of them before the @.
 	Email string
-	// Password has up to [MaxPassword] characters and is hashed byte for byte as it was sent.
+	// Password has up to [MaxPassword] characters, counted after NFKC, and is hashed in that form.
 	Password string
 	// FirstName and LastName have 2 to 150 characters, without the white space around them.
 	FirstName, LastName string
@@ -109,7 +109,7 @@ type Registration struct {
 // Register creates an account. A username, an email or a phone number that is taken is
 // [storage.ErrConflict]; everything else that is refused [storage.ErrInvalid].
 func (s *Service) Register(ctx context.Context, r Registration) (User, Phone, error) {
-	a, err := s.account(r)
+	a, err := s.account(&r)
 	if err != nil {
 		return User{}, Phone{}, err
 	}
@@ -119,8 +119,8 @@ func (s *Service) Register(ctx context.Context, r Registration) (User, Phone, er
 	return s.store.CreateUser(ctx, a)
 }
 
-// account checks a registration and returns what is to be stored, but for the password's hash.
-func (s *Service) account(r Registration) (a Account, err error) {
+// account checks a registration, whose password it cleans, and returns what is to be stored, but for the password's hash.
+func (s *Service) account(r *Registration) (a Account, err error) {
 	if a.Username, err = cleanUsername("username", r.Username); err != nil {
 		return Account{}, err
 	}
@@ -137,7 +137,7 @@ func (s *Service) account(r Registration) (a Account, err error) {
 	if a.Phone, err = cleanPhone("phoneNumber.", r.Phone); err != nil {
 		return Account{}, err
 	}
-	if err = s.passwords.checkForm("password", r.Password); err != nil {
+	if r.Password, err = s.passwords.clean("password", r.Password); err != nil {
 		return Account{}, err
 	}
 	return a, s.passwords.checkGuess("password", r.Password, a.Username, a.Email, a.FirstName, a.LastName)
@@ -181,19 +181,25 @@ func (s *Service) credentialsByName(ctx context.Context, username string) (Crede
 }
 
 // verify checks a password against a stored hash. One that is longer than any password can be is
-// wrong, and cut before it is hashed, so that the answer takes no longer than another.
+// wrong, and cut before work is done on it, so that the answer takes no longer than another.
 func (s *Service) verify(ctx context.Context, stored phc, password string) (bool, error) {
-	const most = MaxPassword * utf8.UTFMax
-	if len(password) <= most {
-		return s.hasher.verify(ctx, stored, password)
+	cut, whole := atMost(password, MaxPassword*utf8.UTFMax)
+	normal, stillWhole := atMost(normalPassword(cut), MaxPassword*utf8.UTFMax)
+	ok, err := s.hasher.verify(ctx, stored, normal)
+	return ok && whole && stillWhole, err
+}
+
+// atMost returns the first bytes of a text, and whether these are all.
+func atMost(s string, most int) (cut string, whole bool) {
+	if len(s) <= most {
+		return s, true
 	}
-	_, err := s.hasher.verify(ctx, stored, password[:most])
-	return false, err
+	return s[:most], false
 }
 
 // rehash replaces a hash that has become cheap. The login is right without it, so it may fail.
 func (s *Service) rehash(ctx context.Context, c Credentials, password string) {
-	hash, err := s.hasher.hash(ctx, password)
+	hash, err := s.hasher.hash(ctx, normalPassword(password))
 	if err == nil {
 		err = s.store.ReplaceHash(ctx, c.User.ID, c.PasswordHash, hash)
 	}
@@ -214,7 +220,8 @@ func (s *Service) Update(ctx context.Context, id ID, u Update) (User, error) {
 // ChangePassword replaces the user's password and ends every session of the user. A wrong old one is
 // [storage.ErrInvalid] about oldPassword, a new one that is not acceptable about newPassword.
 func (s *Service) ChangePassword(ctx context.Context, id ID, oldPassword, newPassword string) (User, error) {
-	if err := s.passwords.checkForm("newPassword", newPassword); err != nil {
+	newPassword, err := s.passwords.clean("newPassword", newPassword)
+	if err != nil {
 		return User{}, err
 	}
 	u, err := s.changePassword(ctx, id, oldPassword, newPassword)

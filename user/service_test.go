@@ -88,6 +88,53 @@ func TestAWrongNameAndAWrongPasswordAreOneAnswerAfterTheSameWork(t *testing.T) {
 	}
 }
 
+func TestAPasswordIsTheSameHoweverItsCharactersAreWritten(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	s, _ := newService(t, &user.Options{PasswordRule: func(password string) error {
+		asked = append(asked, password)
+		return nil
+	}})
+	const composed, decomposed, wide = "gréen-hörse-1865", "gre\u0301en-ho\u0308rse-1865", "ｇréen-hörse-１８６５"
+	r := registration(1)
+	r.Password = decomposed
+	u, _, err := s.Register(t.Context(), r)
+	require.NoError(t, err)
+	for _, written := range []string{composed, decomposed, wide} {
+		_, err = s.Authenticate(t.Context(), "user1", written)
+		require.NoError(t, err, written)
+	}
+	_, err = s.Authenticate(t.Context(), "user1", "green-horse-1865")
+	require.ErrorIs(t, err, storage.ErrUnauthenticated)
+
+	_, err = s.ChangePassword(t.Context(), u.ID, wide, "ａnother-stablé-donkey")
+	require.NoError(t, err)
+	_, err = s.Authenticate(t.Context(), "user1", "another-stable\u0301-donkey")
+	require.NoError(t, err)
+	require.Equal(t, []string{composed, "another-stablé-donkey"}, asked, "the host's rule sees what is compared")
+	require.NoError(t, s.Delete(t.Context(), u.ID, "ａnother-stable\u0301-donkey"))
+}
+
+func TestThePasswordsLengthIsCountedAfterNFKC(t *testing.T) {
+	t.Parallel()
+	for password, ok := range map[string]bool{
+		strings.Repeat("e\u0301", 7):   false, // 7, though 14 were sent
+		"qé\u0323ｚ7ñv4k":               true,
+		strings.Repeat("e\u0301", 513): false, // more than 1,024 were sent
+		strings.Repeat("ﬃ", 400):       false, // 1,200
+	} {
+		s, _ := newService(t, nil)
+		r := registration(1)
+		r.Password = password
+		_, _, err := s.Register(t.Context(), r)
+		if ok {
+			require.NoError(t, err, password)
+		} else {
+			requireInvalid(t, err, "password")
+		}
+	}
+}
+
 func TestAPasswordIsNeverEqualToOneThatIsCutShort(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)

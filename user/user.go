@@ -103,7 +103,7 @@ type Store interface {
 
 	// CreateUser stores a new account. A username, email or phone number that exists is
 	// [storage.ErrConflict], saying which; of two at the same time one wins.
-	// Usernames and emails are compared by [Fold].
+	// Usernames are compared by [Fold], emails by [FoldEmail].
 	CreateUser(ctx context.Context, a Account) (User, Phone, error)
 	// Users returns those of the accounts that exist.
 	Users(ctx context.Context, ids ...ID) (map[ID]User, error)

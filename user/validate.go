@@ -1,7 +1,6 @@
 package user
 
 import (
-	"net/mail"
 	"net/url"
 	"strings"
 	"unicode"
@@ -21,13 +20,6 @@ const (
 	MaxEmail    = 254
 	MaxBio      = 500
 	MaxImage    = 2048
-)
-
-// The most of the parts of an email, in bytes and in characters: no mail can be sent to what is longer (RFC 5321, section 4.5.3.1.1;
-// RFC 1035, section 2.3.4).
-const (
-	maxLocalPart   = 64
-	maxDomainLabel = 63
 )
 
 // maxNameBytes bounds names before work is spent on them. No form of an acceptable one is longer: it
@@ -71,65 +63,16 @@ func cleanUsername(field, s string) (string, error) {
 	return s, nil
 }
 
-// invisible reports whether r shows nothing, so that with and without it two names look the same.
-func invisible(r rune) bool {
-	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf)
-}
-
 // cleanName returns a first or last name as it is stored, without white space around it.
 func cleanName(field, s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if err := checkText(field, s, MinName, MaxName); err != nil {
 		return "", err
 	}
-	shows := false
-	for _, r := range s {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) {
-			return "", storage.Invalid(field, "%s must be one line without control characters", field)
-		}
-		shows = shows || unicode.IsGraphic(r) && !unicode.IsSpace(r) && !invisible(r)
-	}
-	if !shows {
-		return "", storage.Invalid(field, "%s must have a character that can be seen", field)
+	if err := CheckLine(field, s); err != nil {
+		return "", err
 	}
 	return s, nil
-}
-
-// checkEmail takes a plain address, without a display name, comments or quotes.
-func checkEmail(field, s string) error {
-	if err := checkText(field, s, 1, MaxEmail); err != nil {
-		return err
-	}
-	if !plainAddress(s) {
-		return storage.Invalid(field, "%s must be an email address such as name@example.com", field)
-	}
-	return nil
-}
-
-func plainAddress(s string) bool {
-	for _, r := range s {
-		if unicode.IsSpace(r) || !unicode.IsGraphic(r) || invisible(r) {
-			return false
-		}
-	}
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Name != "" || a.Address != s {
-		return false
-	}
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || len(local) > maxLocalPart {
-		return false
-	}
-	for label := range strings.SplitSeq(domain, ".") {
-		if label == "" || utf8.RuneCountInString(label) > maxDomainLabel || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInDomain) {
-			return false
-		}
-	}
-	return true
-}
-
-func notInDomain(r rune) bool {
-	return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
 
 // cleanPhone returns a phone number as it is stored. The names of its fields begin with prefix.

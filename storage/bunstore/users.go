@@ -23,7 +23,7 @@ func number(id user.ID) int64 {
 func accountID(number int64) user.ID { return user.ID(strconv.FormatInt(number, 10)) }
 
 func emailKey(email string) []byte {
-	key := sha256.Sum256([]byte(user.Fold(email)))
+	key := sha256.Sum256([]byte(user.FoldEmail(email)))
 	return key[:]
 }
 

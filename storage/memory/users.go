@@ -47,7 +47,7 @@ func (s *state) taken(n user.Account) error {
 	nameTaken, emailTaken := false, false
 	for _, other := range s.accounts {
 		nameTaken = nameTaken || user.Fold(other.Username) == user.Fold(n.Username)
-		emailTaken = emailTaken || user.Fold(other.Email) == user.Fold(n.Email)
+		emailTaken = emailTaken || user.FoldEmail(other.Email) == user.FoldEmail(n.Email)
 	}
 	switch {
 	case nameTaken:

@@ -88,6 +88,15 @@ func accountIsUnique(f *fixture) {
 	f.Equal(1, n, "a refused account stores nothing")
 	other := f.account("other")
 
+	unicode := newAccount("buecher")
+	unicode.Email = "anna@bücher.example"
+	_, _, err = f.store.CreateUser(f.ctx, unicode)
+	f.NoError(err)
+	again := newAccount("again")
+	again.Email = "Anna@xn--bcher-kva.example"
+	_, _, err = f.store.CreateUser(f.ctx, again)
+	f.Equal(storage.Message(user.EmailTaken()), storage.Message(err), "the domain in punycode")
+
 	both := newAccount("third") // the name of one, the email of the other
 	both.Username, both.Email = "other", "straße@example.org"
 	for range 8 { // in whatever order a store looks

@@ -57,6 +57,18 @@ func (p HashParams) weakerThan(q HashParams) bool {
 	return p.Memory < q.Memory || p.Iterations < q.Iterations
 }
 
+// missing returns what p must be joined by to cost a guesser as much as q, and whether that is anything. The cost of
+// a hash is its memory times its passes.
+func (p HashParams) missing(q HashParams) (HashParams, bool) {
+	have, want := uint64(p.Memory)*uint64(p.Iterations), uint64(q.Memory)*uint64(q.Iterations)
+	if have >= want {
+		return HashParams{}, false
+	}
+	passes := (want - have + uint64(q.Memory) - 1) / uint64(q.Memory)
+	memory := max(uint32((want-have)/passes), 8*uint32(q.Parallelism))
+	return HashParams{Memory: memory, Iterations: uint32(passes), Parallelism: q.Parallelism}, true
+}
+
 // phc is a hash with all that is needed to check a password against it.
 type phc struct {
 	params    HashParams
@@ -152,6 +164,17 @@ func (h *hasher) verify(ctx context.Context, stored phc, password string) (bool,
 		return false, err
 	}
 	return subtle.ConstantTimeCompare(key, stored.key) == 1, nil
+}
+
+// makeUp does the work by which a check against stored was cheaper than one against a new hash. Where the parameters have
+// risen since, a quick answer would tell that the account exists.
+func (h *hasher) makeUp(ctx context.Context, stored phc) error {
+	rest, some := stored.params.missing(h.params)
+	if !some {
+		return nil
+	}
+	_, err := h.run(ctx, "", stored.salt, rest, keySize)
+	return err
 }
 
 func random(n int) []byte {

@@ -164,6 +164,9 @@ func (s *Service) Authenticate(ctx context.Context, username, password string) (
 		return User{}, err
 	}
 	if !ok || !known {
+		if err := s.hasher.makeUp(ctx, stored); err != nil {
+			return User{}, err
+		}
 		return User{}, WrongLogin()
 	}
 	if stored.params.weakerThan(s.hasher.params) {

@@ -88,6 +88,27 @@ func TestAWrongNameAndAWrongPasswordAreOneAnswerAfterTheSameWork(t *testing.T) {
 	}
 }
 
+func TestAnOldHashTellsNothingByTheTimeThatItTakes(t *testing.T) {
+	t.Parallel()
+	old, store := newService(t, nil) // 64 KiB, once
+	register(t, old, 1)
+	for _, now := range []user.HashParams{
+		{Memory: 64, Iterations: 1}, {Memory: 64, Iterations: 5}, {Memory: 96, Iterations: 1}, {Memory: 96, Iterations: 3}, {Memory: 128, Iterations: 2},
+	} {
+		s := serviceOn(t, store, &user.Options{Hash: now})
+		work := uint32(0)
+		s.OnHash(func(p user.HashParams) { work += p.Memory * p.Iterations })
+		took := func(name string) uint32 {
+			work = 0
+			_, err := s.Authenticate(t.Context(), name, "wrong-horse-battery")
+			require.ErrorIs(t, err, storage.ErrUnauthenticated)
+			return work
+		}
+		require.InDelta(t, took("nobody"), took("user1"), float64(now.Iterations), "%+v", now) // a pass is rounded to a KiB
+		require.InDelta(t, now.Memory*now.Iterations, work, float64(now.Iterations))
+	}
+}
+
 func TestAPasswordIsTheSameHoweverItsCharactersAreWritten(t *testing.T) {
 	t.Parallel()
 	var asked []string

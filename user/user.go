@@ -121,8 +121,8 @@ type Store interface {
 	// [storage.ErrConflict].
 	SetPassword(ctx context.Context, id ID, old, hash string) error
 
-	// AddPhone adds a phone number, at most limit to one user. One that exists, with anybody, and one
-	// too many are [storage.ErrConflict].
+	// AddPhone adds a phone number, at most limit to one user. One too many is [TooManyPhones], whether it
+	// exists or not, and one that exists, with anybody, [PhoneTaken].
 	AddPhone(ctx context.Context, id ID, p Phone, limit int) (Phone, error)
 	// RemovePhone removes a phone number of this user.
 	RemovePhone(ctx context.Context, id ID, phone int64) error

@@ -27,17 +27,15 @@ func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit in
 		if !there {
 			return storage.NotFound()
 		}
-		if added, err = t.insertPhone(ctx, number(id), p); err != nil {
-			return err
-		}
 		var has int
 		if _, err := t.row(ctx, `SELECT count(*) FROM {phones} WHERE user_number = $1`, []any{number(id)}, &has); err != nil {
 			return err
 		}
-		if has > limit {
+		if has >= limit {
 			return user.TooManyPhones(limit)
 		}
-		return nil
+		added, err = t.insertPhone(ctx, number(id), p)
+		return err
 	})
 	if err != nil {
 		return user.Phone{}, err

@@ -188,11 +188,11 @@ func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit in
 		if err != nil {
 			return user.Phone{}, err
 		}
-		if a.phoneTaken(p) {
-			return user.Phone{}, user.PhoneTaken()
-		}
 		if len(acc.phones) >= limit {
 			return user.Phone{}, user.TooManyPhones(limit)
+		}
+		if a.phoneTaken(p) {
+			return user.Phone{}, user.PhoneTaken()
 		}
 		p.ID = next(&a.lastPhone)
 		acc.phones = append(acc.phones, p)

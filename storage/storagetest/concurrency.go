@@ -33,6 +33,7 @@ func concurrencyTests() []test {
 			{"a password is replaced while it is used to log in", loginsDuringChange},
 			{"a password is replaced while its sessions are refreshed", refreshesDuringChange},
 			{"a password is replaced while it is used to delete the account", deletionDuringChange},
+			{"an account is erased while it is logged in to", sessionsDuringErasure},
 			{"a user is erased while everybody writes to them", erasedWhileWritten},
 		},
 		inBoth("one draft is sent by many at once", manySendDraft),
@@ -258,6 +259,44 @@ func refreshesDuringChange(f *fixture) {
 		f.active(false, in)
 		_, err := f.store.RotateRefresh(f.ctx, f.rotation(fmt.Sprint("next ", i), "last"))
 		f.ErrorIs(err, storage.ErrUnauthenticated)
+	}
+}
+
+func sessionsDuringErasure(f *fixture) {
+	for round := range 3 {
+		u := f.account(fmt.Sprint("anna", round))
+		name := func(what string, i int) string { return fmt.Sprint(what, round, i) }
+		checked := make([]token.Login, 4)
+		rotations := make([]token.Rotation, len(checked))
+		for i := range checked {
+			f.login(u.ID, name("old ", i))
+			rotations[i] = f.rotation(name("old ", i), name("next ", i))
+			checked[i] = f.newLogin(u.ID, name("new ", i))
+		}
+		errs := f.atOnce(2*len(checked)+1, func(i int) error {
+			switch {
+			case i == 2*len(checked):
+				return f.store.EraseUser(f.ctx, u.ID)
+			case i%2 == 0:
+				return f.store.CreateSession(f.ctx, checked[i/2])
+			}
+			_, err := f.store.RotateRefresh(f.ctx, rotations[i/2])
+			return err
+		})
+		f.NoError(errs[2*len(checked)])
+		for i, err := range errs {
+			if err != nil {
+				f.ErrorIs(err, storage.ErrUnauthenticated, "act %d", i)
+			}
+		}
+		for i, l := range checked {
+			f.active(false, l.Session)
+			f.active(false, token.Session{ID: sessionID(name("old ", i)), User: u.ID})
+			for _, t := range []string{name("old ", i), name("next ", i), name("new ", i)} {
+				_, err := f.store.RotateRefresh(f.ctx, f.rotation(t, t+" and on"))
+				f.ErrorIs(err, storage.ErrUnauthenticated)
+			}
+		}
 	}
 }
 

@@ -232,6 +232,10 @@ func phonesAreAdded(f *fixture) {
 			return err
 		})
 	}
+	for _, p := range []user.Phone{first, {Number: "87654321", CountryCode: "1"}} {
+		_, err = add(other.ID, p, 1)
+		f.Equal(storage.Message(user.TooManyPhones(1)), storage.Message(err), "taken or not: who can add none learns nothing")
+	}
 	phones, err := f.store.Phones(f.ctx, other.ID, u.ID)
 	f.NoError(err)
 	f.Len(phones[other.ID], 1)

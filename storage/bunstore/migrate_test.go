@@ -3,12 +3,17 @@ package bunstore_test
 import (
 	"context"
 	"database/sql"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buddychat/buddychat/storage/bunstore"
+	"github.com/buddychat/buddychat/user/token"
 )
 
 func TestMigratingTwiceDoesNothingMore(t *testing.T) {
@@ -139,4 +144,51 @@ func count(t *testing.T, db *sql.DB, query string, args ...any) (n int) {
 	t.Helper()
 	require.NoError(t, db.QueryRowContext(t.Context(), query, args...).Scan(&n))
 	return n
+}
+
+// The state that version 0.1.0 left behind is that of the first three migrations.
+func TestSessionsOfTheFirstVersionGoOn(t *testing.T) {
+	t.Parallel()
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, "")
+			files := fstest.MapFS{}
+			for _, name := range []string{"0001_conversations.sql", "0002_users.sql", "0003_sessions.sql"} {
+				text, err := os.ReadFile(filepath.Join("migrations", name))
+				require.NoError(t, err)
+				files[name] = &fstest.MapFile{Data: text}
+			}
+			require.NoError(t, db.MigrateFiles(t.Context(), files))
+			first, parent, second, id := newHash(t), newHash(t), newHash(t), uuid.NewString()
+			for _, row := range []struct {
+				statement string
+				args      []any
+			}{
+				{`INSERT INTO buddychat_users (number, username, username_fold, email, email_key, first_name, first_name_fold, last_name, last_name_fold, password_hash, joined_at)
+					VALUES (7, 'ada', 'ada', 'ada@example.com', $1, 'Ada', 'ada', 'Lovelace', 'lovelace', 'hash of ada', 1)`, []any{newHash(t)}},
+				{`INSERT INTO buddychat_sessions (id, user_number, began_at) VALUES ($1, 7, 1800000000000000)`, []any{id}},
+				{`INSERT INTO buddychat_refresh_tokens (hash, session_id, parent, expires_at, spent_at) VALUES ($1, $2, $3, 1800000600000000, 1800000000000000)`, []any{first, id, parent}},
+				{`INSERT INTO buddychat_refresh_tokens (hash, session_id, parent, expires_at, superseded) VALUES ($1, $2, $3, 1800000600000000, TRUE)`, []any{second, id, first}},
+			} {
+				_, err := db.sql.ExecContext(t.Context(), row.statement, row.args...)
+				require.NoError(t, err)
+			}
+			require.NoError(t, db.Migrate(t.Context()))
+
+			ada, err := db.Credentials(t.Context(), "7")
+			require.NoError(t, err)
+			require.EqualValues(t, 1, ada.User.PasswordVersion)
+			f := &family{db: db, tokens: [][]byte{first, second}, Session: token.Session{ID: id, User: "7", Began: time.UnixMicro(1_800_000_000_000_000).UTC()}}
+			_, err = f.rotateAt(t, 1, time.Minute)
+			require.NoError(t, err, "also the one that was superseded")
+			require.NoError(t, db.SetPassword(t.Context(), "7", "hash of ada", "new"))
+			require.False(t, f.active(t))
+
+			again := login(t, db, "7")
+			_, err = db.PurgeSessions(t.Context(), time.Now(), 100)
+			require.NoError(t, err)
+			require.True(t, again.active(t))
+		})
+	}
 }

@@ -2,6 +2,7 @@ package graphqlapi
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -83,12 +84,34 @@ func (h *Handler) execute(ctx context.Context, op *operation) (*response, error)
 		}
 		op.viewer.eventCursor = cursor
 	}
-	r := h.run(withViewer(ctx, op.viewer), h.operations, op.doc.Text(), op.name, op.variables)
+	r, err := h.runOperation(withViewer(ctx, op.viewer), op)
+	if err != nil {
+		return nil, err
+	}
 	// Not in the answers to mutations: a client that refreshes where it is told so would never be done with refreshToken.
 	if op.viewer.refused != "" && op.doc.Operation == gqldoc.Query {
 		r.extensions = map[string]any{"authentication": op.viewer.refused}
 	}
 	return r, r.refused()
+}
+
+// runOperation has the executor run an operation, but for __schema and __type, of which it does not know everything.
+func (h *Handler) runOperation(ctx context.Context, op *operation) (*response, error) {
+	if !op.doc.UsesIntrospection {
+		return h.run(ctx, h.operations, op.doc.Text(), op.name, op.variables), nil
+	}
+	answered, err := op.doc.Introspect(op.variables)
+	if err != nil {
+		return nil, err
+	}
+	r := &response{data: json.RawMessage("{}")}
+	if answered.Rest != "" {
+		r = h.run(ctx, h.operations, answered.Rest, op.name, op.variables)
+	}
+	if r.data != nil {
+		r.data, err = answered.Merge(r.data)
+	}
+	return r, err
 }
 
 // run gives a document to the executor.

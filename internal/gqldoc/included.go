@@ -9,9 +9,14 @@ func (d *Document) SelectsNothing(variables map[string]any) bool {
 }
 
 // includedFields returns the fields of a selection set on an object, those in fragments among them and without those that
-// @skip and @include leave out, in the order in which an executor meets them. Every fragment is entered once: a second time it
-// could add nothing. All its type conditions must hold, as they do where the object's type has no interfaces.
+// @skip and @include leave out, in the order in which an executor meets them. All type conditions in it must hold, as they do
+// where the object's type has no interfaces.
 func (d *Document) includedFields(set ast.SelectionSet, variables map[string]any) []*ast.Field {
+	return d.collectFields(set, func(directives ast.DirectiveList) bool { return isIncluded(directives, variables) })
+}
+
+// collectFields enters every fragment once: a second time it could add nothing.
+func (d *Document) collectFields(set ast.SelectionSet, included func(ast.DirectiveList) bool) []*ast.Field {
 	var fields []*ast.Field
 	entered := map[string]bool{}
 	var collect func(ast.SelectionSet)
@@ -19,16 +24,16 @@ func (d *Document) includedFields(set ast.SelectionSet, variables map[string]any
 		for _, selection := range set {
 			switch s := selection.(type) {
 			case *ast.Field:
-				if isIncluded(s.Directives, variables) {
+				if included(s.Directives) {
 					fields = append(fields, s)
 				}
 			case *ast.InlineFragment:
-				if isIncluded(s.Directives, variables) {
+				if included(s.Directives) {
 					collect(s.SelectionSet)
 				}
 			case *ast.FragmentSpread:
 				fragment := d.parsed.Fragments.ForName(s.Name)
-				if fragment == nil || entered[s.Name] || !isIncluded(s.Directives, variables) {
+				if fragment == nil || entered[s.Name] || !included(s.Directives) {
 					continue
 				}
 				entered[s.Name] = true

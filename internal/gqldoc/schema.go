@@ -21,6 +21,7 @@ func NewSchema(sdl string, limits Limits) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the GraphQL schema: %w", err)
 	}
+	complete(schema)
 	s := &Schema{schema: schema, limits: limits.withDefaults(), texts: map[string]bool{}}
 	for _, name := range limits.Texts {
 		s.texts[name] = true

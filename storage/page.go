@@ -182,5 +182,8 @@ func Select[T any](r Range, items []T, key func(T) Key, compare func(a, b Key) i
 	} else if len(in) > r.Limit {
 		in = in[:r.Limit]
 	}
+	if len(in) == 0 {
+		return nil
+	}
 	return slices.Clip(in)
 }

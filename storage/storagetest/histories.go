@@ -18,16 +18,9 @@ import (
 // model has. All histories happen in one store, each to users of its own.
 func histories(t *testing.T, h Harness) {
 	t.Helper()
-	budget := h.Budget
-	if budget == 0 {
-		budget = 10 * time.Second
-		if testing.Short() {
-			budget = 3 * time.Second
-		}
-	}
 	c := newClock()
 	store := h.New(t, c.read)
-	deadline := time.Now().Add(budget)
+	deadline := time.Now().Add(h.budget())
 	begun, finished := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		if begun == finished && finished > 0 && time.Now().After(deadline) {
@@ -43,6 +36,17 @@ func histories(t *testing.T, h Harness) {
 		finished++
 	})
 	t.Logf("%d histories", finished)
+}
+
+// budget returns how long random histories are begun.
+func (h Harness) budget() time.Duration {
+	switch {
+	case h.Budget != 0:
+		return h.Budget
+	case testing.Short():
+		return 3 * time.Second
+	}
+	return 10 * time.Second
 }
 
 // history is one of them.

@@ -84,4 +84,8 @@ func Run(t *testing.T, h Harness) {
 		t.Parallel()
 		histories(t, h)
 	})
+	t.Run("whatever is done to it, a store answers and records what storage/memory does", func(t *testing.T) {
+		t.Parallel()
+		lockstep(t, h)
+	})
 }

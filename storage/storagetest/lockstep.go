@@ -1,0 +1,415 @@
+package storagetest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/buddychat/buddychat"
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
+	"github.com/buddychat/buddychat/storage/memory"
+	"github.com/buddychat/buddychat/user"
+)
+
+// lockstep does random acts on the tested store and on storage/memory, on both the same at the same moment, and compares
+// each answer, every record of the log, and after each act what some user sees. Both stores have one clock, which goes back now
+// and then.
+func lockstep(t *testing.T, h Harness) {
+	t.Helper()
+	deadline := time.Now().Add(h.budget())
+	var stores *twinStores
+	begun, finished, broken := 0, 0, false
+	defer func() { stores.close() }()
+	rapid.Check(t, func(rt *rapid.T) {
+		if begun == finished && !broken && finished > 0 && time.Now().After(deadline) {
+			return // the time is up; but a history that failed is looked into to the end
+		}
+		if begun != finished { // the last history failed, and the stores have parted
+			stores.close()
+			stores, finished, broken = nil, begun, true
+		}
+		if stores == nil {
+			stores = newTwinStores(t, h)
+		}
+		begun++
+		l := newLockstep(rt, t.Context(), stores, h, begun)
+		l.start()
+		for range 2 { // twice as long as -rapid.steps says
+			rt.Repeat(l.actions())
+		}
+		l.finish()
+		finished++
+	})
+	t.Logf("%d histories", finished)
+}
+
+// twinStores are the tested store and the reference. They are used by one history after another, each with users of its own.
+type twinStores struct {
+	*scope
+	clock             *clock
+	reference, tested buddychat.Store
+	tails             [2]realtime.Tail
+}
+
+func newTwinStores(t *testing.T, h Harness) *twinStores {
+	t.Helper()
+	c, sc := newClock(), &scope{TB: t}
+	s := &twinStores{scope: sc, clock: c, reference: memory.New(&memory.Options{Now: c.read}), tested: h.New(sc, c.read)}
+	for i, store := range []buddychat.Store{s.reference, s.tested} {
+		tail, err := store.Tail(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc.Cleanup(func() {
+			if err := tail.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		s.tails[i] = tail
+	}
+	return s
+}
+
+// scope is a part of a test, with a cleanup of its own.
+type scope struct {
+	testing.TB
+	cleanups []func()
+}
+
+// Cleanup implements [testing.TB].
+func (s *scope) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
+
+func (s *twinStores) close() {
+	if s == nil {
+		return
+	}
+	for _, f := range slices.Backward(s.cleanups) {
+		f()
+	}
+	s.cleanups = nil
+}
+
+// lockstepHistory is one history. What it names, it names as the reference does.
+type lockstepHistory struct {
+	*names
+	t      *rapid.T
+	ctx    context.Context
+	stores *twinStores
+	h      Harness
+	tag    string // a word that no other history has
+	hosts  []user.ID
+	now    time.Time
+
+	reference, tested buddychat.Store // what acts are done on: the stores, or both in a transaction of the host's
+	inTx              bool
+
+	accounts []user.ID
+	copies   []knownCopy
+	messages []int64
+	phones   []int64
+	sessions []knownSession
+	tokens   int // how many refresh tokens there ever were
+	records  []twinRecord
+	from     int64 // the last record before the history
+}
+
+// knownCopy is a copy that there is or was.
+type knownCopy struct {
+	chat.Copy
+	conversation int64
+}
+
+// knownSession is a session that was begun, with the user whose it is.
+type knownSession struct {
+	id    string
+	owner user.ID
+}
+
+// twinRecord is a record as each of the stores has it.
+type twinRecord struct{ reference, tested realtime.Record }
+
+func newLockstep(t *rapid.T, ctx context.Context, stores *twinStores, h Harness, n int) *lockstepHistory {
+	l := &lockstepHistory{
+		names: newNames(), t: t, ctx: ctx, stores: stores, h: h, tag: fmt.Sprintf("q%dq", n),
+		reference: stores.reference, tested: stores.tested,
+	}
+	for _, name := range []string{"alice", "bob", "carol", "dave"} {
+		l.hosts = append(l.hosts, user.ID(name+" "+l.tag))
+	}
+	return l
+}
+
+// side is one of the two stores, with the names that it has for things.
+type side struct {
+	buddychat.Store
+	*names
+	reference bool
+}
+
+// together asks both stores, and compares what they answer. learn notes the names of what was made.
+func together[T any](l *lockstepHistory, what string, translate func(T) T, learn func(want, got T), do func(side) (T, error)) (answer T, done bool) {
+	l.t.Helper()
+	want, wantErr := do(side{Store: l.reference, names: l.names, reference: true})
+	got, gotErr := do(side{Store: l.tested, names: l.names})
+	l.sameError(what, wantErr, gotErr)
+	if wantErr == nil && learn != nil {
+		learn(want, got)
+	}
+	l.sameAnswer(what, want, got, translate(got))
+	l.t.Logf("%s: %s", what, cmp.Or(storage.Message(wantErr), "done"))
+	return want, wantErr == nil
+}
+
+// asked is together for a question, which every store answers.
+func asked[T any](l *lockstepHistory, what string, translate func(T) T, do func(side) (T, error)) T {
+	l.t.Helper()
+	want, wantErr := do(side{Store: l.reference, names: l.names, reference: true})
+	got, gotErr := do(side{Store: l.tested, names: l.names})
+	l.sameError(what, wantErr, gotErr)
+	l.sameAnswer(what, want, got, translate(got))
+	return want
+}
+
+func (l *lockstepHistory) sameAnswer(what string, want, got, translated any) {
+	l.t.Helper()
+	if !equal(want, translated) {
+		l.t.Logf("the reference answers %+v\nthe tested store    %+v\nwhich stands for    %+v", want, got, translated)
+		l.t.Fatalf("%s: the answers differ", what)
+	}
+}
+
+// kinds are the kinds of answers.
+func kinds() []error {
+	return []error{
+		storage.ErrNotFound, storage.ErrForbidden, storage.ErrConflict, storage.ErrInvalid, storage.ErrUnauthenticated, storage.ErrCursorExpired,
+	}
+}
+
+func (l *lockstepHistory) sameError(what string, want, got error) {
+	l.t.Helper()
+	for _, err := range []error{want, got} {
+		if err != nil && storage.Message(err) == "" {
+			l.t.Fatalf("%s: a store fails: %v, %v", what, want, got)
+		}
+	}
+	if storage.Message(want) != storage.Message(got) || storage.Field(want) != storage.Field(got) {
+		l.t.Fatalf("%s: the reference answers %q about %q, the tested store %q about %q", what, want, storage.Field(want), got, storage.Field(got))
+	}
+	for _, kind := range kinds() {
+		if errors.Is(want, kind) != errors.Is(got, kind) {
+			l.t.Fatalf("%s: one of %v and %v is of the kind %v", what, want, got, kind)
+		}
+	}
+}
+
+// start makes the conversations that a history begins with.
+func (l *lockstepHistory) start() {
+	l.follow(true)
+	l.tick()
+	l.openChat(l.hosts[0], l.hosts[1])
+	l.createGroup(l.hosts[0])
+	creator := l.copies[len(l.copies)-1]
+	for _, u := range l.hosts[1:3] {
+		l.addMember(creator.Copy, u, limit)
+	}
+	for _, c := range slices.Clone(l.copies) {
+		l.send(c.Copy, "first", "")
+	}
+	l.follow(false)
+}
+
+// finish compares everything once more, after all upkeep.
+func (l *lockstepHistory) finish() {
+	for i, u := range l.everybody() {
+		l.compareUser(u, i)
+	}
+	l.compareRecords(0)
+}
+
+// follow compares what both logs have got since the last call. What another history left behind is passed over.
+func (l *lockstepHistory) follow(others bool) {
+	l.t.Helper()
+	var batches [2]realtime.Batch
+	for i, tail := range l.stores.tails {
+		b, err := tail.Next(l.ctx)
+		if err != nil {
+			l.t.Fatalf("the log cannot be followed: %v", err)
+		}
+		batches[i] = b
+	}
+	want, got := batches[0].Records, batches[1].Records
+	if others {
+		l.from = batches[0].Safe.ID
+		l.learn(recordID, l.from, batches[1].Safe.ID)
+		return
+	}
+	for i := range min(len(want), len(got)) {
+		l.learnPosition(want[i].Position, got[i].Position)
+		if r := l.record(got[i]); r != want[i] {
+			l.t.Logf("the reference records %s\nthe tested store      %s\nwhich stands for      %s", shown(want[i]), shown(got[i]), shown(r))
+			l.t.Fatalf("record %d of %d differs", i+1, len(want))
+		}
+		l.records = append(l.records, twinRecord{want[i], got[i]})
+	}
+	if len(want) != len(got) {
+		for _, r := range want {
+			l.t.Logf("the reference records %s", shown(r))
+		}
+		for _, r := range got {
+			l.t.Logf("the tested store      %s", shown(r))
+		}
+		l.t.Fatalf("the reference wrote %d records, the tested store %d", len(want), len(got))
+	}
+}
+
+// shown shows a record whole: as text it is its position alone.
+func shown(r realtime.Record) string {
+	type bare realtime.Position
+	return fmt.Sprintf("%+v %s of %d (kind %d) at %v, recipient %q, actor %q, message %d at %d from %d, member %d, session %q, erased %v", bare(r.Position),
+		r.Operation, r.Conversation, r.Kind, r.At, r.Recipient, r.Actor, r.Message, r.Seq, r.From, r.Member, r.Session, r.Erased)
+}
+
+// tick moves the clock forth or, now and then, back.
+func (l *lockstepHistory) tick() {
+	passed := rapid.SampledFrom([]time.Duration{
+		time.Second, 0, time.Microsecond, time.Minute, time.Hour, 8 * 24 * time.Hour, -time.Second, -time.Hour,
+	}).Draw(l.t, "passed")
+	l.now = l.stores.clock.advance(passed)
+}
+
+// actions are what may happen next.
+func (l *lockstepHistory) actions() map[string]func(*rapid.T) {
+	all := map[string]func(*rapid.T){"": func(t *rapid.T) {
+		l.t = t
+		l.compareSome()
+	}}
+	for name, each := range l.acts() {
+		for i := range each.weight {
+			all[fmt.Sprint(name, " ", i)] = func(t *rapid.T) {
+				l.t = t
+				l.tick()
+				each.do()
+				l.follow(false)
+			}
+		}
+	}
+	return all
+}
+
+// transaction does some acts in one transaction of the host's on each of the stores, and commits or rolls back both.
+func (l *lockstepHistory) transaction() {
+	if l.h.Tx == nil {
+		l.t.Skip("no transactions of a host")
+	}
+	keep := rapid.Bool().Draw(l.t, "commit")
+	l.t.Logf("the host begins a transaction")
+	before := *l
+	before.names = l.clone()
+	before.clip()
+	tx := l.stores.reference.(*memory.Store).Begin()
+	var failed any
+	err := l.h.Tx(l.ctx, l.stores.tested, func(tested buddychat.Store) (err error) {
+		defer func() {
+			if failed = recover(); failed != nil {
+				err = errHost{}
+			}
+		}()
+		l.reference, l.tested, l.inTx = tx, tested, true
+		l.someActs()
+		if !keep {
+			return errHost{}
+		}
+		return nil
+	})
+	l.reference, l.tested, l.inTx = l.stores.reference, l.stores.tested, false
+	if failed != nil {
+		_ = tx.Rollback() // what failed says more
+		panic(failed)
+	}
+	if keep {
+		l.t.Logf("the host commits: %v", err)
+		if err = errors.Join(err, tx.Commit()); err != nil {
+			l.t.Fatalf("the host cannot commit: %v", err)
+		}
+		return
+	}
+	l.t.Logf("the host rolls back: %v", err)
+	if !errors.Is(err, errHost{}) {
+		l.t.Fatalf("the host cannot roll back: %v", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		l.t.Fatalf("the reference cannot roll back: %v", err)
+	}
+	t, tokens := l.t, l.tokens
+	*l = before
+	l.t, l.tokens = t, tokens
+}
+
+// clip keeps what is appended to l out of what has been copied from it.
+func (l *lockstepHistory) clip() {
+	l.accounts, l.copies, l.messages = slices.Clip(l.accounts), slices.Clip(l.copies), slices.Clip(l.messages)
+	l.phones, l.sessions, l.records = slices.Clip(l.phones), slices.Clip(l.sessions), slices.Clip(l.records)
+}
+
+// someActs does up to four acts, and compares what a user sees after each.
+func (l *lockstepHistory) someActs() {
+	acts := l.acts()
+	var all []string
+	for name, each := range acts {
+		if each.inTx {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	for range rapid.IntRange(1, 4).Draw(l.t, "acts") {
+		l.tick()
+		acts[rapid.SampledFrom(all).Draw(l.t, "act")].do()
+		l.compareSome()
+	}
+}
+
+// everybody is all users of the history.
+func (l *lockstepHistory) everybody() []user.ID { return slices.Concat(l.hosts, l.accounts) }
+
+// short is how a history names a user: the same in each run of it.
+func (l *lockstepHistory) short(u user.ID) string {
+	if i := slices.Index(l.accounts, u); i >= 0 {
+		return fmt.Sprintf("account #%d", i)
+	}
+	return strings.TrimSuffix(string(u), " "+l.tag)
+}
+
+func (l *lockstepHistory) shortCopy(c chat.Copy) string {
+	i := slices.IndexFunc(l.copies, func(k knownCopy) bool { return k.Copy == c })
+	if i < 0 {
+		return fmt.Sprintf("a copy of %s that is none", l.short(c.Owner))
+	}
+	return fmt.Sprintf("copy #%d of %s", i, l.short(c.Owner))
+}
+
+func (l *lockstepHistory) shortMessage(id int64) string {
+	return fmt.Sprintf("message #%d", slices.Index(l.messages, id))
+}
+
+// lasting returns the copies that there are.
+func (l *lockstepHistory) lasting() []chat.Copy {
+	all, err := l.reference.Memberships(l.ctx, math.MaxInt64, l.everybody()...)
+	if err != nil {
+		l.t.Fatalf("the reference does not know who is where: %v", err)
+	}
+	var copies []chat.Copy
+	for _, m := range all {
+		copies = append(copies, m.Copy)
+	}
+	return copies
+}

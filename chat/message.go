@@ -59,6 +59,9 @@ type Draft struct {
 // kind or belongs to another owner, and a message that this copy does not show, are
 // [storage.ErrNotFound]. A copy shows no message of a user who is being erased.
 //
+// A text that is not [storage.Storable] is [storage.ErrInvalid], before anything else is looked at. Services refuse it, and much
+// more, before a store sees it.
+//
 // Times are taken from the store's clock, in UTC, to the microsecond. A message's ReadAt is filled in by every method.
 type MessageStore interface {
 	// AppendMessage sends a message by the owner of c. Where the owner sent one with the same ClientID in this conversation

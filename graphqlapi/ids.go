@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/storage"
@@ -94,10 +93,11 @@ func decodeUserID(id string) (user.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	if typ != typeUser || rest == "" || len(rest) > user.MaxIDLength || !utf8.ValidString(rest) || strings.ContainsRune(rest, 0) {
+	u := user.ID(rest)
+	if typ != typeUser || !u.Valid() {
 		return "", storage.NotFound()
 	}
-	return user.ID(rest), nil
+	return u, nil
 }
 
 // decodeID reads an id of this type that is made of one number.

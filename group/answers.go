@@ -14,7 +14,9 @@ func NotTheCreator() error { return storage.Forbidden("only its creator can remo
 func AlreadyMember() error { return storage.Conflict("this user is a member already") }
 
 // Full is the answer where the group has as many members as it can have.
-func Full(limit int) error { return storage.Conflict("a group can have at most %d members: remove one first", limit) }
+func Full(limit int) error {
+	return storage.Conflict("a group can have at most %d members: remove one first", limit)
+}
 
 // LastAdmin is the answer to an act that would leave the group without an admin.
 func LastAdmin() error {

@@ -3,6 +3,8 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 )
 
 // The kinds of refusal. Every error that a service answers on purpose is one of them, to be told with
@@ -53,6 +55,20 @@ func Conflict(format string, args ...any) error {
 // what would be acceptable.
 func Invalid(field, format string, args ...any) error {
 	return &answer{kind: ErrInvalid, field: field, message: fmt.Sprintf(format, args...)}
+}
+
+// Storable reports whether a text can be kept in any database: whether it is valid UTF-8 without NUL.
+func Storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+// CheckText returns an [ErrInvalid] about the first argument whose text is not [Storable], else nil. It takes the name of an
+// argument, its text, the next name and so on. Stores begin with it whatever keeps a text, so that all refuse the same.
+func CheckText(namesAndTexts ...string) error {
+	for i := 0; i+1 < len(namesAndTexts); i += 2 {
+		if !Storable(namesAndTexts[i+1]) {
+			return Invalid(namesAndTexts[i], "%s must be valid UTF-8 without NUL", namesAndTexts[i])
+		}
+	}
+	return nil
 }
 
 // Unauthenticated returns an [ErrUnauthenticated] with a text for the caller.

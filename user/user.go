@@ -24,6 +24,12 @@ type ID string
 // MaxIDLength is the most bytes that an [ID] may have.
 const MaxIDLength = 255
 
+// Valid reports whether id can be a user's: whether it has 1 to [MaxIDLength] bytes of valid UTF-8 without NUL. A store knows no
+// user of another: an act for one is [storage.ErrNotFound], and a question about one finds nothing.
+func (id ID) Valid() bool {
+	return id != "" && len(id) <= MaxIDLength && storage.Storable(string(id))
+}
+
 // Profile is what everybody may see of a user.
 type Profile struct {
 	ID        ID
@@ -133,7 +139,8 @@ type Store interface {
 	// the chats on both sides, the memberships (a group left without an admin gets its
 	// longest-standing member as one, a group left empty is removed). What the user wrote can be seen by nobody
 	// from the return on; its rows are emptied in batches by the store's Purge. The id can take part in
-	// nothing afterwards. An id that has nothing stored is no error; an erased one neither.
+	// nothing afterwards. An id that has nothing stored is no error; an erased one neither;
+	// one that is not [ID.Valid] is [storage.ErrNotFound].
 	// Events: MEMBER_LEFT with Erased in every group, those included that the user had left before and has written in (with the last
 	// membership, until it is purged), CHAT_DELETED with Erased to the other user of
 	// every chat, and the end of every session. The end of the sessions comes first, then one conversation after another in the

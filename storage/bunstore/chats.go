@@ -59,7 +59,7 @@ func scanChat(rows *sql.Rows) (chat.Chat, error) {
 func (t *tx) pair(ctx context.Context, owner, other user.ID) (mine, others chat.Chat, found bool, err error) {
 	err = t.query(ctx, `SELECT `+chatColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 		WHERE c.kind = 1 AND c.end_event = 0 AND (c.owner = $1 AND c.other = $2 OR c.owner = $2 AND c.other = $1)`,
-		[]any{string(owner), string(other)}, func(rows *sql.Rows) error {
+		[]any{named(owner), named(other)}, func(rows *sql.Rows) error {
 			c, err := scanChat(rows)
 			if c.Owner == owner {
 				mine, found = c, true
@@ -84,7 +84,7 @@ func (t *tx) openChat(ctx context.Context, owner, other user.ID) error {
 	}
 	insert := func(owner, other user.ID, side int) error {
 		n, err := t.exec(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, other, side, joined_at, join_event) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT DO NOTHING`, conversation, int64(chat.OneToOne), string(owner), string(other), side, now, opened)
+			ON CONFLICT DO NOTHING`, conversation, int64(chat.OneToOne), named(owner), named(other), side, now, opened)
 		if err == nil && n == 0 {
 			err = errOpened
 		}
@@ -106,7 +106,7 @@ func (s *Store) Chats(ctx context.Context, owner user.ID, ids ...int64) (map[int
 	chats := make(map[int64]chat.Chat, len(ids))
 	err := s.reader().query(ctx, `SELECT `+chatColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 		WHERE `+s.in("c.id", "$2", "bigint")+` AND c.owner = $1 AND c.kind = 1 AND c.end_event = 0`,
-		[]any{string(owner), list(s, ids)}, func(rows *sql.Rows) error {
+		[]any{named(owner), list(s, ids)}, func(rows *sql.Rows) error {
 			c, err := scanChat(rows)
 			chats[c.ID] = c
 			return err
@@ -134,7 +134,7 @@ func (s *Store) CountChats(ctx context.Context, owner user.ID, f chat.Filter) (i
 
 // ownedCopies returns the condition, and its arguments, that c is an owner's present copy of a kind.
 func ownedCopies(kind chat.Kind, owner user.ID, archived *bool) (conditions []string, args []any) {
-	conditions, args = []string{`c.owner = $1 AND c.kind = $2 AND c.end_event = 0`}, []any{string(owner), int64(kind)}
+	conditions, args = []string{`c.owner = $1 AND c.kind = $2 AND c.end_event = 0`}, []any{named(owner), int64(kind)}
 	if archived != nil {
 		conditions, args = append(conditions, `c.archived = $3`), append(args, *archived)
 	}

@@ -3,6 +3,8 @@ package bunstore
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
@@ -55,7 +57,7 @@ func (t *tx) lockConversation(ctx context.Context, condition string, args ...any
 // none of them waits for a lock: neither how long the answer takes nor who else acts there tells one from another.
 func (t *tx) lock(ctx context.Context, c chat.Copy) (conversation, ownCopy, error) {
 	conv, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0)`,
-		c.ID, string(c.Owner), int64(c.Kind))
+		c.ID, named(c.Owner), int64(c.Kind))
 	if err != nil {
 		return conversation{}, ownCopy{}, err
 	}
@@ -75,7 +77,7 @@ func (t *tx) lockKind(ctx context.Context, kind chat.Kind, c chat.Copy) (convers
 func (t *tx) copy(ctx context.Context, c chat.Copy) (ownCopy, error) {
 	var own ownCopy
 	found, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0`,
-		[]any{c.ID, string(c.Owner), int64(c.Kind)}, own.into()...)
+		[]any{c.ID, named(c.Owner), int64(c.Kind)}, own.into()...)
 	if err == nil && !found {
 		err = storage.NotFound()
 	}
@@ -85,6 +87,9 @@ func (t *tx) copy(ctx context.Context, c chat.Copy) (ownCopy, error) {
 // lockUsers holds off the erasure of users until the transaction ends, and refuses those who were erased. It comes before the
 // lock of a conversation.
 func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
+	if len(valid(users)) < len(users) {
+		return storage.NotFound()
+	}
 	if t.dialect == PostgreSQL {
 		// In one order, whoever asks.
 		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT pg_advisory_xact_lock_shared(hashtextextended($2::text || u, 0))
@@ -137,8 +142,25 @@ func (t *tx) lockUserToErase(ctx context.Context, u user.ID) error {
 	if t.dialect != PostgreSQL {
 		return nil
 	}
-	_, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($2::text || $1::text, 0))`, string(u), t.prefix)
+	_, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($2::text || $1::text, 0))`, named(u), t.prefix)
 	return err
+}
+
+// named is how a user is named in a statement. A name that no user can have is replaced by another such name that every database
+// takes.
+func named(u user.ID) string {
+	if u.Valid() {
+		return string(u)
+	}
+	return noUser
+}
+
+// noUser is too long for a user.
+var noUser = strings.Repeat("-", user.MaxIDLength+1)
+
+// valid returns those of the names that a user can have.
+func valid(users []user.ID) []user.ID {
+	return slices.DeleteFunc(slices.Clone(users), func(u user.ID) bool { return !u.Valid() })
 }
 
 // operation returns the operation of the conversation's kind.
@@ -226,7 +248,7 @@ func (t *tx) shown(ctx context.Context, c chat.Copy, message int64) (m chat.Mess
 	found := false
 	err = t.query(ctx, `SELECT `+messageColumns+` FROM {copies} c JOIN {messages} x ON x.conversation_id = c.conversation_id
 		WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0 AND x.id = $4 AND `+visible,
-		[]any{c.ID, string(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
+		[]any{c.ID, named(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
 			found = true
 			m, err = newMessageRow().scan(rows, 0)
 			return err

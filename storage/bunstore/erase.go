@@ -38,6 +38,9 @@ func (s *Store) EraseVerified(ctx context.Context, id user.ID, passwordVersion i
 
 // erase erases a user unless check refuses.
 func (s *Store) erase(ctx context.Context, id user.ID, check func(t *tx) error) error {
+	if !id.Valid() {
+		return storage.NotFound()
+	}
 	return s.act(ctx, func(t *tx) error {
 		switch old, err := t.snapshot(ctx); {
 		case err != nil:

@@ -15,6 +15,9 @@ import (
 func (s *Store) CreateGroup(ctx context.Context, creator user.ID, d group.Draft) (g group.Group, own group.Copy, err error) {
 	defer emptyOnError(&err, &g)
 	defer emptyOnError(&err, &own)
+	if err := storage.CheckText("title", d.Title, "description", d.Description); err != nil {
+		return group.Group{}, group.Copy{}, err
+	}
 	err = s.act(ctx, func(t *tx) error {
 		if err := t.lockUsers(ctx, creator); err != nil {
 			return err
@@ -25,7 +28,7 @@ func (s *Store) CreateGroup(ctx context.Context, creator user.ID, d group.Draft)
 			return err
 		}
 		if _, err := t.exec(ctx, `INSERT INTO {groups} (conversation_id, title, description, created_by, members_count, updated_at) VALUES ($1, $2, $3, $4, 0, $5)`,
-			v.id, d.Title, d.Description, string(creator), now); err != nil {
+			v.id, d.Title, d.Description, named(creator), now); err != nil {
 			return err
 		}
 		member, err := t.join(ctx, v, creator, creator, true, now)
@@ -44,7 +47,7 @@ func (t *tx) join(ctx context.Context, v conversation, u, actor user.ID, admin b
 	m := group.Member{Group: v.id, User: u, Admin: admin, Joined: moment(now)}
 	if _, err := t.row(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, admin, joined_seq, cleared_seq, read_seq, joined_at)
 		VALUES ($1, $2, $3, $4, $5, $5, $5, $6) RETURNING id`,
-		[]any{v.id, int64(chat.Group), string(u), admin, v.lastSeq, now}, &m.ID); err != nil {
+		[]any{v.id, int64(chat.Group), named(u), admin, v.lastSeq, now}, &m.ID); err != nil {
 		return m, err
 	}
 	if _, err := t.exec(ctx, `UPDATE {groups} SET members_count = members_count + 1 WHERE conversation_id = $1`, v.id); err != nil {
@@ -84,7 +87,7 @@ func (s *Store) Copies(ctx context.Context, owner user.ID, ids ...int64) (map[in
 	copies := make(map[int64]group.Copy, len(ids))
 	err := s.reader().query(ctx, `SELECT `+groupCopyColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 		WHERE `+s.in("c.id", "$2", "bigint")+` AND c.owner = $1 AND c.kind = 2 AND c.end_event = 0`,
-		[]any{string(owner), list(s, ids)}, func(rows *sql.Rows) error {
+		[]any{named(owner), list(s, ids)}, func(rows *sql.Rows) error {
 			c, err := scanGroupCopy(rows)
 			copies[c.ID] = c
 			return err
@@ -120,7 +123,7 @@ func (t *tx) groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int6
 	err := t.query(ctx, `SELECT g.conversation_id, g.title, g.description, g.image, g.members_count, g.created_by, g.updated_at FROM {groups} g
 		WHERE `+t.in("g.conversation_id", "$2", "bigint")+`
 		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = g.conversation_id AND c.owner = $1 AND c.end_event = 0)`,
-		[]any{string(viewer), list(t.Store, ids)}, func(rows *sql.Rows) error {
+		[]any{named(viewer), list(t.Store, ids)}, func(rows *sql.Rows) error {
 			var g group.Group
 			var updated int64
 			err := rows.Scan(&g.ID, &g.Title, &g.Description, &g.Image, &g.MembersCount, &g.CreatedBy, &updated)
@@ -137,7 +140,7 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM {copies} x
 		JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.owner = $1 AND c.end_event = 0
 		WHERE `+s.in("x.id", "$2", "bigint")+` AND x.kind = 2 AND x.end_event = 0`,
-		[]any{string(viewer), list(s, ids)}, func(rows *sql.Rows) error {
+		[]any{named(viewer), list(s, ids)}, func(rows *sql.Rows) error {
 			m, err := scanMember(rows)
 			members[m.ID] = m
 			return err
@@ -147,7 +150,7 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 
 // Members implements [group.Store].
 func (s *Store) Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]group.Member, error) {
-	sp := newSpan(r, "x.id", false, []any{list(s, groups), string(viewer)})
+	sp := newSpan(r, "x.id", false, []any{list(s, groups), named(viewer)})
 	from := s.each(`{groups} g`, `{copies}`, sp.and(`x.conversation_id = g.conversation_id AND x.end_event = 0`), sp.order, sp.limit)
 	found := make(map[int64][]group.Member, len(groups))
 	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM `+from+` WHERE `+s.in("g.conversation_id", "$1", "bigint")+`

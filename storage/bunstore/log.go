@@ -47,7 +47,7 @@ func (s *Store) Records(ctx context.Context, u user.ID, after, upTo int64, limit
 			SELECT x.* FROM {events} x WHERE x.recipient = $1 AND x.id > $2 AND x.id <= $3
 			UNION ALL
 			SELECT x.* FROM `+inConversations+` WHERE c.owner = $1 AND (c.end_event = 0 OR c.end_event > $2)
-		) e ORDER BY e.id LIMIT $4`, []any{string(u), after, upTo, limit}, func(rows *sql.Rows) error {
+		) e ORDER BY e.id LIMIT $4`, []any{named(u), after, upTo, limit}, func(rows *sql.Rows) error {
 		r, err := scanRecord(rows)
 		records = append(records, r)
 		return err
@@ -68,7 +68,7 @@ func scanMembership(rows *sql.Rows) (realtime.Membership, error) {
 func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user.ID) (memberships []realtime.Membership, err error) {
 	err = s.reader().query(ctx, `SELECT `+membershipColumns+` FROM {copies} c
 		WHERE `+s.in("c.owner", "$2", "text")+` AND (c.end_event = 0 OR c.end_event > $1)`,
-		[]any{endedAfter, list(s, users)}, func(rows *sql.Rows) error {
+		[]any{endedAfter, list(s, valid(users))}, func(rows *sql.Rows) error {
 			m, err := scanMembership(rows)
 			memberships = append(memberships, m)
 			return err

@@ -52,7 +52,7 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 		}
 		var present, members int64
 		if _, err := t.row(ctx, `SELECT (SELECT count(*) FROM {copies} c WHERE c.conversation_id = $1 AND c.owner = $2 AND c.end_event = 0), g.members_count
-			FROM {groups} g WHERE g.conversation_id = $1`, []any{v.id, string(u)}, &present, &members); err != nil {
+			FROM {groups} g WHERE g.conversation_id = $1`, []any{v.id, named(u)}, &present, &members); err != nil {
 			return err
 		}
 		if present > 0 {
@@ -111,6 +111,9 @@ func (t *tx) setAdmin(ctx context.Context, v conversation, member int64, admin b
 // UpdateGroup implements [group.Store].
 func (s *Store) UpdateGroup(ctx context.Context, c chat.Copy, u group.Update) (g group.Group, err error) {
 	defer emptyOnError(&err, &g)
+	if err := storage.CheckText("title", text(u.Title), "description", text(u.Description), "groupImage", text(u.Image)); err != nil {
+		return group.Group{}, err
+	}
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {

@@ -11,6 +11,9 @@ import (
 // EditMessage implements [chat.MessageStore].
 func (s *Store) EditMessage(ctx context.Context, c chat.Copy, message int64, content string) (m chat.Message, err error) {
 	defer emptyOnError(&err, &m)
+	if err := storage.CheckText("content", content); err != nil {
+		return chat.Message{}, err
+	}
 	err = s.act(ctx, func(t *tx) error {
 		v, own, err := t.lock(ctx, c)
 		if err != nil {
@@ -138,7 +141,7 @@ func (s *Store) ClearCopy(ctx context.Context, c chat.Copy) error {
 func (s *Store) ArchiveCopy(ctx context.Context, c chat.Copy, archived bool) error {
 	return s.act(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, `UPDATE {copies} SET archived = $4 WHERE id = $1 AND owner = $2 AND kind = $3 AND end_event = 0`,
-			c.ID, string(c.Owner), int64(c.Kind), archived)
+			c.ID, named(c.Owner), int64(c.Kind), archived)
 		if err == nil && n == 0 {
 			return storage.NotFound()
 		}

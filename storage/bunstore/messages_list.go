@@ -22,7 +22,7 @@ func (s *Store) FindMessage(ctx context.Context, viewer user.ID, message int64) 
 	found := false
 	err = s.reader().query(ctx, `SELECT `+messageColumns+copyOfMessage+` FROM {messages} x
 		JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.owner = $2 AND c.end_event = 0 WHERE x.id = $1 AND `+visible,
-		[]any{message, string(viewer)}, func(rows *sql.Rows) (err error) {
+		[]any{message, named(viewer)}, func(rows *sql.Rows) (err error) {
 			found = true
 			row := newMessageRow()
 			m, err = row.scan(rows, 3)

@@ -30,7 +30,7 @@ func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filte
 		}
 		where += exists + `SELECT 1 FROM {notification_reads} n WHERE n.copy_id = c.id AND n.message_id = x.id)`
 	}
-	sp := newSpan(r, "x.id", true, []any{string(u)})
+	sp := newSpan(r, "x.id", true, []any{named(u)})
 	from := s.each(`{copies} c`, `{messages}`, sp.and(where), sp.order, sp.limit)
 	row := newMessageRow()
 	err = s.reader().query(ctx, `SELECT `+notificationColumns+` FROM `+from+` WHERE c.owner = $1 AND c.end_event = 0 ORDER BY `+sp.order+` LIMIT `+sp.limit,
@@ -63,7 +63,7 @@ func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filt
 	default:
 		count += ` - ` + countMarked
 	}
-	_, err = s.reader().row(ctx, `SELECT `+count, []any{string(u)}, &n)
+	_, err = s.reader().row(ctx, `SELECT `+count, []any{named(u)}, &n)
 	return n, err
 }
 
@@ -76,7 +76,7 @@ func (t *tx) notification(ctx context.Context, c chat.Copy, message int64) (n no
 	found := false
 	err = t.query(ctx, `SELECT `+notificationColumns+` FROM {copies} c JOIN {messages} x ON x.conversation_id = c.conversation_id
 		WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0 AND x.id = $4 AND x.sender <> c.owner AND `+visible,
-		[]any{c.ID, string(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
+		[]any{c.ID, named(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
 			found = true
 			n, err = newMessageRow().scanNotification(rows)
 			return err

@@ -19,6 +19,9 @@ func (t *tx) insertPhone(ctx context.Context, owner int64, p user.Phone) (user.P
 
 // AddPhone implements [user.Store].
 func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit int) (added user.Phone, err error) {
+	if err := storage.CheckText("number", p.Number, "countryCode", p.CountryCode); err != nil {
+		return user.Phone{}, err
+	}
 	err = s.act(ctx, func(t *tx) error {
 		there, err := t.lockAccount(ctx, number(id))
 		if err != nil {

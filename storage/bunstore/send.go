@@ -3,8 +3,6 @@ package bunstore
 import (
 	"context"
 	"database/sql"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
@@ -16,7 +14,10 @@ const commonLane = 0
 
 // AppendMessage implements [chat.MessageStore]. Those who send at the same time share a transaction. One that ctx ends may have happened or not.
 func (s *Store) AppendMessage(ctx context.Context, c chat.Copy, d chat.Draft) (chat.Message, error) {
-	if s.host != nil || !storable(string(c.Owner), d.Content, d.ClientID) {
+	if err := storage.CheckText("content", d.Content, "clientMessageId", d.ClientID); err != nil {
+		return chat.Message{}, err
+	}
+	if s.host != nil || !c.Owner.Valid() { // such an owner must not be in a batch, which would fail as a whole
 		return s.appendAlone(ctx, c, d)
 	}
 	w := &sending{copy: c, draft: d}
@@ -31,16 +32,6 @@ func (s *Store) AppendMessage(ctx context.Context, c chat.Copy, d chat.Draft) (c
 		return s.appendAlone(ctx, c, d)
 	}
 	return w.message, w.err
-}
-
-// storable reports whether the database takes the texts. One that it refuses must not be in a batch, which would fail as a whole.
-func storable(texts ...string) bool {
-	for _, t := range texts {
-		if !utf8.ValidString(t) || strings.ContainsRune(t, 0) {
-			return false
-		}
-	}
-	return true
 }
 
 // appendTogether serves the common lane. It waits for nobody who holds a conversation.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
@@ -113,6 +114,12 @@ func (s *Store) RevokeRefresh(ctx context.Context, refresh []byte, now time.Time
 
 // EndSession implements [token.Store].
 func (s *Store) EndSession(ctx context.Context, u user.ID, id string) error {
+	if !u.Valid() {
+		return storage.NotFound()
+	}
+	if err := storage.CheckText("session", id); err != nil {
+		return err
+	}
 	return s.act(ctx, func(t *tx) error {
 		if id == "" {
 			if _, err := t.lockAccount(ctx, number(u)); err != nil {

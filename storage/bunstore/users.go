@@ -39,6 +39,10 @@ func scanUser(rows *sql.Rows, more ...any) (user.User, error) {
 
 // CreateUser implements [user.Store].
 func (s *Store) CreateUser(ctx context.Context, a user.Account) (u user.User, p user.Phone, err error) {
+	if err := storage.CheckText("username", a.Username, "email", a.Email, "firstName", a.FirstName, "lastName", a.LastName, "password", a.PasswordHash,
+		"phoneNumber.number", a.Phone.Number, "phoneNumber.countryCode", a.Phone.CountryCode); err != nil {
+		return user.User{}, user.Phone{}, err
+	}
 	err = s.act(ctx, func(t *tx) (err error) {
 		if u, err = t.insertUser(ctx, a); err == nil {
 			p, err = t.insertPhone(ctx, u.Number, a.Phone)
@@ -147,6 +151,9 @@ func (t *tx) credentials(ctx context.Context, where string, arg any) (user.Crede
 // UpdateUser implements [user.Store].
 func (s *Store) UpdateUser(ctx context.Context, id user.ID, up user.Update) (u user.User, err error) {
 	defer emptyOnError(&err, &u)
+	if err := storage.CheckText("firstName", text(up.FirstName), "lastName", text(up.LastName), "bio", text(up.Bio), "profilePicture", text(up.Picture)); err != nil {
+		return user.User{}, err
+	}
 	if up == (user.Update{}) {
 		c, err := s.Credentials(ctx, id)
 		return c.User, err
@@ -234,4 +241,12 @@ func (t *tx) eraseAccount(ctx context.Context, id user.ID) error {
 		}
 	}
 	return nil
+}
+
+// text returns an optional text, "" for none.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -20,7 +20,7 @@ func (s *state) chat(uc *userCopy) chat.Chat {
 // OpenChat implements [chat.Store].
 func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, others chat.Chat, err error) {
 	err = run(ctx, s, func(a *act) error {
-		if a.erased[owner] || a.erased[other] {
+		if a.noUser(owner) || a.noUser(other) {
 			return storage.NotFound()
 		}
 		v := a.chatBetween(owner, other)

@@ -9,12 +9,16 @@ import (
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 )
 
 // EraseUser implements [user.Store]. What the user wrote is hidden by the entry among the erased, and
 // emptied by [Store.Purge].
 func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
+	if !id.Valid() {
+		return storage.NotFound()
+	}
 	return run(ctx, s, func(a *act) error {
 		a.erase(id)
 		return nil

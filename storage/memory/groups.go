@@ -49,8 +49,11 @@ func memberOf(v *conversation, member int64) (*userCopy, error) {
 
 // CreateGroup implements [group.Store].
 func (s *Store) CreateGroup(ctx context.Context, creator user.ID, d group.Draft) (g group.Group, own group.Copy, err error) {
+	if err := storage.CheckText("title", d.Title, "description", d.Description); err != nil {
+		return group.Group{}, group.Copy{}, err
+	}
 	err = run(ctx, s, func(a *act) error {
-		if a.erased[creator] {
+		if a.noUser(creator) {
 			return storage.NotFound()
 		}
 		v := a.converse(chat.Group)
@@ -77,7 +80,7 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 		switch {
 		case err != nil:
 			return group.Member{}, err
-		case a.erased[u]:
+		case a.noUser(u):
 			return group.Member{}, storage.NotFound()
 		case v.copyOf(u) != nil:
 			return group.Member{}, group.AlreadyMember()
@@ -123,6 +126,9 @@ func (v *conversation) admins() int {
 
 // UpdateGroup implements [group.Store].
 func (s *Store) UpdateGroup(ctx context.Context, c chat.Copy, u group.Update) (group.Group, error) {
+	if err := storage.CheckText("title", text(u.Title), "description", text(u.Description), "groupImage", text(u.Image)); err != nil {
+		return group.Group{}, err
+	}
 	return change(ctx, s, func(a *act) (group.Group, error) {
 		_, v, err := a.admin(c)
 		if err != nil {

@@ -107,7 +107,7 @@ func (s *Store) CheckPosition(ctx context.Context, p realtime.Position) error {
 func (s *Store) Records(ctx context.Context, u user.ID, after, upTo int64, limit int) ([]realtime.Record, error) {
 	return look(ctx, s, func(st *state) ([]realtime.Record, error) {
 		concerns := func(r realtime.Record) bool {
-			return r.Recipient == u || r.Recipient == "" && slices.ContainsFunc(st.copiesOf[u], func(uc *userCopy) bool {
+			return r.Recipient == u && u != "" || r.Recipient == "" && slices.ContainsFunc(st.copiesOf[u], func(uc *userCopy) bool {
 				return uc.conversation == r.Conversation && (r.ID == uc.endRecord || uc.present() && r.ID >= uc.joinRecord)
 			})
 		}

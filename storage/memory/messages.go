@@ -44,6 +44,9 @@ func (s *state) sentBy(c chat.Copy, id int64) (*conversation, *message, error) {
 
 // AppendMessage implements [chat.MessageStore].
 func (s *Store) AppendMessage(ctx context.Context, c chat.Copy, d chat.Draft) (chat.Message, error) {
+	if err := storage.CheckText("content", d.Content, "clientMessageId", d.ClientID); err != nil {
+		return chat.Message{}, err
+	}
 	return change(ctx, s, func(a *act) (chat.Message, error) {
 		uc, v, err := a.find(c)
 		if err != nil {
@@ -82,6 +85,9 @@ func (s *state) sentBefore(uc *userCopy, m *message, d chat.Draft) (chat.Message
 
 // EditMessage implements [chat.MessageStore].
 func (s *Store) EditMessage(ctx context.Context, c chat.Copy, id int64, content string) (chat.Message, error) {
+	if err := storage.CheckText("content", content); err != nil {
+		return chat.Message{}, err
+	}
 	return change(ctx, s, func(a *act) (chat.Message, error) {
 		v, m, err := a.sentBy(c, id)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/buddychat/buddychat/realtime"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
@@ -88,6 +89,12 @@ func (s *Store) RevokeRefresh(ctx context.Context, refresh []byte, now time.Time
 
 // EndSession implements [token.Store].
 func (s *Store) EndSession(ctx context.Context, u user.ID, id string) error {
+	if !u.Valid() {
+		return storage.NotFound()
+	}
+	if err := storage.CheckText("session", id); err != nil {
+		return err
+	}
 	return run(ctx, s, func(a *act) error {
 		in, ok := a.sessions[id]
 		switch {

@@ -196,6 +196,9 @@ func (s *state) shows(uc *userCopy, m *message) bool {
 	return uc.present() && m.Seq > max(uc.joinedSeq, uc.clearedSeq) && !uc.hidden[m.ID] && !s.gone(m)
 }
 
+// noUser reports whether this can take part in nothing: a user who was erased, or the name of none.
+func (s *state) noUser(u user.ID) bool { return s.erased[u] || !u.Valid() }
+
 // gone reports whether nobody can see the message any more.
 func (s *state) gone(m *message) bool { return m.gone || s.erased[m.Sender] }
 

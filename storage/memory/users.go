@@ -62,6 +62,10 @@ func (s *state) taken(n user.Account) error {
 
 // CreateUser implements [user.Store].
 func (s *Store) CreateUser(ctx context.Context, n user.Account) (user.User, user.Phone, error) {
+	if err := storage.CheckText("username", n.Username, "email", n.Email, "firstName", n.FirstName, "lastName", n.LastName, "password", n.PasswordHash,
+		"phoneNumber.number", n.Phone.Number, "phoneNumber.countryCode", n.Phone.CountryCode); err != nil {
+		return user.User{}, user.Phone{}, err
+	}
 	acc, err := change(ctx, s, func(a *act) (account, error) {
 		if err := a.taken(n); err != nil {
 			return account{}, err
@@ -130,6 +134,9 @@ func (s *Store) Credentials(ctx context.Context, id user.ID) (user.Credentials, 
 
 // UpdateUser implements [user.Store].
 func (s *Store) UpdateUser(ctx context.Context, id user.ID, u user.Update) (user.User, error) {
+	if err := storage.CheckText("firstName", text(u.FirstName), "lastName", text(u.LastName), "bio", text(u.Bio), "profilePicture", text(u.Picture)); err != nil {
+		return user.User{}, err
+	}
 	return change(ctx, s, func(a *act) (user.User, error) {
 		acc, err := a.account(id)
 		if err != nil {
@@ -183,6 +190,9 @@ func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) e
 
 // AddPhone implements [user.Store].
 func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit int) (user.Phone, error) {
+	if err := storage.CheckText("number", p.Number, "countryCode", p.CountryCode); err != nil {
+		return user.Phone{}, err
+	}
 	return change(ctx, s, func(a *act) (user.Phone, error) {
 		acc, err := a.account(id)
 		if err != nil {
@@ -250,4 +260,12 @@ func (s *state) users(f user.Filter) []user.User {
 		}
 	}
 	return found
+}
+
+// text returns an optional text, "" for none.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -217,7 +217,7 @@ func (l *lockstepHistory) start() {
 	l.follow(true)
 	l.tick()
 	l.openChat(l.hosts[0], l.hosts[1])
-	l.createGroup(l.hosts[0])
+	l.createGroup(l.hosts[0], "Walls")
 	creator := l.copies[len(l.copies)-1]
 	for _, u := range l.hosts[1:3] {
 		l.addMember(creator.Copy, u, limit)

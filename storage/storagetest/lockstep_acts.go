@@ -27,7 +27,7 @@ type lockstepAct struct {
 func (l *lockstepHistory) acts() map[string]lockstepAct {
 	return map[string]lockstepAct{
 		"open a chat":     {2, true, func() { l.openChat(l.someUser("by"), l.someUser("with")) }},
-		"create a group":  {1, true, func() { l.createGroup(l.someUser("by")) }},
+		"create a group":  {1, true, func() { l.createGroup(l.someUser("by"), l.someText()) }},
 		"send":            {6, true, func() { l.send(l.someCopy(), l.someText(), l.someClientID()) }},
 		"edit":            {2, true, func() { c := l.someCopy(); l.edit(c, l.someMessage(c), l.someText()) }},
 		"unsend":          {2, true, func() { l.onMessage("unsends", side.UnsendMessage) }},
@@ -72,7 +72,11 @@ func pick[T any](l *lockstepHistory, label string, of []T) T {
 
 func (l *lockstepHistory) someUser(label string) user.ID {
 	if l.odd(label) {
-		return user.ID(pick(l, label, []string{"nobody", "0", "007", "-1", "99999999999999999999"}) + " " + l.tag)
+		n := user.ID(strings.Trim(l.tag, "q")) // those that can be are no other history's
+		return pick(l, label, []user.ID{
+			"nobody " + user.ID(l.tag), "0" + n, "-" + n, "9999999999999999999" + n, "", "NUL \x00", "no UTF-8 \xff",
+			user.ID(strings.Repeat("x", user.MaxIDLength+1)),
+		})
 	}
 	return pick(l, label, l.everybody())
 }
@@ -133,10 +137,16 @@ func (l *lockstepHistory) someMember(c chat.Copy) int64 {
 }
 
 func (l *lockstepHistory) someText() string {
-	return pick(l, "text", []string{"one", "two", "drei 🧗", " four\n", "", `"five"\`, "%_?$1{events}"})
+	if l.odd("text") {
+		return pick(l, "text", []string{"NUL \x00", "no UTF-8 \xff", "", `"five"\`, "%_?$1{events}"})
+	}
+	return pick(l, "text", []string{"one", "two", "drei 🧗", " four\n"})
 }
 
 func (l *lockstepHistory) someClientID() string {
+	if l.odd("client id") {
+		return pick(l, "client id", []string{"NUL \x00", "no UTF-8 \xff", "%_?$1{events}"})
+	}
 	return pick(l, "client id", []string{"", "", "a", "b", "a ", "A"})
 }
 
@@ -181,8 +191,8 @@ type createdGroup struct {
 	own group.Copy
 }
 
-func (l *lockstepHistory) createGroup(creator user.ID) {
-	d := group.Draft{Title: "Climbing", Description: "Walls"}
+func (l *lockstepHistory) createGroup(creator user.ID, description string) {
+	d := group.Draft{Title: "Climbing", Description: description}
 	together(l, fmt.Sprintf("%s creates a group", l.short(creator)),
 		func(c createdGroup) createdGroup { return createdGroup{l.group(c.Group), l.groupCopy(c.own)} },
 		func(want, got createdGroup) {
@@ -297,7 +307,7 @@ func (l *lockstepHistory) optional(label string, values ...string) *string {
 func (l *lockstepHistory) updateGroup() {
 	c := l.someCopyOf(chat.Group)
 	u := group.Update{
-		Title: l.optional("title", "Bouldering", "Climbing"), Description: l.optional("description", "", "Walls"), Image: l.optional("image", "", "/a.png"),
+		Title: l.optional("title", "Bouldering", "Climbing", "NUL \x00"), Description: l.optional("description", "", "Walls", "\xff"), Image: l.optional("image", "", "/a.png"),
 	}
 	together(l, fmt.Sprintf("%s updates the group", l.shortCopy(c)), l.group, nil,
 		func(s side) (group.Group, error) { return s.UpdateGroup(l.ctx, s.theirCopy(c), u) })
@@ -360,7 +370,7 @@ func (l *lockstepHistory) someHash() string { return pick(l, "hash", []string{"o
 func (l *lockstepHistory) register() {
 	a := user.Account{
 		Username: l.someName("username"), Email: l.someName("email") + "@example.org",
-		FirstName: pick(l, "first name", []string{"Ada", "Bob", "100%", "Öz"}), LastName: l.tag, PasswordHash: l.someHash(), Phone: l.somePhone(),
+		FirstName: pick(l, "first name", []string{"Ada", "Bob", "100%", "Öz", "\xff"}), LastName: l.tag, PasswordHash: l.someHash(), Phone: l.somePhone(),
 	}
 	together(l, fmt.Sprintf("%+v registers", a),
 		func(r registered) registered { return registered{l.account(r.User), l.phone(r.phone)} },
@@ -383,7 +393,7 @@ func (l *lockstepHistory) learnPhone(want, got user.Phone) {
 func (l *lockstepHistory) updateUser() {
 	u := l.someAccount()
 	up := user.Update{
-		FirstName: l.optional("first name", "Ada", "Bob", "ada"), Bio: l.optional("bio", "", "Hello"), Picture: l.optional("picture", "", "/a.png"),
+		FirstName: l.optional("first name", "Ada", "Bob", "ada"), Bio: l.optional("bio", "", "Hello", "\xff"), Picture: l.optional("picture", "", "/a.png"),
 	}
 	together(l, fmt.Sprintf("%s is updated", l.short(u)), l.account, nil,
 		func(s side) (user.User, error) { return s.UpdateUser(l.ctx, s.theirUser(u), up) })
@@ -482,7 +492,7 @@ func (l *lockstepHistory) revoke() {
 }
 
 func (l *lockstepHistory) endSession() {
-	u, id := l.someAccount(), pick(l, "session", []string{"", "a session of the host's"})
+	u, id := l.someAccount(), pick(l, "session", []string{"", "a session of the host's", "\x00"})
 	if len(l.sessions) > 0 && !l.odd("session") {
 		in := pick(l, "session", l.sessions)
 		id = in.id

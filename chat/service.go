@@ -125,10 +125,14 @@ func (s *Service) Message(ctx context.Context, owner user.ID, chat, message int6
 
 // Messages returns a page of the messages of a chat, newest first.
 func (s *Service) Messages(ctx context.Context, owner user.ID, chat int64, p storage.Page) (storage.List[Message], error) {
-	if _, err := s.Get(ctx, owner, chat); err != nil {
+	list, err := s.messages.List(ctx, copyOf(owner, chat), p)
+	if err == nil {
+		_, err = s.Get(ctx, owner, chat) // afterwards: a chat that is there now was there before
+	}
+	if err != nil {
 		return storage.List[Message]{}, err
 	}
-	return s.messages.List(ctx, copyOf(owner, chat), p)
+	return list, nil
 }
 
 // Unread returns how many messages of the other user are unread in a chat.

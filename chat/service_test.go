@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -52,6 +53,26 @@ func TestContentIsCountedInCharactersAfterTrimming(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+// endingStore ends a chat just before its messages are read.
+type endingStore struct {
+	*memory.Store
+	t *testing.T
+}
+
+func (s endingStore) Messages(ctx context.Context, copies []chat.Copy, r storage.Range) ([][]chat.Message, error) {
+	require.NoError(s.t, s.EraseUser(ctx, "bob"))
+	return s.Store.Messages(ctx, copies, r)
+}
+
+func TestAChatThatEndsWhileItsMessagesAreAskedForIsNotFound(t *testing.T) {
+	t.Parallel()
+	s := chat.NewService(endingStore{memory.New(nil), t}, names{"alice", "bob"}, nil)
+	mine, _, err := s.Open(t.Context(), "alice", "bob")
+	require.NoError(t, err)
+	_, err = s.Messages(t.Context(), "alice", mine.ID, storage.Page{})
+	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
 func TestTheHostSetsTheLongestContentAndTheLargestPage(t *testing.T) {

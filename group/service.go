@@ -123,10 +123,10 @@ func (s *Service) Member(ctx context.Context, viewer user.ID, id int64) (Member,
 
 // Members returns a page of the members of a group that the viewer is in, oldest first.
 func (s *Service) Members(ctx context.Context, viewer user.ID, group int64, p storage.Page) (storage.List[Member], error) {
-	if _, err := s.Group(ctx, viewer, group); err != nil {
-		return storage.List[Member]{}, err
-	}
 	lists, err := s.MemberLists(ctx, viewer, []int64{group}, p)
+	if err == nil && len(lists[0].Items) == 0 { // the viewer is not in the group, or the page lies behind its end
+		_, err = s.Group(ctx, viewer, group)
+	}
 	if err != nil {
 		return storage.List[Member]{}, err
 	}
@@ -252,10 +252,14 @@ func (s *Service) Message(ctx context.Context, owner user.ID, copy, message int6
 
 // Messages returns a page of the messages of a copy, newest first.
 func (s *Service) Messages(ctx context.Context, owner user.ID, copy int64, p storage.Page) (storage.List[chat.Message], error) {
-	if _, err := s.Get(ctx, owner, copy); err != nil {
+	list, err := s.messages.List(ctx, copyOf(owner, copy), p)
+	if err == nil {
+		_, err = s.Get(ctx, owner, copy) // afterwards: a copy that is there now was there before
+	}
+	if err != nil {
 		return storage.List[chat.Message]{}, err
 	}
-	return s.messages.List(ctx, copyOf(owner, copy), p)
+	return list, nil
 }
 
 // Unread returns how many messages of others lie behind the owner's read point.

@@ -1,6 +1,7 @@
 package group_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/buddychat/buddychat/group"
 	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/storage/memory"
+	"github.com/buddychat/buddychat/user"
 )
 
 func newService(t *testing.T, o *group.Options) (*group.Service, group.Copy) {
@@ -92,6 +94,40 @@ func TestOnlyUsersOfTheDirectoryAreAdded(t *testing.T) {
 	s, own := newService(t, nil)
 	_, err := s.Add(t.Context(), "alice", own.ID, "mallory")
 	require.ErrorIs(t, err, storage.ErrNotFound)
+}
+
+// endingStore has bob removed just before what he asks for is read.
+type endingStore struct {
+	*memory.Store
+	remove func()
+}
+
+func (s *endingStore) Messages(ctx context.Context, copies []chat.Copy, r storage.Range) ([][]chat.Message, error) {
+	s.remove()
+	return s.Store.Messages(ctx, copies, r)
+}
+
+func (s *endingStore) Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]group.Member, error) {
+	s.remove()
+	return s.Store.Members(ctx, viewer, groups, r)
+}
+
+func TestAMemberWhoIsRemovedWhileTheyAskIsShownNothing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	store := &endingStore{Store: memory.New(nil)}
+	s := group.NewService(store, anybody{}, nil)
+	_, own, err := s.Create(ctx, "alice", group.Draft{Title: "Climbing"})
+	require.NoError(t, err)
+	for name, ask := range map[string]func(copy int64) error{
+		"members":  func(int64) error { _, err := s.Members(ctx, "bob", own.Group, storage.Page{}); return err },
+		"messages": func(copy int64) error { _, err := s.Messages(ctx, "bob", copy, storage.Page{}); return err },
+	} {
+		bob, err := s.Add(ctx, "alice", own.ID, "bob")
+		require.NoError(t, err)
+		store.remove = func() { require.NoError(t, s.Remove(ctx, "alice", own.ID, bob.ID)) }
+		require.ErrorIs(t, ask(bob.ID), storage.ErrNotFound, name)
+	}
 }
 
 func TestAGroupAndItsMembersAreForMembers(t *testing.T) {

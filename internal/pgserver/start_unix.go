@@ -101,6 +101,12 @@ func programs() (string, error) {
 	return newest, nil
 }
 
+// Program returns the path of a program of the PostgreSQL that [Start] starts, such as pg_dump.
+func Program(name string) (string, error) {
+	bin, err := programs()
+	return filepath.Join(bin, name), err
+}
+
 // owner makes dir another user's where this is root, as whom PostgreSQL refuses to run.
 func owner(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {

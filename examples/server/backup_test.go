@@ -1,0 +1,138 @@
+package main
+
+import (
+	"database/sql"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
+	"nhooyr.io/websocket/wsjson"
+
+	"github.com/buddychat/buddychat/internal/pgserver"
+	"github.com/buddychat/buddychat/internal/pgtest"
+)
+
+// backups are those of docs/operations.md, made while the server runs. Each returns what puts the database back, once the server
+// has stopped.
+var backups = map[string]func(t *testing.T, dir string) (address string, backUp func() (restore func())){
+	"SQLite":     backUpSQLite,
+	"PostgreSQL": backUpPostgres,
+}
+
+func backUpSQLite(t *testing.T, dir string) (address string, backUp func() (restore func())) {
+	file, backup := filepath.Join(dir, "buddychat.db"), filepath.Join(t.TempDir(), "backup.db")
+	return "sqlite:" + file, func() func() {
+		db, err := sql.Open("sqlite", file)
+		require.NoError(t, err)
+		_, err = db.ExecContext(t.Context(), `VACUUM INTO '`+backup+`'`)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		return func() {
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				require.NoError(t, os.RemoveAll(file+suffix))
+			}
+			content, err := os.ReadFile(backup)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, content, 0o600))
+		}
+	}
+}
+
+func backUpPostgres(t *testing.T, _ string) (address string, backUp func() (restore func())) {
+	first := pgtest.URL(t)
+	program := func(name string, args ...string) {
+		t.Helper()
+		path, err := pgserver.Program(name)
+		require.NoError(t, err)
+		out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	backup := filepath.Join(t.TempDir(), "backup.dump")
+	return first, func() func() {
+		program("pg_dump", "--format=custom", "--file", backup, first)
+		return func() {
+			program("pg_restore", "--clean", "--if-exists", "--exit-on-error", "--dbname", first, backup)
+		}
+	}
+}
+
+func TestAfterABackupIsRestoredClientsStartAnewAndKeepTheirLogins(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range backups {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			address, backUp := prepare(t, dir)
+			p := start(t, dir, "-database", address)
+			ada := register(t, p, "ada.lovelace", "12345678")
+			before := cursor(t, ada)
+			makeGroup(t, ada, "before")
+			restore := backUp()
+			makeGroup(t, ada, "after")
+			makeGroup(t, ada, "after that")
+			after := cursor(t, ada)
+			late := register(t, p, "grace.hopper", "12345679")
+			status, _ := p.stop(t, syscall.SIGTERM)
+			require.Zero(t, status)
+			restore()
+
+			p = start(t, dir, "-database", address)
+			ada.url, late.url = p.url+"/graphql", p.url+"/graphql"
+			require.Equal(t, "ada.lovelace", whoAmI(t, ada), "a login of before the backup goes on")
+			require.Empty(t, whoAmI(t, late), "one of after it does not")
+			require.Equal(t, []string{"before"}, groups(t, ada))
+			require.Contains(t, firstEvent(t, ada, before), "MEMBER_ADDED", "a cursor of before the backup is good")
+			require.Contains(t, firstEvent(t, ada, after), "CURSOR_EXPIRED", "one of after it is not")
+			for range 4 {
+				makeGroup(t, ada, "again") // the log grows past where that cursor was
+			}
+			require.Contains(t, firstEvent(t, ada, after), "CURSOR_EXPIRED")
+		})
+	}
+}
+
+func cursor(t *testing.T, c client) string {
+	t.Helper()
+	var answer struct{ EventCursor string }
+	require.NoError(t, c.do(t.Context(), &answer, `{ eventCursor }`, nil))
+	return answer.EventCursor
+}
+
+func makeGroup(t *testing.T, c client, title string) {
+	t.Helper()
+	var answer struct{}
+	require.NoError(t, c.do(t.Context(), &answer, `mutation ($title: String!) { createGroup(title: $title) { userGroup { id } } }`, map[string]any{"title": title}))
+}
+
+func groups(t *testing.T, c client) (titles []string) {
+	t.Helper()
+	var answer struct {
+		Groups struct {
+			Nodes []struct {
+				Member struct{ Group struct{ Title string } }
+			}
+		}
+	}
+	require.NoError(t, c.do(t.Context(), &answer, `{ groups { nodes { member { group { title } } } } }`, nil))
+	for _, n := range answer.Groups.Nodes {
+		titles = append(titles, n.Member.Group.Title)
+	}
+	return titles
+}
+
+// firstEvent returns the first frame that a subscription from the cursor answers.
+func firstEvent(t *testing.T, c client, after string) string {
+	t.Helper()
+	socket := dial(t, c)
+	require.NoError(t, wsjson.Write(t.Context(), socket, map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{
+		"query": `subscription ($after: String) { events(after: $after) { operation } }`, "variables": map[string]any{"after": after},
+	}}))
+	frame, err := json.Marshal(receive(t, socket))
+	require.NoError(t, err)
+	return string(frame)
+}

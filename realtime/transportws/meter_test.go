@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -106,6 +107,38 @@ func TestTheRateOfFramesCanBeSwitchedOff(t *testing.T) {
 	for range 10_000 {
 		require.True(t, m.pass([]byte(clientFrame(0x89, ""))))
 	}
+}
+
+func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
+	t.Parallel()
+	for name, begun := range map[string]string{
+		"a frame":    clientFrame(0x81, `{"type":"ping"}`)[:10],
+		"a fragment": clientFrame(0x01, `{"type":`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MessageTimeout: 50 * time.Millisecond}, nil)
+			c, r := s.dialRaw(t, handshake+clientFrame(0x81, initFrame)+begun)
+			_, err := http.ReadResponse(r, nil)
+			require.NoError(t, err)
+			ping := clientFrame(0x89, "") // it is alive, and says so
+			if name == "a fragment" {
+				_, err = io.WriteString(c, ping)
+				require.NoError(t, err)
+			}
+			<-s.served
+		})
+	}
+}
+
+func TestASocketMayBeSilentForLongerThanAMessageMayTake(t *testing.T) {
+	t.Parallel()
+	const timeout = 20 * time.Millisecond
+	s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MessageTimeout: timeout}, nil)
+	c := s.dial(t, nil)
+	exchange(t, c, initFrame, ackFrame)
+	<-time.After(5 * timeout)
+	exchange(t, c, `{"type":"ping"}`, pong)
 }
 
 // FuzzFrameMeter holds the meter against a reader of frames that has all bytes at once, however they are cut into reads.

@@ -25,10 +25,10 @@ const (
 )
 
 // accept upgrades the request and returns the subprotocol that was agreed on, or "". Where the error is a [hijackError]
-// nothing was answered; where it is another one, the library has answered. Of frames that do not carry a whole message the
-// meter lets through as many as it allows.
-func accept(w http.ResponseWriter, r *http.Request, meter *frameMeter) (conn, string, error) {
-	h := &hijacker{w: w, header: w.Header().Clone(), body: w, meter: meter}
+// nothing was answered; where it is another one, the library has answered. What a client sends is held
+// to FrameRate and MessageTimeout.
+func accept(w http.ResponseWriter, r *http.Request, opts *Options) (conn, string, error) {
+	h := &hijacker{w: w, header: w.Header().Clone(), body: w, meter: newFrameMeter(opts)}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // of the origin: the server has checked it
@@ -40,13 +40,14 @@ func accept(w http.ResponseWriter, r *http.Request, meter *frameMeter) (conn, st
 		return nil, "", err
 	}
 	ws.SetReadLimit(-1) // Read has its own, whose close frame reaches the client
-	return &wsConn{ws: ws, net: h.conn}, ws.Subprotocol(), nil
+	return &wsConn{ws: ws, net: h.conn, messageTimeout: opts.MessageTimeout}, ws.Subprotocol(), nil
 }
 
 // A wsConn is a conn by the library.
 type wsConn struct {
-	ws  *websocket.Conn
-	net *sharedConn
+	ws             *websocket.Conn
+	net            *sharedConn
+	messageTimeout time.Duration
 }
 
 func (c *wsConn) Read(limit int) ([]byte, error) {
@@ -57,6 +58,8 @@ func (c *wsConn) Read(limit int) ([]byte, error) {
 	if kind != websocket.MessageText {
 		return nil, errBinary
 	}
+	cut := time.AfterFunc(c.messageTimeout, func() { _ = c.net.Close() })
+	defer cut.Stop()
 	data, err := io.ReadAll(io.LimitReader(message, int64(limit)+1))
 	if err == nil && len(data) > limit {
 		err = errTooBig

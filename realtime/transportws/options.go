@@ -21,6 +21,9 @@ type Options struct {
 	InitTimeout time.Duration
 	// MaxFrameBytes is the size of the largest message that a client may send. Default 256 KiB.
 	MaxFrameBytes int
+	// MessageTimeout is how long a message may take to arrive once it has begun; the connection is cut then. Default 30
+	// seconds.
+	MessageTimeout time.Duration
 	// MaxOperations is how many operations may be under way on one socket; one more gets an error frame.
 	// Default 100.
 	MaxOperations int
@@ -64,11 +67,12 @@ func (o *Options) withDefaults() (*Options, error) {
 	switch {
 	case d.MaxFrameBytes < 0, d.MaxOperations < 0, d.MessageBurst < 0, d.FrameBurst < 0, d.QueueBytes < 0:
 		return nil, errors.New("transportws: a negative limit in Options; zero stands for the default")
-	case d.InitTimeout < 0, d.PongTimeout < 0, d.WriteTimeout < 0, d.DrainTimeout < 0:
+	case d.InitTimeout < 0, d.MessageTimeout < 0, d.PongTimeout < 0, d.WriteTimeout < 0, d.DrainTimeout < 0:
 		return nil, errors.New("transportws: a negative timeout in Options; zero stands for the default")
 	}
 	setDefault(&d.InitTimeout, 10*time.Second)
 	setDefault(&d.MaxFrameBytes, 256<<10)
+	setDefault(&d.MessageTimeout, 30*time.Second)
 	setDefault(&d.MaxOperations, 100)
 	setDefault(&d.MessageRate, 100)
 	setDefault(&d.MessageBurst, 500)

@@ -24,6 +24,10 @@ type Driver struct {
 	// Settings are parameters of the database's address: what bunstore.Open asks for and nothing else, so that a transaction of
 	// the host takes no lock before it writes. For speed they also turn synchronous off.
 	Settings string
+	// Package is the import path under which docs/sqlite.md names the driver.
+	Package string
+	// Unsettled are parameters of an address that leave everything out that bunstore.Open asks for.
+	Unsettled string
 }
 
 // Run runs all tests on the driver.
@@ -36,6 +40,9 @@ func Run(t *testing.T, d Driver) {
 		"a transaction that SQLite has rolled back is refused":       d.destroyedTransactionIsRefused,
 		"an act that meets a full database is undone alone":          d.fullDatabaseUndoesTheActAlone,
 		"an act that meets a full disk says that nothing is stored":  d.fullDiskEndsATransactionAloud,
+		"the settings of the documentation work":                     d.documentedSettingsWork,
+		"settings that one connection has are not enough":            d.settingsOfOneConnectionAreNotEnough,
+		"many acts at once all succeed":                              d.manyActsAtOnceAllSucceed,
 	} {
 		t.Run(name, test)
 	}

@@ -100,14 +100,23 @@ func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
 			return err
 		}
 	}
-	var erased int64
-	if _, err := t.row(ctx, `SELECT count(*) FROM {erasures} x WHERE `+t.in("x.owner", "$1", "text"), []any{list(t.Store, users)}, &erased); err != nil {
+	erased, err := t.countErased(ctx, users)
+	if err != nil {
 		return err
 	}
 	if erased > 0 {
 		return storage.NotFound()
 	}
 	return nil
+}
+
+// countErased returns how many of the users were erased. On SQLite it asks by a write, see [tx.writeFirst].
+func (t *tx) countErased(ctx context.Context, users []user.ID) (erased int64, err error) {
+	if t.dialect == SQLite {
+		return t.exec(ctx, `UPDATE {erasures} SET done = done WHERE `+t.in("owner", "$1", "text"), list(t.Store, users))
+	}
+	_, err = t.row(ctx, `SELECT count(*) FROM {erasures} x WHERE `+t.in("x.owner", "$1", "text"), []any{list(t.Store, users)}, &erased)
+	return erased, err
 }
 
 // noticeErasures makes a transaction of the host's with a snapshot of its own fail as not serializable, where one of the users was erased since: the unique

@@ -152,6 +152,9 @@ func (s *Store) purgeErased(ctx context.Context, limit int) (done int, err error
 
 func (s *Store) purgeErasedUser(ctx context.Context, owner user.ID, limit int) (done int, err error) {
 	err = s.act(ctx, func(t *tx) error {
+		if err := t.writeFirst(ctx); err != nil {
+			return err
+		}
 		var conversation int64
 		found, err := t.row(ctx, `SELECT x.conversation_id FROM {messages} x WHERE x.sender = $1 AND NOT x.gone LIMIT 1`, []any{string(owner)}, &conversation)
 		if err != nil {

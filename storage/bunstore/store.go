@@ -66,6 +66,7 @@ type Store struct {
 	prefix   string
 	now      func() time.Time
 	driver   Driver
+	wipes    bool      // SQLite: acts turn secure_delete on, which not every connection has
 	texts    *sync.Map // the statements, as written here, to the statements as sent
 	commits  *bell
 	sendings *lanes
@@ -76,6 +77,9 @@ type Store struct {
 //
 // On PostgreSQL it asks the database, for ten seconds at most, whether it can be used: the encoding must be UTF8. Whatever
 // isolation level the database has for a default, the store runs at READ COMMITTED.
+//
+// On SQLite it looks at the settings of the connections, and refuses a database without the write-ahead log, a busy timeout or
+// foreign keys. The error, and docs/sqlite.md, have the parameters of the address that set them.
 func Open(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 	var sd schema.Dialect
 	switch d {
@@ -126,10 +130,12 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.dialect == PostgreSQL {
-		if err := s.lookAtPostgres(); err != nil {
-			return nil, err
-		}
+	look := s.lookAtPostgres
+	if s.dialect == SQLite {
+		look = s.lookAtSQLite
+	}
+	if err := look(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -272,6 +278,9 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	}
 	defer own.Rollback() //nolint:errcheck // after a commit it has nothing to do, and before one the cause is on its way up
 	t := &tx{Store: s, conn: own}
+	if err := t.wipe(ctx); err != nil {
+		return err
+	}
 	if err := f(t); err != nil {
 		return err
 	}
@@ -292,6 +301,9 @@ var ErrTransactionGone = errors.New("bunstore: the transaction has ended: nothin
 func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	t := &tx{Store: s, conn: s.host}
 	if err := t.checkBegun(ctx); err != nil {
+		return err
+	}
+	if err := t.wipe(ctx); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `SAVEPOINT buddychat`); err != nil {

@@ -12,7 +12,9 @@ import (
 func TestAHostMayUseThisDriver(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Run(t, sqlitetest.Driver{
-		Name:     "sqlite3",
-		Settings: "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=on&_synchronous=OFF",
+		Name:      "sqlite3",
+		Settings:  "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=on&_synchronous=OFF",
+		Package:   "github.com/mattn/go-sqlite3",
+		Unsettled: "_busy_timeout=0",
 	})
 }

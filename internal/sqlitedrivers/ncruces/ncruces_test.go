@@ -12,7 +12,9 @@ import (
 func TestAHostMayUseThisDriver(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Run(t, sqlitetest.Driver{
-		Name:     "sqlite3",
-		Settings: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(on)&_pragma=synchronous(OFF)&_txlock=deferred",
+		Name:      "sqlite3",
+		Settings:  "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(on)&_pragma=synchronous(OFF)&_txlock=deferred",
+		Package:   "github.com/ncruces/go-sqlite3/driver",
+		Unsettled: "_pragma=busy_timeout(0)&_pragma=foreign_keys(off)",
 	})
 }

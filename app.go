@@ -32,6 +32,9 @@ const (
 type Options struct {
 	// Directory says who the host's own users are. Nil: the users are the built-in ones, and Tokens.Keys is required.
 	Directory user.Directory
+	// UserIDs says which ids the host's own users can have: [user.NumericIDs], [user.UUIDs], or a function of your own. The directory is
+	// asked for no other, so that an id which a client made up is NOT_FOUND and not an error of your database. Nil: ids may have any form.
+	UserIDs func(user.ID) bool
 	// Users sets up the built-in users.
 	Users user.Options
 	// Tokens sets up what the built-in users log in with.
@@ -117,6 +120,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Directory != nil && d.UserIDs != nil {
+		d.Directory = user.Only(d.Directory, d.UserIDs)
 	}
 	if d.Retention <= 0 {
 		d.Retention = DefaultRetention

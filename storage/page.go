@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
 	"slices"
+	"unicode/utf8"
 )
 
 // The size of a page: what is answered unless asked, and the most that can be asked for unless the
@@ -42,8 +44,15 @@ func (p Page) Before(cursor string) Page { p.before = &cursor; return p }
 // AtMost replaces [MaxPageSize] for this page. It is for hosts that serve larger pages.
 func (p Page) AtMost(n int) Page { p.max = n; return p }
 
-// Key is the place of an entry in a list: lists are ordered by Major, then by Minor.
-type Key struct{ Major, Minor int64 }
+// Key is the place of an entry in a list: lists are ordered by Major, then by Minor. A list of the application's own may have places that
+// are no numbers: then Text is the place, in whatever order the application has, and the numbers are 0.
+type Key struct {
+	Major, Minor int64
+	Text         string // valid UTF-8 without NUL, at most [MaxKeyText] bytes
+}
+
+// MaxKeyText is the most bytes that the text of a [Key] may have.
+const MaxKeyText = 1024
 
 // Range is a page as a store reads it. Keys are exclusive bounds in the order of the list, whichever
 // way that runs; a nil one is open.
@@ -135,10 +144,16 @@ func NewList[T any](list string, r Range, items []T, key func(T) Key) List[T] {
 }
 
 // A cursor is a tag of its list (32 bits of FNV-1a, against mistakes and not against malice: a forged
-// one only chooses another place in a list that its user may read) and the key.
-const cursorSize = 4 + 8 + 8
+// one only chooses another place in a list that its user may read) and the key. Where that is a text, the tag is another one.
+const (
+	tagSize    = 4
+	cursorSize = tagSize + 8 + 8
+)
 
 func encodeCursor(list string, k Key) string {
+	if k.Text != "" {
+		return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, textTag(list)), k.Text...))
+	}
 	var b [cursorSize]byte
 	binary.BigEndian.PutUint32(b[:], tag(list))
 	binary.BigEndian.PutUint64(b[4:], uint64(k.Major))
@@ -150,15 +165,29 @@ func decodeCursor(list, field string, cursor *string) (*Key, error) {
 	if cursor == nil {
 		return nil, nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
-	if err != nil || len(b) != cursorSize || len(*cursor) != base64.RawURLEncoding.EncodedLen(cursorSize) || binary.BigEndian.Uint32(b) != tag(list) {
-		return nil, Invalid(field, "%s is not a cursor of this list", field)
+	invalid := Invalid(field, "%s is not a cursor of this list", field)
+	if len(*cursor) > base64.RawURLEncoding.EncodedLen(tagSize+MaxKeyText) {
+		return nil, invalid
 	}
-	return &Key{
-		Major: int64(binary.BigEndian.Uint64(b[4:])),
-		Minor: int64(binary.BigEndian.Uint64(b[12:])),
-	}, nil
+	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	if err != nil || len(b) <= tagSize || len(*cursor) != base64.RawURLEncoding.EncodedLen(len(b)) {
+		return nil, invalid
+	}
+	switch key := b[tagSize:]; binary.BigEndian.Uint32(b) {
+	case tag(list):
+		if len(b) == cursorSize {
+			return &Key{Major: int64(binary.BigEndian.Uint64(key)), Minor: int64(binary.BigEndian.Uint64(key[8:]))}, nil
+		}
+	case textTag(list):
+		if utf8.Valid(key) && !bytes.ContainsRune(key, 0) {
+			return &Key{Text: string(key)}, nil
+		}
+	}
+	return nil, invalid
 }
+
+// textTag is the tag of a list for keys that are texts.
+func textTag(list string) uint32 { return tag(list + " by text") }
 
 func tag(list string) uint32 {
 	h := fnv.New32a()

@@ -2,7 +2,10 @@ package storage_test
 
 import (
 	"cmp"
+	"encoding/base64"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -141,4 +144,35 @@ func FuzzCursor(f *testing.F) {
 		again := storage.NewList("numbers", r, []storage.Key{*r.After}, func(k storage.Key) storage.Key { return k })
 		require.Equal(t, cursor, again.End(), "a cursor has one form")
 	})
+}
+
+func TestACursorKeepsAKeyThatIsAText(t *testing.T) {
+	t.Parallel()
+	byText := func(s string) storage.Key { return storage.Key{Text: s} }
+	items := []string{"f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "sixteen bytes it", "Ünïcode 😀", "7", strings.Repeat("x", storage.MaxKeyText)}
+	first, err := storage.First(len(items)).Range("texts")
+	require.NoError(t, err)
+	l := storage.NewList("texts", first, items, byText)
+	for i, cursor := range l.Cursors {
+		r, err := storage.First(1).After(cursor).Before(cursor).Range("texts")
+		require.NoError(t, err)
+		require.Equal(t, byText(items[i]), *r.After)
+		require.Equal(t, byText(items[i]), *r.Before)
+		_, err = storage.First(1).After(cursor).Range("other texts")
+		require.ErrorIs(t, err, storage.ErrInvalid)
+	}
+	tag, err := base64.RawURLEncoding.DecodeString(l.Cursors[0])
+	require.NoError(t, err)
+	for _, key := range []string{"", "a\x00b", "\xff", strings.Repeat("x", storage.MaxKeyText+1)} {
+		_, err = storage.First(1).After(base64.RawURLEncoding.EncodeToString(append(slices.Clone(tag[:4]), key...))).Range("texts")
+		require.ErrorIs(t, err, storage.ErrInvalid, "%q", key)
+	}
+}
+
+func TestCursorsOfNumbersStayWhatTheyWere(t *testing.T) {
+	t.Parallel()
+	r, err := storage.First(1).Range("users \"\" \"\" \"\" \"\"")
+	require.NoError(t, err)
+	l := storage.NewList("users \"\" \"\" \"\" \"\"", r, []int64{7}, number)
+	require.Equal(t, []string{"QBNbwwAAAAAAAAAHAAAAAAAAAAA"}, l.Cursors)
 }

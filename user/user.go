@@ -48,9 +48,18 @@ type Directory interface {
 	Lookup(ctx context.Context, ids ...ID) (map[ID]Profile, error)
 }
 
-// Lister is what a [Directory] may offer beside it: the list of all users. Without it the list is empty.
+// Lister is what a [Directory] may offer beside it: the list of all users. Without it the list is empty. It must be safe for concurrent use.
+//
+// The list may be in any order that stays, such as that of the ids, and its keys may be any texts: see [User.ListKey]. They come back in
+// the bounds of a range, as Text. With ids that are UUIDs, a page forward is
+//
+//	SELECT … FROM members WHERE id > $1 ORDER BY id LIMIT $2
+//
+// where $1 is r.After.Text, if there is an After, and $2 is r.Limit. Clients can make up cursors, so a key may be one that the lister never
+// gave: answer [storage.ErrInvalid] about after or before, or any page, where it cannot be used.
 type Lister interface {
-	// ListUsers returns the users that match, by [User.Key].
+	// ListUsers returns the users that match, by [User.Key]. The filter was checked; a search has at least [MinSearch] characters. Few
+	// searches run at the same time, but how many users one looks at is for the lister to bound.
 	ListUsers(ctx context.Context, f Filter, r storage.Range) ([]User, error)
 	// CountUsers returns how many match. It need not count beyond [MaxCount].
 	CountUsers(ctx context.Context, f Filter) (int, error)
@@ -72,10 +81,21 @@ type User struct {
 	// PasswordVersion is 1 at first and rises with every new password. An act that was allowed by a password names
 	// the version that was checked, and is refused once there is a newer one.
 	PasswordVersion int64
+	// ListKey is for the [Lister] of a host alone, where its list is not in the order of ids: any text by which it can go on from this
+	// user, of at most [storage.MaxKeyText] bytes.
+	ListKey string
 }
 
-// Key is the place of u in the list of users.
-func (u User) Key() storage.Key { return storage.Key{Major: u.Number} }
+// Key is the place of u in the list of users: ListKey, or else Number, or else the ID.
+func (u User) Key() storage.Key {
+	switch {
+	case u.ListKey != "":
+		return storage.Key{Text: u.ListKey}
+	case u.Number != 0:
+		return storage.Key{Major: u.Number}
+	}
+	return storage.Key{Text: string(u.ID)}
+}
 
 // Phone is a phone number of a user.
 type Phone struct {

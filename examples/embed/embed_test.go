@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,4 +126,17 @@ func TestALogoutEndsTheSocketsOfThatLogin(t *testing.T) {
 	require.NoError(t, wsjson.Read(t.Context(), onPhone, &pong))
 	require.Equal(t, "pong", pong["type"])
 	require.NotNil(t, phone.chat(t, `{ me { id } }`)["me"])
+}
+
+func TestAPageOfTheApplicationNamesItsMembersAsChatDoes(t *testing.T) {
+	ada := logIn(t, open(t), "ada")
+	response, err := ada.Get(ada.base + "/members")
+	require.NoError(t, err)
+	page, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	found := regexp.MustCompile(`data-user="([^"]*)">Grace Hopper<`).FindSubmatch(page)
+	require.NotNil(t, found, "%s", page)
+	created := ada.chat(t, `mutation { createChat(otherUserId: "`+string(found[1])+`") { chat { otherUser { username } } } }`)
+	require.Equal(t, map[string]any{"chat": map[string]any{"otherUser": map[string]any{"username": "grace"}}}, created["createChat"])
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/graphqlapi"
 	"github.com/buddychat/buddychat/storage/sqlite"
+	"github.com/buddychat/buddychat/user"
 )
 
 const addr = "127.0.0.1:8081"
@@ -66,7 +67,7 @@ func newSite(ctx context.Context, db *sqlite.DB) (*site, error) {
 	}
 	var err error
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if s.app, err = buddychat.New(db, &buddychat.Options{Directory: members{s.db}, Logger: logger}); err != nil {
+	if s.app, err = buddychat.New(db, &buddychat.Options{Directory: members{s.db}, UserIDs: user.NumericIDs, Logger: logger}); err != nil {
 		return nil, err
 	}
 	if s.api, err = graphqlapi.NewHandler(s.app, &graphqlapi.Options{Authenticator: cookies{}, Logger: logger}); err != nil {
@@ -74,6 +75,7 @@ func newSite(ctx context.Context, db *sqlite.DB) (*site, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/chat", s.api)
+	mux.HandleFunc("GET /members", s.list)
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
 	s.Handler = s.withLogin(mux)

@@ -4,17 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"html/template"
+	"net/http"
 	"strings"
 
+	"github.com/buddychat/buddychat/graphqlapi"
 	"github.com/buddychat/buddychat/user"
 )
 
 // makeTables makes the application's own tables. BuddyChat's stand beside them, with a prefix, and know nothing of them.
 func (s *site) makeTables(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, `
-		CREATE TABLE members (id TEXT PRIMARY KEY, name TEXT UNIQUE NOT NULL, full_name TEXT NOT NULL);
-		INSERT INTO members VALUES ('m-1815', 'ada', 'Ada Lovelace'), ('m-1906', 'grace', 'Grace Hopper');
-		CREATE TABLE logins (id TEXT PRIMARY KEY, member TEXT NOT NULL REFERENCES members)`)
+		CREATE TABLE members (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, full_name TEXT NOT NULL);
+		INSERT INTO members VALUES (1815, 'ada', 'Ada Lovelace'), (1906, 'grace', 'Grace Hopper');
+		CREATE TABLE logins (id TEXT PRIMARY KEY, member INTEGER NOT NULL REFERENCES members)`)
 	return err
 }
 
@@ -27,7 +30,7 @@ func (m members) Lookup(ctx context.Context, ids ...user.ID) (_ map[user.ID]user
 		args[i] = string(id)
 	}
 	places := strings.TrimSuffix(strings.Repeat("?,", len(ids)), ",")
-	rows, err := m.db.QueryContext(ctx, `SELECT id, name, full_name FROM members WHERE id IN (`+places+`)`, args...) //nolint:gosec // places are ?s
+	rows, err := m.db.QueryContext(ctx, `SELECT CAST(id AS TEXT), name, full_name FROM members WHERE id IN (`+places+`)`, args...) //nolint:gosec // places are ?s
 	if err != nil {
 		return nil, err
 	}
@@ -43,4 +46,33 @@ func (m members) Lookup(ctx context.Context, ids ...user.ID) (_ map[user.ID]user
 		found[p.ID] = p
 	}
 	return found, rows.Err()
+}
+
+var membersPage = template.Must(template.New("members").Parse(`<ul>{{range .}}
+<li data-user="{{.ID}}">{{.Name}}</li>{{end}}
+</ul>
+`))
+
+// list is a page of the application's own. It names each member as chat does, so that a script in it can open a chat with them.
+func (s *site) list(w http.ResponseWriter, r *http.Request) {
+	type member struct{ ID, Name string }
+	var all []member
+	rows, err := s.db.QueryContext(r.Context(), `SELECT CAST(id AS TEXT), full_name FROM members ORDER BY full_name`)
+	if err == nil {
+		defer rows.Close() //nolint:errcheck // it was read to its end, or has failed already
+		for rows.Next() {
+			var id user.ID
+			var m member
+			err = errors.Join(err, rows.Scan(&id, &m.Name))
+			m.ID = graphqlapi.UserID(id)
+			all = append(all, m)
+		}
+		err = errors.Join(err, rows.Err())
+	}
+	if err != nil {
+		http.Error(w, "cannot list the members", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = membersPage.Execute(w, all) // it fails where the browser has gone
 }

@@ -30,8 +30,8 @@ type Harness struct {
 	// such transactions are skipped.
 	Tx func(ctx context.Context, store buddychat.Store, act func(tx buddychat.Store) error) error
 
-	// Budget is how long random histories are begun, as many at most as the flag -rapid.checks says. 0 is ten
-	// seconds, and three with -short.
+	// Budget is how long random histories of each kind are begun, as many at most as the flag -rapid.checks says. 0
+	// is ten seconds, and three with -short.
 	Budget time.Duration
 }
 
@@ -61,6 +61,7 @@ func Run(t *testing.T, h Harness) {
 		{"views", viewTests()},
 		{"purge", purgeTests()},
 		{"erasure", erasureTests()},
+		{"text", textTests()},
 		{"concurrency", concurrencyTests()},
 	}
 	if h.Tx != nil {

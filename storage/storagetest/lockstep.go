@@ -29,7 +29,13 @@ func lockstep(t *testing.T, h Harness) {
 	deadline := time.Now().Add(h.budget())
 	var stores *twinStores
 	begun, finished, broken := 0, 0, false
-	defer func() { stores.close() }()
+	first := "" // the first failure, which may need what other histories had left in the stores
+	defer func() {
+		if t.Failed() {
+			t.Logf("the first failure:\n%s", first)
+		}
+		stores.close()
+	}()
 	rapid.Check(t, func(rt *rapid.T) {
 		if begun == finished && !broken && finished > 0 && time.Now().After(deadline) {
 			return // the time is up; but a history that failed is looked into to the end
@@ -43,6 +49,7 @@ func lockstep(t *testing.T, h Harness) {
 		}
 		begun++
 		l := newLockstep(rt, t.Context(), stores, h, begun)
+		l.said, l.failure = &[]string{}, &first
 		l.start()
 		for range 2 { // twice as long as -rapid.steps says
 			rt.Repeat(l.actions())
@@ -113,6 +120,9 @@ type lockstepHistory struct {
 	reference, tested buddychat.Store // what acts are done on: the stores, or both in a transaction of the host's
 	inTx              bool
 
+	said    *[]string // what was done
+	failure *string
+
 	accounts []user.ID
 	copies   []knownCopy
 	messages []int64
@@ -149,6 +159,23 @@ func newLockstep(t *rapid.T, ctx context.Context, stores *twinStores, h Harness,
 	return l
 }
 
+// say tells what happens, for whoever reads a history that failed.
+func (l *lockstepHistory) say(format string, args ...any) {
+	l.t.Helper()
+	line := fmt.Sprintf(format, args...)
+	*l.said = append(*l.said, line)
+	l.t.Log(line)
+}
+
+// fail ends the history.
+func (l *lockstepHistory) fail(format string, args ...any) {
+	l.t.Helper()
+	if *l.failure == "" {
+		*l.failure = strings.Join(append(*l.said, fmt.Sprintf(format, args...)), "\n")
+	}
+	l.t.Fatalf(format, args...)
+}
+
 // side is one of the two stores, with the names that it has for things.
 type side struct {
 	buddychat.Store
@@ -166,7 +193,7 @@ func together[T any](l *lockstepHistory, what string, translate func(T) T, learn
 		learn(want, got)
 	}
 	l.sameAnswer(what, want, got, translate(got))
-	l.t.Logf("%s: %s", what, cmp.Or(storage.Message(wantErr), "done"))
+	l.say("%s: %s", what, cmp.Or(storage.Message(wantErr), "done"))
 	return want, wantErr == nil
 }
 
@@ -183,8 +210,8 @@ func asked[T any](l *lockstepHistory, what string, translate func(T) T, do func(
 func (l *lockstepHistory) sameAnswer(what string, want, got, translated any) {
 	l.t.Helper()
 	if !equal(want, translated) {
-		l.t.Logf("the reference answers %+v\nthe tested store    %+v\nwhich stands for    %+v", want, got, translated)
-		l.t.Fatalf("%s: the answers differ", what)
+		l.say("the reference answers %+v\nthe tested store    %+v\nwhich stands for    %+v", want, got, translated)
+		l.fail("%s: the answers differ", what)
 	}
 }
 
@@ -199,15 +226,15 @@ func (l *lockstepHistory) sameError(what string, want, got error) {
 	l.t.Helper()
 	for _, err := range []error{want, got} {
 		if err != nil && storage.Message(err) == "" {
-			l.t.Fatalf("%s: a store fails: %v, %v", what, want, got)
+			l.fail("%s: a store fails: %v, %v", what, want, got)
 		}
 	}
 	if storage.Message(want) != storage.Message(got) || storage.Field(want) != storage.Field(got) {
-		l.t.Fatalf("%s: the reference answers %q about %q, the tested store %q about %q", what, want, storage.Field(want), got, storage.Field(got))
+		l.fail("%s: the reference answers %q about %q, the tested store %q about %q", what, want, storage.Field(want), got, storage.Field(got))
 	}
 	for _, kind := range kinds() {
 		if errors.Is(want, kind) != errors.Is(got, kind) {
-			l.t.Fatalf("%s: one of %v and %v is of the kind %v", what, want, got, kind)
+			l.fail("%s: one of %v and %v is of the kind %v", what, want, got, kind)
 		}
 	}
 }
@@ -243,7 +270,7 @@ func (l *lockstepHistory) follow(others bool) {
 	for i, tail := range l.stores.tails {
 		b, err := tail.Next(l.ctx)
 		if err != nil {
-			l.t.Fatalf("the log cannot be followed: %v", err)
+			l.fail("the log cannot be followed: %v", err)
 		}
 		batches[i] = b
 	}
@@ -256,19 +283,19 @@ func (l *lockstepHistory) follow(others bool) {
 	for i := range min(len(want), len(got)) {
 		l.learnPosition(want[i].Position, got[i].Position)
 		if r := l.record(got[i]); r != want[i] {
-			l.t.Logf("the reference records %s\nthe tested store      %s\nwhich stands for      %s", shown(want[i]), shown(got[i]), shown(r))
-			l.t.Fatalf("record %d of %d differs", i+1, len(want))
+			l.say("the reference records %s\nthe tested store      %s\nwhich stands for      %s", shown(want[i]), shown(got[i]), shown(r))
+			l.fail("record %d of %d differs", i+1, len(want))
 		}
 		l.records = append(l.records, twinRecord{want[i], got[i]})
 	}
 	if len(want) != len(got) {
 		for _, r := range want {
-			l.t.Logf("the reference records %s", shown(r))
+			l.say("the reference records %s", shown(r))
 		}
 		for _, r := range got {
-			l.t.Logf("the tested store      %s", shown(r))
+			l.say("the tested store      %s", shown(r))
 		}
-		l.t.Fatalf("the reference wrote %d records, the tested store %d", len(want), len(got))
+		l.fail("the reference wrote %d records, the tested store %d", len(want), len(got))
 	}
 }
 
@@ -312,7 +339,7 @@ func (l *lockstepHistory) transaction() {
 		l.t.Skip("no transactions of a host")
 	}
 	keep := rapid.Bool().Draw(l.t, "commit")
-	l.t.Logf("the host begins a transaction")
+	l.say("the host begins a transaction")
 	before := *l
 	before.names = l.clone()
 	before.clip()
@@ -337,18 +364,18 @@ func (l *lockstepHistory) transaction() {
 		panic(failed)
 	}
 	if keep {
-		l.t.Logf("the host commits: %v", err)
+		l.say("the host commits: %v", err)
 		if err = errors.Join(err, tx.Commit()); err != nil {
-			l.t.Fatalf("the host cannot commit: %v", err)
+			l.fail("the host cannot commit: %v", err)
 		}
 		return
 	}
-	l.t.Logf("the host rolls back: %v", err)
+	l.say("the host rolls back: %v", err)
 	if !errors.Is(err, errHost{}) {
-		l.t.Fatalf("the host cannot roll back: %v", err)
+		l.fail("the host cannot roll back: %v", err)
 	}
 	if err := tx.Rollback(); err != nil {
-		l.t.Fatalf("the reference cannot roll back: %v", err)
+		l.fail("the reference cannot roll back: %v", err)
 	}
 	t, tokens := l.t, l.tokens
 	*l = before
@@ -405,7 +432,7 @@ func (l *lockstepHistory) shortMessage(id int64) string {
 func (l *lockstepHistory) lasting() []chat.Copy {
 	all, err := l.reference.Memberships(l.ctx, math.MaxInt64, l.everybody()...)
 	if err != nil {
-		l.t.Fatalf("the reference does not know who is where: %v", err)
+		l.fail("the reference does not know who is where: %v", err)
 	}
 	var copies []chat.Copy
 	for _, m := range all {

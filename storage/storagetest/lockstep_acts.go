@@ -112,7 +112,7 @@ func (l *lockstepHistory) someCopyOf(k chat.Kind) chat.Copy {
 func (l *lockstepHistory) someMessage(c chat.Copy) int64 {
 	shown, err := l.reference.Messages(l.ctx, []chat.Copy{c}, everything())
 	if err != nil {
-		l.t.Fatalf("the reference does not know its messages: %v", err)
+		l.fail("the reference does not know its messages: %v", err)
 	}
 	if len(shown[0]) > 0 && !l.odd("message") {
 		return pick(l, "message", shown[0]).ID

@@ -43,6 +43,8 @@ func Run(t *testing.T, d Driver) {
 		"the settings of the documentation work":                     d.documentedSettingsWork,
 		"settings that one connection has are not enough":            d.settingsOfOneConnectionAreNotEnough,
 		"many acts at once all succeed":                              d.manyActsAtOnceAllSucceed,
+		"content that was removed leaves the files":                  d.removedContentLeavesTheFiles,
+		"a database that is full or read-only is not writable":       d.fullOrReadOnlyIsNotWritable,
 	} {
 		t.Run(name, test)
 	}

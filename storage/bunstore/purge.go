@@ -13,7 +13,8 @@ import (
 // maxPurge is the most rows of each kind of upkeep that one call does, whatever its limit: sums with it do not overflow.
 const maxPurge = 1 << 20
 
-// Purge implements [github.com/buddychat/buddychat.Store].
+// Purge implements [github.com/buddychat/buddychat.Store]. On SQLite a call that finds nothing more to do also empties the
+// write-ahead log, which holds content that is no longer in the database.
 func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil
@@ -34,6 +35,9 @@ func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, 
 		if err != nil {
 			return done, err
 		}
+	}
+	if done == 0 {
+		return 0, s.emptyLog(ctx)
 	}
 	return done, nil
 }

@@ -263,11 +263,16 @@ func (s *Store) retry(ctx context.Context, try func() error) error {
 	}
 }
 
-func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
-	db := s.db.DB
+// writer returns the database on which acts run.
+func (s *Store) writer() *sql.DB {
 	if s.driver.Writer != nil {
-		db = s.driver.Writer
+		return s.driver.Writer
 	}
+	return s.db.DB
+}
+
+func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
+	db := s.writer()
 	var o *sql.TxOptions
 	if s.dialect == PostgreSQL {
 		o = &sql.TxOptions{Isolation: sql.LevelReadCommitted} // for an act decides by what is there once it has its locks

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/buddychat/buddychat"
@@ -18,8 +16,8 @@ type database struct {
 	store buddychat.Store
 	// keyFile is where the signing key belongs that the data outlives a restart with; "" where nothing outlives it.
 	keyFile string
-	// ping reports whether the database answers.
-	ping  func(context.Context) error
+	// check reports whether the database stores what is written.
+	check func(context.Context) error
 	close func() error
 }
 
@@ -29,7 +27,7 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 	switch scheme {
 	case "memory":
 		nothing := func() error { return nil }
-		return &database{store: memory.New(nil), ping: func(context.Context) error { return nil }, close: nothing}, nil
+		return &database{store: memory.New(nil), check: func(context.Context) error { return nil }, close: nothing}, nil
 	case "sqlite":
 		return openSQLite(ctx, path)
 	case "postgres", "postgresql":
@@ -37,7 +35,7 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &database{store: db, keyFile: "buddychat.key", ping: pinger(db.SQL()), close: db.Close}, nil
+		return &database{store: db, keyFile: "buddychat.key", check: db.CheckWritable, close: db.Close}, nil
 	}
 	return nil, errors.New("-database must be sqlite:PATH, memory: or postgres://…") // not quoted, for it may hold a password
 }
@@ -54,14 +52,5 @@ func openSQLite(ctx context.Context, path string) (*database, error) {
 	if path == ":memory:" {
 		keyFile = ""
 	}
-	return &database{store: db, keyFile: keyFile, ping: pinger(db.SQL()), close: db.Close}, nil
-}
-
-func pinger(db *sql.DB) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if _, err := db.ExecContext(ctx, "SELECT 1"); err != nil {
-			return fmt.Errorf("the database does not answer: %w", err)
-		}
-		return nil
-	}
+	return &database{store: db, keyFile: keyFile, check: db.CheckWritable, close: db.Close}, nil
 }

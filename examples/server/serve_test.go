@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -61,4 +62,30 @@ func TestTheAddressThatIsShownCanBePasted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, baseURL(a))
 	}
+}
+
+func TestHealthAsksTheDatabaseOnceASecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		check := health(func(context.Context) error {
+			if asked++; asked > 1 {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}, silent)
+		status := func() int {
+			w := httptest.NewRecorder()
+			check(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+			return w.Code
+		}
+		for range 100 {
+			require.Equal(t, http.StatusOK, status())
+		}
+		require.Equal(t, 1, asked)
+		time.Sleep(healthInterval) // of the bubble's clock
+		require.Equal(t, http.StatusServiceUnavailable, status())
+		require.Equal(t, http.StatusServiceUnavailable, status())
+		require.Equal(t, 2, asked)
+	})
 }

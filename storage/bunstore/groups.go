@@ -3,6 +3,8 @@ package bunstore
 import (
 	"context"
 	"database/sql"
+	"math"
+	"strconv"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/group"
@@ -191,31 +193,70 @@ func (s *Store) refs(messages []group.MessageRef) []any {
 	return s.pairArgs(ids, copies)
 }
 
+// hasReadByIndex is hasRead as the index of read points has it, which no other index serves as well. It must not be used to read in the order of ids.
+const hasReadByIndex = hasRead + ` AND x.kind = 2`
+
+// fewReaders is how many readers of a message are read and sorted at once. Where a message has more, the members of its group are looked
+// through in their order, of whom many are readers then.
+const fewReaders = 500
+
 // Readers implements [group.Store].
 func (s *Store) Readers(ctx context.Context, messages []group.MessageRef, r storage.Range) ([][]group.Member, error) {
-	sp := newSpan(r, "x.id", false, s.refs(messages))
-	from := s.each(s.shownMessages(), `{copies}`, sp.and(hasRead), sp.order, sp.limit)
+	counts, err := s.countReaders(ctx, messages, fewReaders)
+	if err != nil {
+		return nil, err
+	}
+	var few, many []group.MessageRef
+	for _, m := range messages {
+		if counts[m] < fewReaders {
+			few = append(few, m)
+		} else {
+			many = append(many, m)
+		}
+	}
 	found := make(map[group.MessageRef][]group.Member, len(messages))
-	err := s.reader().query(ctx, `SELECT `+memberColumns+`, m.id, m.kind, m.copy_id, m.owner FROM `+from+` ORDER BY x.id`,
+	// A term in the place of the id alone keeps the databases from reading in the order of ids.
+	if err := s.readers(ctx, few, hasReadByIndex, newSpan(r, "(x.id + 0)", false, s.refs(few)), found); err != nil {
+		return nil, err
+	}
+	if err := s.readers(ctx, many, hasRead, newSpan(r, "x.id", false, s.refs(many)), found); err != nil {
+		return nil, err
+	}
+	return inPlace(messages, found), nil
+}
+
+func (s *Store) readers(ctx context.Context, messages []group.MessageRef, condition string, sp span, found map[group.MessageRef][]group.Member) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	from := s.each(s.shownMessages(), `{copies}`, sp.and(condition), sp.order, sp.limit)
+	return s.reader().query(ctx, `SELECT `+memberColumns+`, m.id, m.kind, m.copy_id, m.owner FROM `+from+` ORDER BY x.id`,
 		sp.args, func(rows *sql.Rows) error {
 			var m group.MessageRef
 			member, err := scanMember(rows, &m.Message, &m.Copy.Kind, &m.Copy.ID, &m.Copy.Owner)
 			found[m] = append(found[m], member)
 			return err
 		})
-	return inPlace(messages, found), err
 }
 
 // CountReaders implements [group.Store].
 func (s *Store) CountReaders(ctx context.Context, messages []group.MessageRef) ([]int, error) {
+	counts, err := s.countReaders(ctx, messages, math.MaxInt32)
+	return inPlace(messages, counts), err
+}
+
+// countReaders counts the readers of each message, up to most.
+func (s *Store) countReaders(ctx context.Context, messages []group.MessageRef, most int) (map[group.MessageRef]int, error) {
 	found := make(map[group.MessageRef]int, len(messages))
-	err := s.reader().query(ctx, `SELECT m.id, m.kind, m.copy_id, m.owner, (SELECT count(*) FROM {copies} x WHERE `+hasRead+`) FROM `+s.shownMessages(),
-		s.refs(messages), func(rows *sql.Rows) error {
+	args := append(s.refs(messages), most)
+	err := s.reader().query(ctx, `SELECT m.id, m.kind, m.copy_id, m.owner,
+			(SELECT count(*) FROM (SELECT 1 FROM {copies} x WHERE `+hasReadByIndex+` LIMIT $`+strconv.Itoa(len(args))+`) r) FROM `+s.shownMessages(),
+		args, func(rows *sql.Rows) error {
 			var m group.MessageRef
 			var n int
 			err := rows.Scan(&m.Message, &m.Copy.Kind, &m.Copy.ID, &m.Copy.Owner, &n)
 			found[m] = n
 			return err
 		})
-	return inPlace(messages, found), err
+	return found, err
 }

@@ -1,0 +1,74 @@
+package bunstore_test
+
+import (
+	"math"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/chat"
+	"github.com/buddychat/buddychat/group"
+	"github.com/buddychat/buddychat/storage"
+)
+
+// groupOf returns messages of a group that has so many members more than its creator, written by other means than the store. The first
+// readers of them have read all messages.
+func groupOf(t *testing.T, db database, members, readers int) []group.MessageRef {
+	t.Helper()
+	g, own, err := db.CreateGroup(t.Context(), "creator", group.Draft{Title: "the group"})
+	require.NoError(t, err)
+	var refs []group.MessageRef
+	for range 60 {
+		m, err := db.AppendMessage(t.Context(), own.Copy(), chat.Draft{Content: "x"})
+		require.NoError(t, err)
+		refs = append(refs, group.MessageRef{Copy: own.Copy(), Message: m.ID})
+	}
+	for i := 0; i < members; i += 1000 {
+		_, err = db.sql.ExecContext(t.Context(), `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000)
+			INSERT INTO buddychat_copies (conversation_id, kind, owner, joined_at, read_seq)
+			SELECT `+strconv.FormatInt(g.ID, 10)+`, 2, 'member' || `+strconv.Itoa(i)+` || '.' || n, 1, CASE WHEN n + `+strconv.Itoa(i)+` <= `+strconv.Itoa(readers)+` THEN 1000 ELSE 0 END FROM numbers`)
+		require.NoError(t, err)
+	}
+	_, err = db.sql.ExecContext(t.Context(), `ANALYZE buddychat_copies`) // as the database does by itself after some time
+	require.NoError(t, err)
+	return refs
+}
+
+func TestTheReadersOfMessagesCostNoMoreInALargeGroup(t *testing.T) {
+	t.Parallel()
+	const small, large = 1000, 20_000
+	for database, open := range eachDatabase() {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			db := migrated(t, open)
+			for name, readers := range map[string]int{"nobody": 0, "a few": 30, "all": large} {
+				cost := func(members int) time.Duration {
+					refs := groupOf(t, db, members, readers)
+					least := time.Duration(math.MaxInt64)
+					for range 5 {
+						start := time.Now()
+						found, err := db.Readers(t.Context(), refs, storage.Range{Limit: 21})
+						require.NoError(t, err)
+						least = min(least, time.Since(start))
+						for _, f := range found {
+							require.Len(t, f, min(readers, 21))
+						}
+						if readers < large {
+							start = time.Now()
+							counts, err := db.CountReaders(t.Context(), refs)
+							require.NoError(t, err)
+							least = min(least, time.Since(start))
+							require.Equal(t, readers, counts[0])
+						}
+					}
+					return least
+				}
+				few, many := cost(small), cost(large)
+				t.Log(name, few, many)
+				require.Less(t, many, 5*few+2*time.Millisecond, "%s: a scan of the members would cost %d times as much", name, large/small)
+			}
+		})
+	}
+}

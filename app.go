@@ -49,7 +49,8 @@ type Options struct {
 	Retention time.Duration
 	// UpkeepInterval is how often the store is purged, on each node; 0 is [DefaultUpkeepInterval].
 	UpkeepInterval time.Duration
-	// Logger gets what an operator should know; nil is silence. No content, token, password or email is ever logged.
+	// Logger gets what an operator should know, also from the built-in users, the hub and the API, unless they have another;
+	// nil is silence. No content, token, password or email is ever logged.
 	Logger *slog.Logger
 }
 
@@ -69,6 +70,10 @@ type App struct {
 	stop context.CancelFunc // of Run; nil before it
 	done chan struct{}      // closed when Run has returned
 }
+
+// Logger returns the logger of [Options], which is silent where there is none. Handlers on top of the app, such as that of
+// [github.com/buddychat/buddychat/graphqlapi], log there unless they are given another.
+func (a *App) Logger() *slog.Logger { return a.options.Logger }
 
 // New returns the services on a store. It starts nothing: see [App.Run].
 //
@@ -123,6 +128,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Directory != nil && d.UserIDs != nil {
 		d.Directory = user.Only(d.Directory, d.UserIDs)
+	}
+	if d.Users.Logger == nil {
+		d.Users.Logger = d.Logger
 	}
 	if d.Retention <= 0 {
 		d.Retention = DefaultRetention

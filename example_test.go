@@ -47,7 +47,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	api, err := graphqlapi.NewHandler(app, &graphqlapi.Options{Logger: logger})
+	api, err := graphqlapi.NewHandler(app, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -116,9 +116,10 @@ func TestWithoutRunSubscriptionsAndTheCursorFailAndTheLogSaysWhatToCall(t *testi
 	host := hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
 		return graphqlapi.Identity{User: user.ID(name)}, nil
 	}}
-	app, err := buddychat.New(memory.New(nil), &buddychat.Options{Directory: host})
+	// The logger is the app's: a handler without one of its own logs there.
+	app, err := buddychat.New(memory.New(nil), &buddychat.Options{Directory: host, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
 	require.NoError(t, err)
-	handler, err := graphqlapi.NewHandler(app, &graphqlapi.Options{Authenticator: host, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	handler, err := graphqlapi.NewHandler(app, &graphqlapi.Options{Authenticator: host})
 	require.NoError(t, err)
 	a := &api{app: app, handler: handler, server: httptest.NewServer(handler), logs: &logs}
 	t.Cleanup(a.server.Close)

@@ -114,7 +114,7 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 		d.Throttle = &Throttle{}
 	}
 	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
+		d.Logger = app.Logger()
 	}
 	d.MaxSocketsPerAddress = cmp.Or(d.MaxSocketsPerAddress, defaultSocketsPerAddress)
 	d.MaxSocketsPerUser = cmp.Or(d.MaxSocketsPerUser, defaultSocketsPerUser)

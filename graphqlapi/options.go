@@ -73,7 +73,7 @@ type Options struct {
 	// MaxEventCost is MaxCost for a subscription, whose selection is resolved for each event; 0 is 500.
 	// All fields of an event, without long lists, cost about 200.
 	MaxEventCost int
-	// Logger gets what an operator should know; nil is silence.
+	// Logger gets what an operator should know; nil is the logger of the app.
 	Logger *slog.Logger
 }
 

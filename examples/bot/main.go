@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
@@ -53,6 +54,7 @@ func main() {
 func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	app, err := buddychat.New(memory.New(nil), &buddychat.Options{
 		Directory: directory{person: {ID: person, Username: "you"}, robot: {ID: robot, Username: "bot"}},
+		Logger:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err

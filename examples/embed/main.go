@@ -70,7 +70,7 @@ func newSite(ctx context.Context, db *sqlite.DB) (*site, error) {
 	if s.app, err = buddychat.New(db, &buddychat.Options{Directory: members{s.db}, UserIDs: user.NumericIDs, Logger: logger}); err != nil {
 		return nil, err
 	}
-	if s.api, err = graphqlapi.NewHandler(s.app, &graphqlapi.Options{Authenticator: cookies{}, Logger: logger}); err != nil {
+	if s.api, err = graphqlapi.NewHandler(s.app, &graphqlapi.Options{Authenticator: cookies{}}); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

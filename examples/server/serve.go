@@ -16,7 +16,6 @@ import (
 	"github.com/buddychat/buddychat"
 	"github.com/buddychat/buddychat/graphqlapi"
 	"github.com/buddychat/buddychat/realtime"
-	"github.com/buddychat/buddychat/user"
 	"github.com/buddychat/buddychat/user/token"
 )
 
@@ -52,7 +51,6 @@ func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err
 	defer closeBus()
 
 	app, err := buddychat.New(db.store, &buddychat.Options{
-		Users:     user.Options{Logger: log},
 		Tokens:    token.Options{Keys: []token.Key{key}, AccessTTL: c.accessTokenTTL, RefreshTTL: c.refreshTokenTTL},
 		Realtime:  realtime.Options{Bus: bus},
 		Retention: c.retention,

@@ -214,8 +214,12 @@ func (s *Store) purgeRecords(ctx context.Context, cutoff int64, limit int) (done
 	if err != nil || last == 0 {
 		return 0, err
 	}
-	n, err := t.exec(ctx, `DELETE FROM {events} WHERE id < $1`, last)
-	return int(n), err
+	err = s.act(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `DELETE FROM {events} WHERE id < $1`, last)
+		done = int(n)
+		return err
+	})
+	return done, err
 }
 
 // purgeCopies removes copies that ended before the oldest record, and conversations that nobody is left of.

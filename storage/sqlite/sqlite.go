@@ -158,7 +158,7 @@ func isConflict(err error) bool {
 	return false
 }
 
-// isTransient leaves out SQLITE_BUSY itself, which comes only after all of the busy timeout.
+// isTransient leaves out SQLITE_BUSY itself, which package bunstore tells for every driver.
 func isTransient(err error) bool {
 	switch code(err) {
 	case codes.SQLITE_BUSY_SNAPSHOT, codes.SQLITE_BUSY_RECOVERY, codes.SQLITE_LOCKED_SHAREDCACHE:

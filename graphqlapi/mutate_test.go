@@ -262,6 +262,9 @@ func TestEveryRefusalHasItsCodeAndNamesItsArgument(t *testing.T) {
 	for name, c := range map[string]struct{ document, want string }{
 		"a short username":             {register(`"newcomer"`, `"abc"`), "BAD_USER_INPUT username"},
 		"a bad email":                  {register(`new@example.com`, `new`), "BAD_USER_INPUT email"},
+		"an email without a dot":       {register(`new@example.com`, `new@localhost`), "BAD_USER_INPUT email"},
+		"a name of nothing to see":     {register(`"New"`, `"\u200b\u3164"`), "BAD_USER_INPUT firstName"},
+		"a name that turns the text":   {register(`Comer`, `\u202eremoC`), "BAD_USER_INPUT lastName"},
 		"a short password":             {register(`correct-horse-battery`, `hx7!f`), "BAD_USER_INPUT password"},
 		"a guessable password":         {register(`correct-horse-battery`, `password1`), "BAD_USER_INPUT password"},
 		"a short first name":           {register(`"New"`, `"N"`), "BAD_USER_INPUT firstName"},
@@ -304,6 +307,8 @@ func TestEveryRefusalHasItsCodeAndNamesItsArgument(t *testing.T) {
 		"a long edit in a group":          {`mutation { updateGroupMessage(groupMessageId: "$ownGroupMessage", content: "` + long(10_001) + `") { groupMessage { id } } }`, "BAD_USER_INPUT content"},
 		"a short title":                   {`mutation { createGroup(title: "x") { userGroup { id } } }`, "BAD_USER_INPUT title"},
 		"a long title":                    {`mutation { createGroup(title: "` + long(101) + `") { userGroup { id } } }`, "BAD_USER_INPUT title"},
+		"a title of nothing to see":       {`mutation { createGroup(title: "\u200b\u200b") { userGroup { id } } }`, "BAD_USER_INPUT title"},
+		"a description of a bell":         {`mutation { createGroup(title: "xx", description: "\u0007") { userGroup { id } } }`, "BAD_USER_INPUT description"},
 		"a long description":              {`mutation { createGroup(title: "xx", description: "` + long(2001) + `") { userGroup { id } } }`, "BAD_USER_INPUT description"},
 		"a short title in an update":      {`mutation { updateGroup(groupCopyId: "$ownCopy", title: "") { groupCopy { id } } }`, "BAD_USER_INPUT title"},
 		"a long description in an update": {`mutation { updateGroup(groupCopyId: "$ownCopy", description: "` + long(2001) + `") { groupCopy { id } } }`, "BAD_USER_INPUT description"},

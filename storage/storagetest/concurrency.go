@@ -31,6 +31,7 @@ func concurrencyTests() []test {
 			{"everybody leaves at once", everybodyLeaves},
 			{"a refresh token is spent twice at once", refreshAtOnce},
 			{"a password is replaced while it is used to log in", loginsDuringChange},
+			{"no login by an old password outlives its replacement", oldPasswordDies},
 			{"a password is replaced while its sessions are refreshed", refreshesDuringChange},
 			{"a password is replaced while it is used to delete the account", deletionDuringChange},
 			{"an account is erased while it is logged in to", sessionsDuringErasure},
@@ -232,6 +233,62 @@ func loginsDuringChange(f *fixture) {
 			f.active(false, l.Session)
 			_, err := f.store.RotateRefresh(f.ctx, f.rotation(fmt.Sprint("login ", round, i), "next"))
 			f.ErrorIs(err, storage.ErrUnauthenticated, "a login that the old password allowed")
+		}
+	}
+}
+
+// oldPasswordDies has the services log in by the old password, again and again, while it is replaced.
+func oldPasswordDies(f *fixture) {
+	accounts, err := user.NewService(f.store, &user.Options{Hash: user.HashParams{Memory: 8, Iterations: 1}, MaxHashing: 8})
+	f.NoError(err)
+	tokens, err := token.NewService(f.store, &token.Options{Keys: []token.Key{{ID: "test", Secret: make([]byte, 32)}}, Now: f.clock.read})
+	f.NoError(err)
+	passwords := []string{"correct-horse-battery", "another-stable-donkey"}
+	n := newAccount("anna")
+	u, _, err := accounts.Register(f.ctx, user.Registration{
+		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName, Phone: n.Phone, Password: passwords[0],
+	})
+	f.NoError(err)
+	for round := range 4 {
+		old, next := passwords[round%2], passwords[(round+1)%2]
+		changed := make(chan struct{})
+		pairs := make([][]token.Pair, 6)
+		errs := f.atOnce(len(pairs)+1, func(i int) error {
+			if i == len(pairs) {
+				_, err := accounts.ChangePassword(f.ctx, u.ID, old, next)
+				close(changed)
+				return err
+			}
+			for answered := false; ; {
+				select {
+				case <-changed:
+					answered = true
+				default:
+				}
+				verified, err := accounts.Authenticate(f.ctx, n.Username, old)
+				if err != nil {
+					return err
+				}
+				pair, err := tokens.Login(f.ctx, verified)
+				if err != nil {
+					return err
+				}
+				if answered {
+					return errors.New("the old password was good after the answer to the change")
+				}
+				pairs[i] = append(pairs[i], pair)
+			}
+		})
+		f.NoError(errs[len(pairs)])
+		for i := range pairs {
+			f.ErrorIs(errs[i], storage.ErrUnauthenticated)
+			f.Equal(storage.Message(user.WrongLogin()), storage.Message(errs[i]))
+			for _, pair := range pairs[i] {
+				_, err = tokens.Verify(f.ctx, pair.Access)
+				f.ErrorIs(err, storage.ErrUnauthenticated)
+				_, err = tokens.Refresh(f.ctx, pair.Refresh, accounts)
+				f.ErrorIs(err, storage.ErrUnauthenticated)
+			}
 		}
 	}
 }

@@ -174,6 +174,10 @@ func (t *tx) recordEnd(ctx context.Context, u user.ID, session string) error {
 
 // PurgeSessions implements [token.Store].
 func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int) (removed int, err error) {
+	if limit <= 0 {
+		return 0, nil
+	}
+	limit = min(limit, maxPurge)
 	err = s.act(ctx, func(t *tx) error {
 		tokens, err := t.exec(ctx, `DELETE FROM {refresh_tokens} WHERE hash IN (
 			SELECT hash FROM {refresh_tokens} WHERE expires_at < $1 ORDER BY expires_at, hash LIMIT $2)`, micros(expired), limit)

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"crypto/sha256"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -339,7 +340,12 @@ func sessionsArePurged(f *fixture) {
 	f.active(true, young)
 	f.rotate("young, too", "next")
 
-	f.Equal([]int{4}, f.purgeSessions(f.clock.advance(2*lifetime), 100), "three tokens and a session")
+	for _, limit := range []int{0, -1, math.MinInt} {
+		n, err := f.store.PurgeSessions(f.ctx, f.clock.advance(2*lifetime), limit)
+		f.NoError(err)
+		f.Zero(n, "at most %d rows", limit)
+	}
+	f.Equal([]int{4}, f.purgeSessions(f.clock.advance(0), math.MaxInt), "three tokens and a session")
 	f.active(false, young)
 }
 

@@ -71,6 +71,7 @@ type Store interface {
 	EndSession(ctx context.Context, u user.ID, id string) error
 	// PurgeSessions removes refresh tokens that expired before the moment, and sessions of which no token is left
 	// and whose every Until lies before it, at most limit of each. It returns how many tokens and sessions it
-	// removed; 0 says that nothing is left. The store's Purge does the same, with its own clock.
+	// removed; 0 says that nothing is left, or that limit is not positive. The store's Purge does the same, with its
+	// own clock.
 	PurgeSessions(ctx context.Context, expired time.Time, limit int) (int, error)
 }

@@ -117,15 +117,15 @@ type Limits struct {
 	Address Limit
 	// LoginAddress is for logins from an address; by default 10 a minute with a burst of 20.
 	LoginAddress Limit
-	// LoginAccount is for logins to an account from one address; by default 10 a minute with a burst of
-	// 10. Guesses from one address keep nobody out who is at another.
+	// LoginAccount is for logins to an account from one address; by default 10 a minute with a
+	// burst of 10. Guesses from one address keep nobody out who is at another.
 	LoginAccount Limit
 	// LoginStrangers is for logins to an account from all addresses together from which it has not
 	// logged in for 30 days; by default 10 a minute with a burst of 20. It slows guessing from many
 	// addresses.
 	LoginStrangers Limit
-	// LoginTries is what each of those addresses has left while LoginStrangers is used up, so that the
-	// user still gets in from a new address; by default 1 a minute with a burst of 3.
+	// LoginTries is what each of those addresses has left while LoginStrangers is used up, so that
+	// the user still gets in from a new address; by default 1 a minute with a burst of 3.
 	LoginTries Limit
 	// Password is for what a user who is logged in confirms with the password, changePassword and deleteUser; by default 10 a minute with a
 	// burst of 10.

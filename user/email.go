@@ -11,7 +11,8 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// maxLocalPart is the most bytes before the @: no mail can be sent to what is longer (RFC 5321, section 4.5.3.1.1).
+// maxLocalPart is the most bytes before the @: no mail can be sent to what is longer (RFC 5321,
+// section 4.5.3.1.1).
 const maxLocalPart = 64
 
 // checkEmail takes a plain address, without a display name, comments or quotes.
@@ -39,7 +40,8 @@ func plainAddress(s string) bool {
 	return ok && len(local) <= maxLocalPart && mailDomain(domain)
 }
 
-// mailDomain reports whether a domain, in Unicode or in punycode, is one that mail can be sent to from outside.
+// mailDomain reports whether a domain, in Unicode or in punycode, is one that mail can be sent to
+// from outside.
 func mailDomain(domain string) bool {
 	for label := range strings.SplitSeq(domain, ".") {
 		if strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInDomain) {
@@ -58,7 +60,8 @@ func notInDomain(r rune) bool {
 	return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
 
-// domains reads names as those who register them do (UTS #46, without what was only for the transition to it).
+// domains reads names as those who register them do (UTS #46, without what was only for the
+// transition to it).
 var domains = idna.New(
 	idna.MapForLookup(),
 	idna.Transitional(false),
@@ -68,8 +71,9 @@ var domains = idna.New(
 	idna.VerifyDNSLength(true),
 )
 
-// FoldEmail returns the form in which emails are compared: [Fold]ed, with the domain in Unicode, so that
-// "Ada@BÜCHER.example" and "ada@xn--bcher-kva.example" are the same. It is safe for concurrent use.
+// FoldEmail returns the form in which emails are compared: [Fold]ed, with the domain in Unicode, so
+// that "Ada@BÜCHER.example" and "ada@xn--bcher-kva.example" are the same. It is safe for concurrent
+// use.
 func FoldEmail(email string) string {
 	at := strings.LastIndexByte(email, '@')
 	if at >= 0 && utf8.ValidString(email) {

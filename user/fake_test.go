@@ -21,7 +21,8 @@ type fakeStore struct {
 	mu       sync.Mutex
 	accounts map[user.ID]*fakeAccount
 	last     int64
-	// beforeSet and beforeErase, if there are any, run at the start of every SetPassword and EraseVerified.
+	// beforeSet and beforeErase, if there are any, run at the start of every SetPassword and
+	// EraseVerified.
 	beforeSet, beforeErase func()
 	err                    error // what everything answers, if it is there
 }

@@ -57,8 +57,8 @@ func (p HashParams) weakerThan(q HashParams) bool {
 	return p.Memory < q.Memory || p.Iterations < q.Iterations
 }
 
-// missing returns what p must be joined by to cost a guesser as much as q, and whether that is anything. The cost of
-// a hash is its memory times its passes.
+// missing returns what p must be joined by to cost a guesser as much as q, and whether that is
+// anything. The cost of a hash is its memory times its passes.
 func (p HashParams) missing(q HashParams) (HashParams, bool) {
 	have, want := uint64(p.Memory)*uint64(p.Iterations), uint64(q.Memory)*uint64(q.Iterations)
 	if have >= want {
@@ -166,8 +166,8 @@ func (h *hasher) verify(ctx context.Context, stored phc, password string) (bool,
 	return subtle.ConstantTimeCompare(key, stored.key) == 1, nil
 }
 
-// makeUp does the work by which a check against stored was cheaper than one against a new hash. Where the parameters have
-// risen since, a quick answer would tell that the account exists.
+// makeUp does the work by which a check against stored was cheaper than one against a new hash.
+// Where the parameters have risen since, a quick answer would tell that the account exists.
 func (h *hasher) makeUp(ctx context.Context, stored phc) error {
 	rest, some := stored.params.missing(h.params)
 	if !some {

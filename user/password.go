@@ -37,7 +37,8 @@ func newPasswordPolicy(shortest int, rule func(string) error) passwordPolicy {
 	return passwordPolicy{min: shortest, rule: rule, common: common}
 }
 
-// clean returns a new password in the form in which passwords are compared, and refuses what could not be anybody's.
+// clean returns a new password in the form in which passwords are compared, and refuses what could
+// not be anybody's.
 func (p passwordPolicy) clean(field, password string) (string, error) {
 	if err := checkText(field, password, 0, MaxPassword); err != nil { // bounds the work of normalising
 		return "", err
@@ -55,8 +56,8 @@ func (p passwordPolicy) clean(field, password string) (string, error) {
 	return password, nil
 }
 
-// normalPassword returns the form in which passwords are compared (NFKC): keyboards and systems differ in how they write
-// the same character (NIST SP 800-63B, section 3.1.1.2).
+// normalPassword returns the form in which passwords are compared (NFKC): keyboards and systems
+// differ in how they write the same character (NIST SP 800-63B, section 3.1.1.2).
 func normalPassword(password string) string { return norm.NFKC.String(password) }
 
 // checkGuess refuses what is easily guessed by whoever knows these words about the user.

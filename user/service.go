@@ -119,7 +119,8 @@ func (s *Service) Register(ctx context.Context, r Registration) (User, Phone, er
 	return s.store.CreateUser(ctx, a)
 }
 
-// account checks a registration, whose password it cleans, and returns what is to be stored, but for the password's hash.
+// account checks a registration, whose password it cleans, and returns what is to be stored, but
+// for the password's hash.
 func (s *Service) account(r *Registration) (a Account, err error) {
 	if a.Username, err = cleanUsername("username", r.Username); err != nil {
 		return Account{}, err
@@ -143,9 +144,9 @@ func (s *Service) account(r *Registration) (a Account, err error) {
 	return a, s.passwords.checkGuess("password", r.Password, a.Username, a.Email, a.FirstName, a.LastName)
 }
 
-// Authenticate returns the user with this name and password. A wrong name and a wrong password are the
-// same [storage.ErrUnauthenticated], after the same work. The password may be replaced at any moment afterwards:
-// what is done on the strength of it names the user's PasswordVersion, as
+// Authenticate returns the user with this name and password. A wrong name and a wrong password are
+// the same [storage.ErrUnauthenticated], after the same work. The password may be replaced at any
+// moment afterwards: what is done on the strength of it names the user's PasswordVersion, as
 // [github.com/buddychat/buddychat/user/token.Service.Login] does.
 func (s *Service) Authenticate(ctx context.Context, username, password string) (User, error) {
 	c, err := s.credentialsByName(ctx, username)

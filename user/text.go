@@ -7,9 +7,9 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// CheckLine refuses what cannot be shown as a name or a title: text without any character that can be seen, with
-// control characters or line breaks, or with characters that override the direction of the text around it. The error
-// is [storage.ErrInvalid] about field. It counts no characters.
+// CheckLine refuses what cannot be shown as a name or a title: text without any character that can
+// be seen, with control characters or line breaks, or with characters that override the direction
+// of the text around it. The error is [storage.ErrInvalid] about field. It counts no characters.
 func CheckLine(field, text string) error {
 	if err := checkVisible(field, text); err != nil {
 		return err
@@ -20,8 +20,8 @@ func CheckLine(field, text string) error {
 	return nil
 }
 
-// CheckLines is [CheckLine] for a text of any number of lines, such as a description: line breaks are allowed, and
-// "" is taken.
+// CheckLines is [CheckLine] for a text of any number of lines, such as a description: line breaks
+// are allowed, and "" is taken.
 func CheckLines(field, text string) error {
 	if text == "" {
 		return nil
@@ -51,8 +51,9 @@ func breaksLine(r rune) bool {
 	return r == '\n' || r == '\r' || unicode.In(r, unicode.Zl, unicode.Zp)
 }
 
-// bidiControls are the embeddings, overrides and isolates of the Unicode bidirectional algorithm (UAX #9, section 2). They reach
-// beyond the text in which they stand. The marks LRM, RLM and ALM do not, and are part of ordinary writing.
+// bidiControls are the embeddings, overrides and isolates of the Unicode bidirectional algorithm
+// (UAX #9, section 2). They reach beyond the text in which they stand. The marks LRM, RLM and ALM
+// do not, and are part of ordinary writing.
 var bidiControls = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x202a, Hi: 0x202e, Stride: 1}, {Lo: 0x2066, Hi: 0x2069, Stride: 1}}}
 
 // visible reports whether r by itself shows something.

@@ -78,8 +78,8 @@ type User struct {
 	// Number is the account's number, of which ID is the decimal form; lists are ordered by it.
 	Number int64
 	Email  string
-	// PasswordVersion is 1 at first and rises with every new password. An act that was allowed by a password names
-	// the version that was checked, and is refused once there is a newer one.
+	// PasswordVersion is 1 at first and rises with every new password. An act that was allowed by a
+	// password names the version that was checked, and is refused once there is a newer one.
 	PasswordVersion int64
 	// ListKey is for the [Lister] of a host alone, where its list is not in the order of ids: any text by which it can go on from this
 	// user, of at most [storage.MaxKeyText] bytes.
@@ -139,16 +139,17 @@ type Store interface {
 	Credentials(ctx context.Context, id ID) (Credentials, error)
 	// UpdateUser changes the profile. An empty [Update] changes nothing.
 	UpdateUser(ctx context.Context, id ID, u Update) (User, error)
-	// ReplaceHash stores a new hash of the same password, where the old one is still there. It ends no
-	// session, and leaves the PasswordVersion. Where the hash has changed meanwhile it does nothing.
+	// ReplaceHash stores a new hash of the same password, where the old one is still there. It ends
+	// no session, and leaves the PasswordVersion. Where the hash has changed meanwhile it does
+	// nothing.
 	ReplaceHash(ctx context.Context, id ID, old, hash string) error
-	// SetPassword stores the hash of a new password, where the old one is still there, and ends every
-	// session of the user. The PasswordVersion rises by one. Where the hash has changed meanwhile it is
-	// [storage.ErrConflict].
+	// SetPassword stores the hash of a new password, where the old one is still there, and ends
+	// every session of the user. The PasswordVersion rises by one. Where the hash has changed
+	// meanwhile it is [storage.ErrConflict].
 	SetPassword(ctx context.Context, id ID, old, hash string) error
 
-	// AddPhone adds a phone number, at most limit to one user. One too many is [TooManyPhones], whether it
-	// exists or not, and one that exists, with anybody, [PhoneTaken].
+	// AddPhone adds a phone number, at most limit to one user. One too many is [TooManyPhones],
+	// whether it exists or not, and one that exists, with anybody, [PhoneTaken].
 	AddPhone(ctx context.Context, id ID, p Phone, limit int) (Phone, error)
 	// RemovePhone removes a phone number of this user.
 	RemovePhone(ctx context.Context, id ID, phone int64) error
@@ -166,8 +167,8 @@ type Store interface {
 	// every chat, and the end of every session. The end of the sessions comes first, then one conversation after another in the
 	// order of their ids. None of them has an actor.
 	EraseUser(ctx context.Context, id ID) error
-	// EraseVerified is EraseUser for an account whose password was checked. Where the account has another
-	// PasswordVersion by now it is [storage.ErrConflict], and nothing is erased. The check and the erasure are
-	// one act.
+	// EraseVerified is EraseUser for an account whose password was checked. Where the account has
+	// another PasswordVersion by now it is [storage.ErrConflict], and nothing is erased. The check
+	// and the erasure are one act.
 	EraseVerified(ctx context.Context, id ID, passwordVersion int64) error
 }

@@ -25,8 +25,9 @@ type Location struct {
 	Column int `json:"column"`
 }
 
-// Error is a mistake in a document or its variables. Its message is for the client. It names fields, arguments and
-// types, and has nothing of a value, wherever that was given, since a value may be a password.
+// Error is a mistake in a document or its variables. Its message is for the client. It names
+// fields, arguments and types, and has nothing of a value, wherever that was given, since a value
+// may be a password.
 type Error struct {
 	Message   string
 	Locations []Location
@@ -71,8 +72,9 @@ func WithoutSuggestion(message string) string {
 // quotedToken is how the parser quotes a token. A name may be a value whose quotes were forgotten.
 var quotedToken = regexp.MustCompile(`\b(String|BlockString|Int|Float|Name) "(?:[^"\\]|\\.)*"`)
 
-// withoutToken takes from a message of the parser what it quotes of the document: the kind of a token stays, and the
-// location says where it is. Behind a bad escape sequence the parser quotes all the rest of the document.
+// withoutToken takes from a message of the parser what it quotes of the document: the kind of a
+// token stays, and the location says where it is. Behind a bad escape sequence the parser quotes
+// all the rest of the document.
 func withoutToken(message string) string {
 	if before, _, found := strings.Cut(message, ": "); found && strings.HasPrefix(message, "Invalid ") {
 		return before + "."
@@ -95,8 +97,9 @@ func withoutValue(message string) string {
 	return message
 }
 
-// OfExecutor returns the message of an executor's own validation, made by the rule of this name, without suggestions
-// and without values. What the other rules say, [Document.Validate] has said before.
+// OfExecutor returns the message of an executor's own validation, made by the rule of this name,
+// without suggestions and without values. What the other rules say, [Document.Validate] has said
+// before.
 func OfExecutor(rule, message string) string {
 	switch rule {
 	case "OverlappingFieldsCanBeMergedRule", "OverlapValidationLimitExceeded", "MaxDepthExceeded":

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever is wrong with a document, its error has nothing of a value: %s stands where a client put its password.
+// Whatever is wrong with a document, its error has nothing of a value: %s stands where a client put
+// its password.
 var leaky = []string{
 	// Of another type than the argument takes.
 	`{ chats(first: "%s") { totalCount } }`,

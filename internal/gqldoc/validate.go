@@ -18,9 +18,10 @@ const (
 	maxMessage = 500
 )
 
-// Validate holds the whole document against the rules of the GraphQL specification and returns what is
-// wrong with it, at most [MaxErrors], each an [ErrInvalid]. The messages are those of the reference
-// implementation, without its suggestions, which would tell what the schema has, and without the values that it quotes.
+// Validate holds the whole document against the rules of the GraphQL specification and returns what
+// is wrong with it, at most [MaxErrors], each an [ErrInvalid]. The messages are those of the
+// reference implementation, without its suggestions, which would tell what the schema has, and
+// without the values that it quotes.
 //
 // One rule is left to the executor, which checks all of them once more: that fields of one name do not
 // contradict each other. Its cost is quadratic in the document, and the executor has a bound for it.

@@ -8,8 +8,8 @@ import (
 // knownFor is for how long an account knows an address that it has logged in from.
 const knownFor = 30 * 24 * time.Hour
 
-// TakeLogin is [Limiter.Take] for a login to an account from an address, with whatever else the request is charged.
-// Nobody can keep a user out by guessing at the password from elsewhere:
+// TakeLogin is [Limiter.Take] for a login to an account from an address, with whatever else the
+// request is charged. Nobody can keep a user out by guessing at the password from elsewhere:
 //
 //   - A guess is charged to the pair of account and address, so that the user, at another address, does not notice it.
 //   - It is charged to LoginStrangers as well, which slows a guesser who has many addresses. While that is empty each
@@ -34,7 +34,8 @@ func (l *Limiter) TakeLogin(account, address string, more ...Charge) (retry time
 	return min(retry, soonest), ok
 }
 
-// LoggedIn says that the account has logged in from the address. Only a right password may lead here.
+// LoggedIn says that the account has logged in from the address. Only a right password may lead
+// here.
 func (l *Limiter) LoggedIn(account, address string) {
 	if l == nil {
 		return

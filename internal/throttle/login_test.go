@@ -48,7 +48,8 @@ func TestGuessesFromManyAddressesAreSlowAndKeepNobodyOut(t *testing.T) {
 		}
 		clock.advance(time.Second)
 	}
-	// Each has 3 tries and one a minute, and together they have 20 and 10 a minute. By themselves they would have 20 each.
+	// Each has 3 tries and one a minute, and together they have 20 and 10 a minute. By themselves
+	// they would have 20 each.
 	require.LessOrEqual(t, guessed, addresses*4+30)
 	require.Equal(t, 10, tries(l, "ANN", home, 12), "a known address does not notice")
 	require.InDelta(t, 4, tries(l, "ann", "198.51.100.2", 12), 1, "a new one has a few tries, and what the others left")

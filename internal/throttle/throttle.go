@@ -39,8 +39,8 @@ const (
 	// LoginStrangers: logins to an account from all addresses together that it does not know; see
 	// [Limiter.TakeLogin].
 	LoginStrangers
-	// LoginTries: what an address that the account does not know has left while LoginStrangers is empty; the key
-	// is that of LoginAccount.
+	// LoginTries: what an address that the account does not know has left while LoginStrangers is
+	// empty; the key is that of LoginAccount.
 	LoginTries
 	// Password: acts that a logged-in user confirms with the password; the key is the user's id. It keeps whoever got hold of a
 	// login from guessing on.

@@ -63,8 +63,9 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 	return in, nil
 }
 
-// present locks the session of a refresh token, which must last, as every act on its family begins. It returns the moment at which the
-// token was first spent, zero for never. The token must not have expired. The session lives until the moment that is given, or longer.
+// present locks the session of a refresh token, which must last, as every act on its family begins.
+// It returns the moment at which the token was first spent, zero for never. The token must not have
+// expired. The session lives until the moment that is given, or longer.
 func (t *tx) present(ctx context.Context, hash []byte, now, until time.Time) (in token.Session, firstSpent time.Time, err error) {
 	var owner, began int64
 	lasts, err := t.row(ctx, `
@@ -184,7 +185,8 @@ func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int)
 		if err != nil {
 			return err
 		}
-		// A refresh at this moment moves lives_until, so that the condition is looked at again behind the lock of the row.
+		// A refresh at this moment moves lives_until, so that the condition is looked at again
+		// behind the lock of the row.
 		sessions, err := t.exec(ctx, `DELETE FROM {sessions} WHERE lives_until < $1 AND id IN (
 			SELECT s.id FROM {sessions} s WHERE s.lives_until < $1
 			AND NOT EXISTS (SELECT 1 FROM {refresh_tokens} r WHERE r.session_id = s.id) ORDER BY s.lives_until, s.id LIMIT $2)`, micros(expired), limit)

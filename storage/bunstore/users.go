@@ -95,7 +95,8 @@ func (t *tx) lockAccount(ctx context.Context, number int64) (bool, error) {
 	return n == 1, err
 }
 
-// lockVerified is lockAccount for an act that a password allowed. It is false where the account has another password by now.
+// lockVerified is lockAccount for an act that a password allowed. It is false where the account has
+// another password by now.
 func (t *tx) lockVerified(ctx context.Context, number, passwordVersion int64) (bool, error) {
 	n, err := t.exec(ctx, `UPDATE {users} SET joined_at = joined_at WHERE number = $1 AND password_version = $2`, number, passwordVersion)
 	return n == 1, err
@@ -209,7 +210,8 @@ func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) e
 	})
 }
 
-// replaceHash reports whether the old hash was still there. The version rises by newer, which is 1 for a new password.
+// replaceHash reports whether the old hash was still there. The version rises by newer, which is 1
+// for a new password.
 func (t *tx) replaceHash(ctx context.Context, id user.ID, old, hash string, newer int64) (bool, error) {
 	n, err := t.exec(ctx, `UPDATE {users} SET password_hash = $3, password_version = password_version + $4 WHERE number = $1 AND password_hash = $2`,
 		number(id), old, hash, newer)

@@ -237,7 +237,8 @@ func loginsDuringChange(f *fixture) {
 	}
 }
 
-// oldPasswordDies has the services log in by the old password, again and again, while it is replaced.
+// oldPasswordDies has the services log in by the old password, again and again, while it is
+// replaced.
 func oldPasswordDies(f *fixture) {
 	accounts, err := user.NewService(f.store, &user.Options{Hash: user.HashParams{Memory: 8, Iterations: 1}, MaxHashing: 8})
 	f.NoError(err)

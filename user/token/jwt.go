@@ -13,8 +13,8 @@ import (
 // maxAccess is the most bytes of an access token that are looked at. Ours have a few hundred.
 const maxAccess = 4 << 10
 
-// maxSkew is how far the clock of the node that made a token may be ahead of ours. It is for nbf and iat alone: at
-// its exp a token ends by the clock of the node that checks it.
+// maxSkew is how far the clock of the node that made a token may be ahead of ours. It is for nbf
+// and iat alone: at its exp a token ends by the clock of the node that checks it.
 const maxSkew = 10 * time.Second
 
 // accessType is the media type of access tokens (RFC 9068), by which no other JWT is taken for one.
@@ -77,8 +77,8 @@ func (w *wire) GetIssuedAt() (*jwt.NumericDate, error) {
 // GetNotBefore implements [jwt.Claims]; see [wire.fromFuture].
 func (w *wire) GetNotBefore() (*jwt.NumericDate, error) { return nil, nil }
 
-// fromFuture reports whether a token is not to be used yet. It compares seconds, since a [time.Time] wraps around where the
-// number of them is very large.
+// fromFuture reports whether a token is not to be used yet. It compares seconds, since a
+// [time.Time] wraps around where the number of them is very large.
 func (w *wire) fromFuture(now time.Time) bool {
 	latest := now.Add(maxSkew).Unix()
 	return w.Nbf > latest || w.Iat > latest || w.OrigIat > latest
@@ -132,8 +132,8 @@ func (s *signer) sign(c Claims) (string, error) {
 	return signed, nil
 }
 
-// parse returns the claims of a token that was signed with one of the keys, is for us, is not from the future, and
-// has not expired. Its error is for the log.
+// parse returns the claims of a token that was signed with one of the keys, is for us, is not from
+// the future, and has not expired. Its error is for the log.
 func (s *signer) parse(access string) (Claims, error) {
 	if len(access) > maxAccess {
 		return Claims{}, errors.New("the token is too long")
@@ -160,7 +160,8 @@ func (s *signer) parse(access string) (Claims, error) {
 	}, nil
 }
 
-// key returns the key that a token names, if the token is of our type and asks for nothing that we do not know.
+// key returns the key that a token names, if the token is of our type and asks for nothing that we
+// do not know.
 func (s *signer) key(t *jwt.Token) (any, error) {
 	if t.Header["typ"] != accessType {
 		return nil, errors.New("not an access token")

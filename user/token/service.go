@@ -47,16 +47,17 @@ type Options struct {
 	// Issuer and Audience stand in the tokens and are asked of them; "" is "buddychat".
 	Issuer, Audience string
 	// AccessTTL is how long an access token lives, counted from the whole second; 0 is 50 minutes,
-	// the least is a second. Clocks of nodes may differ by 10 seconds: a token that says that it was made later than
-	// that from now is refused.
+	// the least is a second. Clocks of nodes may differ by 10 seconds: a token that says that it
+	// was made later than that from now is refused.
 	AccessTTL time.Duration
 	// RefreshTTL is how long a refresh token lives unused; 0 is 7 days, the least is a second.
 	RefreshTTL time.Duration
 	// SessionTTL is how long a session lives, however often it is refreshed; 0 is 90 days, or the longer of
 	// AccessTTL and RefreshTTL where that is more; the least is a second. None of its tokens outlives it.
 	SessionTTL time.Duration
-	// Grace is how long after its first use a refresh token can be used again, by a client that lost the
-	// answer or by a second tab; 0 is 30 seconds, negative is never. Each use answers a token of its own.
+	// Grace is how long after its first use a refresh token can be used again, by a client that
+	// lost the answer or by a second tab; 0 is 30 seconds, negative is never. Each use answers a
+	// token of its own.
 	Grace time.Duration
 	// Now is the clock; nil is [time.Now].
 	Now func() time.Time
@@ -143,9 +144,10 @@ type Pair struct {
 	RefreshExpires time.Time
 }
 
-// Login begins a session of a user whose password, or whatever stands for it, was checked. The user is as
-// [user.Service.Authenticate], Register or Get answered it: where the account is gone since, or has another
-// password, no session begins, and the error is the [storage.ErrUnauthenticated] of a wrong password.
+// Login begins a session of a user whose password, or whatever stands for it, was checked. The user
+// is as [user.Service.Authenticate], Register or Get answered it: where the account is gone since,
+// or has another password, no session begins, and the error is the [storage.ErrUnauthenticated] of
+// a wrong password.
 func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -168,8 +170,9 @@ func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	return s.pair(session, u.Username, now, refresh, expires)
 }
 
-// Refresh spends a refresh token for a new pair of the same session. Users are asked for the name of the
-// token's owner. A token that was spent before ends its session, but for the time of [Options.Grace].
+// Refresh spends a refresh token for a new pair of the same session. Users are asked for the name
+// of the token's owner. A token that was spent before ends its session, but for the time of
+// [Options.Grace].
 func (s *Service) Refresh(ctx context.Context, refresh string, users user.Directory) (Pair, error) {
 	if err := checkRefresh(refresh); err != nil {
 		return Pair{}, err
@@ -201,10 +204,10 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 	return s.pair(session, owner.Username, now, next, s.refreshExpires(session, now))
 }
 
-// Verify returns what an access token says, if it is one of ours, has not expired, and its session is its user's
-// and has not ended. A token of ours that has expired is [storage.ErrTokenExpired]. Verify asks the store once for each
-// token that could be good, so that ending a session
-// ends its access tokens at once.
+// Verify returns what an access token says, if it is one of ours, has not expired, and its session
+// is its user's and has not ended. A token of ours that has expired is [storage.ErrTokenExpired].
+// Verify asks the store once for each token that could be good, so that ending a session ends its
+// access tokens at once.
 func (s *Service) Verify(ctx context.Context, access string) (Claims, error) {
 	if access == "" {
 		return Claims{}, storage.Invalid("token", "token is missing: give the access token to verify")
@@ -243,9 +246,9 @@ func (s *Service) End(ctx context.Context, u user.ID, id string) error {
 	return s.store.EndSession(ctx, u, id)
 }
 
-// Purge removes up to limit refresh tokens that have expired, and up to limit sessions all of whose tokens have,
-// access tokens too. It returns how many it removed: call it now and then until that is 0. An application that
-// runs [github.com/buddychat/buddychat.App.Run] need not.
+// Purge removes up to limit refresh tokens that have expired, and up to limit sessions all of whose
+// tokens have, access tokens too. It returns how many it removed: call it now and then until that
+// is 0. An application that runs [github.com/buddychat/buddychat.App.Run] need not.
 func (s *Service) Purge(ctx context.Context, limit int) (int, error) {
 	return s.store.PurgeSessions(ctx, s.now(), limit)
 }

@@ -23,10 +23,12 @@ type Login struct {
 	Session Session
 	// PasswordVersion is that of the user's account when the password was checked.
 	PasswordVersion int64
-	// Refresh is the SHA-256 hash of the first refresh token, Expires the moment from which it is refused.
+	// Refresh is the SHA-256 hash of the first refresh token, Expires the moment from which it is
+	// refused.
 	Refresh []byte
 	Expires time.Time
-	// Until is the moment from which no token of the login is good, neither the access nor the refresh token.
+	// Until is the moment from which no token of the login is good, neither the access nor the
+	// refresh token.
 	Until time.Time
 }
 
@@ -38,13 +40,13 @@ type Rotation struct {
 	Now, Expires time.Time
 	// Until is the moment from which none of the tokens is good that the use answers.
 	Until time.Time
-	// Grace is how long after its first use a token can be spent again, by a client that lost the answer or by
-	// a second tab; 0 is never.
+	// Grace is how long after its first use a token can be spent again, by a client that lost the
+	// answer or by a second tab; 0 is never.
 	Grace time.Duration
 }
 
-// Allows reports whether a token that was first spent at this moment, or with the zero time never, may be spent
-// now. Where it may not, its session ends.
+// Allows reports whether a token that was first spent at this moment, or with the zero time never,
+// may be spent now. Where it may not, its session ends.
 func (r Rotation) Allows(firstSpent time.Time) bool {
 	return firstSpent.IsZero() || r.Grace > 0 && r.Now.Sub(firstSpent) < r.Grace
 }
@@ -52,16 +54,18 @@ func (r Rotation) Allows(firstSpent time.Time) bool {
 // Store keeps sessions. Every method is one atomic act, safe for concurrent use. What ends a session
 // writes a [github.com/buddychat/buddychat/realtime.SessionEnded] event in the same act.
 type Store interface {
-	// CreateSession stores a session and its first refresh token. An account that is not there, or has another
-	// PasswordVersion by now, is [storage.ErrUnauthenticated]. The check and the session are one act: no session
-	// that a replaced password allowed begins after [user.Store.SetPassword] has ended the others.
+	// CreateSession stores a session and its first refresh token. An account that is not there, or
+	// has another PasswordVersion by now, is [storage.ErrUnauthenticated]. The check and the
+	// session are one act: no session that a replaced password allowed begins after
+	// [user.Store.SetPassword] has ended the others.
 	CreateSession(ctx context.Context, l Login) error
 	// SessionActive reports whether this user has the session and it has not ended.
 	SessionActive(ctx context.Context, u user.ID, id string) (bool, error)
-	// RotateRefresh spends one refresh token for the next. A token that is unknown, expired or of an
-	// ended session is [storage.ErrUnauthenticated]. So is one that [Rotation.Allows] refuses because it was
-	// spent before: it ends the session, and that is kept although the call fails. A token that is spent again
-	// within the grace gets one more successor. Successors know nothing of each other: each is spent by itself.
+	// RotateRefresh spends one refresh token for the next. A token that is unknown, expired or of
+	// an ended session is [storage.ErrUnauthenticated]. So is one that [Rotation.Allows] refuses
+	// because it was spent before: it ends the session, and that is kept although the call fails. A
+	// token that is spent again within the grace gets one more successor. Successors know nothing
+	// of each other: each is spent by itself.
 	RotateRefresh(ctx context.Context, r Rotation) (Session, error)
 	// RevokeRefresh ends the session of a refresh token, spent or not. A token that is unknown, expired or
 	// of an ended session is [storage.ErrUnauthenticated].
@@ -69,9 +73,9 @@ type Store interface {
 	// EndSession ends one session of the user, or with id "" all of them. Ending what has ended is no error.
 	// It works for sessions that only the host knows, too: then it only writes the event.
 	EndSession(ctx context.Context, u user.ID, id string) error
-	// PurgeSessions removes refresh tokens that expired before the moment, and sessions of which no token is left
-	// and whose every Until lies before it, at most limit of each. It returns how many tokens and sessions it
-	// removed; 0 says that nothing is left, or that limit is not positive. The store's Purge does the same, with its
-	// own clock.
+	// PurgeSessions removes refresh tokens that expired before the moment, and sessions of which no
+	// token is left and whose every Until lies before it, at most limit of each. It returns how
+	// many tokens and sessions it removed; 0 says that nothing is left, or that limit is not
+	// positive. The store's Purge does the same, with its own clock.
 	PurgeSessions(ctx context.Context, expired time.Time, limit int) (int, error)
 }

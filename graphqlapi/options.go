@@ -122,7 +122,7 @@ type Limits struct {
 	LoginAccount Limit
 	// LoginStrangers is for logins to an account from all addresses together from which it has not
 	// logged in for 30 days; by default 10 a minute with a burst of 20. It slows guessing from many
-	// addresses.
+	// addresses. Each node remembers addresses by itself, until it restarts.
 	LoginStrangers Limit
 	// LoginTries is what each of those addresses has left while LoginStrangers is used up, so that
 	// the user still gets in from a new address; by default 1 a minute with a burst of 3.

@@ -40,6 +40,29 @@ func TestADatabaseThatCrashesLosesNothingThatWasAnsweredAndEndsNoSubscription(t 
 	uncut(t, all)
 }
 
+// A pooler keeps the session of a client over a crash of the server, which so goes unnoticed. One node has the pooler alone, and the
+// other has the server's own address to follow the log at.
+func TestADatabaseThatCrashesBehindAPoolerLosesNothingThatWasAnsweredAndEndsNoSubscription(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	direct := pgtest.Database(t, server)
+	address, err := pgtest.Pooler(t, server, nil).URL(direct)
+	require.NoError(t, err)
+	one := open(t, nil, address, buddychat.Options{})
+	two := open(t, &postgres.Options{ListenAddress: direct}, address, buddychat.Options{})
+	all := talks(t, 6, one, two)
+	under(t, all, often, func(ctx context.Context) {
+		for range long(2, 10) {
+			progress(t, ctx, all)
+			require.NoError(t, server.Crash())
+			require.NoError(t, server.Restart())
+		}
+		progress(t, ctx, all)
+	})
+	stored(t, one, all)
+	uncut(t, all)
+}
+
 // administer runs a statement on a database.
 func administer(t *testing.T, address, statement string, args ...any) {
 	t.Helper()

@@ -12,3 +12,7 @@ func start(bool) (*Server, error) {
 func Program(string) (string, error) {
 	return "", errors.New("a private PostgreSQL is started on Unix only")
 }
+
+func startPooler(*Server, map[string]string) (*Pooler, error) {
+	return nil, errors.New("a private PgBouncer is started on Unix only")
+}

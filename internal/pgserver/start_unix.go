@@ -54,7 +54,7 @@ func startFrom(bin string, fsync bool) (*Server, error) {
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for this process
-	if cmd.SysProcAttr.Credential, err = owner(dir); err != nil {
+	if cmd.SysProcAttr.Credential, err = owner(dir, filepath.Join(dir, "password")); err != nil {
 		return nil, err
 	}
 	alive, err := cmd.StdinPipe() // open for as long as this process lives
@@ -107,8 +107,8 @@ func Program(name string) (string, error) {
 	return filepath.Join(bin, name), err
 }
 
-// owner makes dir another user's where this is root, as whom PostgreSQL refuses to run.
-func owner(dir string) (*syscall.Credential, error) {
+// owner makes files another user's where this is root, as whom PostgreSQL and PgBouncer refuse to run.
+func owner(paths ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
@@ -125,8 +125,10 @@ func owner(dir string) (*syscall.Credential, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(os.Chown(dir, uid, gid), os.Chown(filepath.Join(dir, "password"), uid, gid)); err != nil {
-			return nil, err
+		for _, path := range paths {
+			if err := os.Chown(path, uid, gid); err != nil {
+				return nil, err
+			}
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}

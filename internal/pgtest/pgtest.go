@@ -33,6 +33,12 @@ func URL(tb testing.TB) string {
 // URLWith is URL for a database that is made with options of CREATE DATABASE, such as its encoding.
 func URLWith(tb testing.TB, options string) string {
 	tb.Helper()
+	return database(tb, Shared(tb), options)
+}
+
+// Shared returns the server on which URL makes databases. A test may not crash it, nor change what concerns others.
+func Shared(tb testing.TB) *pgserver.Server {
+	tb.Helper()
 	start := forTests
 	if _, measured := tb.(*testing.B); measured {
 		start = forBenchmarks
@@ -41,7 +47,7 @@ func URLWith(tb testing.TB, options string) string {
 	if err != nil {
 		missing(tb, err)
 	}
-	return database(tb, s, options)
+	return s
 }
 
 // Own starts a server for one test alone, which may crash it. It syncs to disk as in production, and goes when the test ends.
@@ -57,6 +63,22 @@ func Own(tb testing.TB) *pgserver.Server {
 		}
 	})
 	return s
+}
+
+// Pooler starts a PgBouncer in transaction mode in front of a server, with settings of its own, and returns it. It goes when the
+// test ends.
+func Pooler(tb testing.TB, s *pgserver.Server, settings map[string]string) *pgserver.Pooler {
+	tb.Helper()
+	p, err := pgserver.StartPooler(s, settings)
+	if err != nil {
+		missing(tb, err)
+	}
+	tb.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			tb.Errorf("cannot end the pooler: %v", err)
+		}
+	})
+	return p
 }
 
 // missing skips a test, or fails it where PostgreSQL must be there.

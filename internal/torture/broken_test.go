@@ -39,10 +39,10 @@ var patches = []patch{
 		name:   "naive tail",
 		broken: "Records are read by WHERE id > last: one that is committed behind a higher id is never read.",
 		edits: []edit{
-			{"storage/bunstore/tail_postgres.go", `SELECT e.* FROM {events} e WHERE e.xid >= $2::text::xid8
+			{"storage/bunstore/tail_postgres.go", `SELECT e.* FROM {events} e WHERE e.xid >= $3::text::xid8
 			UNION ALL
-			SELECT e.* FROM {events} e WHERE e.xid = ANY ($3::text[]::xid8[]) AND e.xid < $2::text::xid8
-		) e ON TRUE ORDER BY e.id` + "`, strconv.FormatUint(l.seen.xmax, 10), list(l.t.Store, l.seen.xip))", `SELECT e.* FROM {events} e WHERE e.id > $2
+			SELECT e.* FROM {events} e WHERE e.xid = ANY ($4::text[]::xid8[]) AND e.xid < $3::text::xid8
+		) e ON TRUE ORDER BY e.id` + "`, strconv.FormatUint(l.seen.xmax, 10), list(l.t.Store, l.seen.xip))", `SELECT e.* FROM {events} e WHERE e.id > $3
 		) e ON TRUE ORDER BY e.id` + "`, l.high)"},
 		},
 	},

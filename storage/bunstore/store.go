@@ -45,6 +45,9 @@ type Driver struct {
 	// Writer, where set, is the same database as the store's, and used for acts alone, which wait for each other there and so take no
 	// connection from reads and from the host.
 	Writer *sql.DB
+	// Follower, where set, is the same database as the store's, with one session for each connection. Tails take their connections
+	// from it. It is for PostgreSQL behind a pooler that shares sessions.
+	Follower *sql.DB
 }
 
 // Options has what can be set. Its zero value, and nil, are valid.

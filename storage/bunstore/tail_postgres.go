@@ -30,12 +30,18 @@ import (
 // lock on the table of records, taken before and let go of after its commit can be seen. Those who held one when the id was first missed are
 // looked for now and then; when none of them does any more and a later look still misses the id, it is given up, too.
 //
-// All of it is true as long as transaction numbers rise, and a server that crashed may give those again that it had not written down. No session
-// survives a crash, so the tail has one of its own: while that lasts, so do the numbers.
+// All of it is true as long as transaction numbers rise, and a server that crashed may give those again that it had not written
+// down. No session of the server survives a crash, but behind a pooler the tail's own may seem to. So each poll asks when the
+// server, and the session that serves the poll, were started. If one of them is younger than the poll before, the tail reads again
+// by id, from its safe position.
 type postgresTail struct {
 	t    *tx
 	conn *sql.Conn // nil after an error
 	seen snapshot  // what was visible at the last step
+
+	server  int64 // when the server was started, as of the last step; 0: not known
+	process int64 // that served the last step
+	polled  int64 // when the last step was, by the clock of the server
 
 	safe  realtime.Position
 	above []realtime.Position // records read above safe, in the order of their ids
@@ -78,7 +84,7 @@ func parseSnapshot(s string) (snapshot, error) {
 const savedPosition = 5 * time.Second
 
 func (s *Store) tailPostgres(ctx context.Context) (realtime.Tail, error) {
-	if s.db.Stats().MaxOpenConnections == 1 {
+	if s.follower().Stats().MaxOpenConnections == 1 {
 		return nil, errors.New("bunstore: following the log takes a connection for as long as it goes on: let the pool have at least two")
 	}
 	l := &postgresTail{}
@@ -91,9 +97,17 @@ func (s *Store) tailPostgres(ctx context.Context) (realtime.Tail, error) {
 	return l, nil
 }
 
+// follower returns the database that tails take their sessions from.
+func (s *Store) follower() *sql.DB {
+	if s.driver.Follower != nil {
+		return s.driver.Follower
+	}
+	return s.db.DB
+}
+
 // connect takes a session for the tail.
 func (l *postgresTail) connect(ctx context.Context, s *Store) error {
-	c, err := s.db.DB.Conn(ctx)
+	c, err := s.follower().Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("bunstore: %w", err)
 	}
@@ -153,10 +167,7 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 		l.save(ctx)
 		return realtime.Batch{Records: records, Safe: l.safe}, nil
 	}
-	l.resync = true
-	for i := range l.holes {
-		l.holes[i].stamp, l.holes[i].over = 0, false
-	}
+	l.doubt()
 	closed := l.Close()
 	if err != nil {
 		return realtime.Batch{}, errors.Join(err, closed)
@@ -164,32 +175,47 @@ func (l *postgresTail) Next(ctx context.Context) (realtime.Batch, error) {
 	return realtime.Batch{Records: records, Safe: l.safe}, nil // they were read: holes are stamped with the next step
 }
 
+// doubt has the next step trust no transaction number of before.
+func (l *postgresTail) doubt() {
+	l.resync = true
+	for i := range l.holes {
+		l.holes[i].stamp, l.holes[i].over = 0, false
+	}
+}
+
 // look reads what is new.
 func (l *postgresTail) look(ctx context.Context) ([]realtime.Record, error) {
-	if l.resync {
-		if err := l.thaw(ctx); err != nil {
+	if !l.resync {
+		if err := l.lookForEnds(ctx); err != nil {
 			return nil, err
 		}
-		return l.byID(ctx)
+		records, err := l.bySnapshot(ctx)
+		if !errors.Is(err, errRestarted) {
+			return records, err
+		}
+		l.doubt()
 	}
-	if err := l.lookForEnds(ctx); err != nil {
+	if err := l.thaw(ctx); err != nil {
 		return nil, err
 	}
-	return l.bySnapshot(ctx)
+	return l.byID(ctx)
 }
+
+// errRestarted says that the server may have crashed since the last step.
+var errRestarted = errors.New("bunstore: the server was started anew")
 
 // bySnapshot reads what has become visible since the last step.
 func (l *postgresTail) bySnapshot(ctx context.Context) ([]realtime.Record, error) {
-	return l.read(ctx, `SELECT s.snap::text, s.nonce, `+nullableRecord+` FROM `+nowAndNewest+` LEFT JOIN LATERAL (
-			SELECT e.* FROM {events} e WHERE e.xid >= $2::text::xid8
+	return l.read(ctx, false, `SELECT `+nowColumns+nullableRecord+` FROM `+nowAndNewest+` LEFT JOIN LATERAL (
+			SELECT e.* FROM {events} e WHERE e.xid >= $3::text::xid8
 			UNION ALL
-			SELECT e.* FROM {events} e WHERE e.xid = ANY ($3::text[]::xid8[]) AND e.xid < $2::text::xid8
+			SELECT e.* FROM {events} e WHERE e.xid = ANY ($4::text[]::xid8[]) AND e.xid < $3::text::xid8
 		) e ON TRUE ORDER BY e.id`, strconv.FormatUint(l.seen.xmax, 10), list(l.t.Store, l.seen.xip))
 }
 
 // byID reads everything above the safe position, and leaves out what was read before.
 func (l *postgresTail) byID(ctx context.Context) ([]realtime.Record, error) {
-	records, err := l.read(ctx, `SELECT s.snap::text, s.nonce, `+nullableRecord+` FROM `+nowAndNewest+` LEFT JOIN {events} e ON e.id > $2 ORDER BY e.id`, l.safe.ID)
+	records, err := l.read(ctx, true, `SELECT `+nowColumns+nullableRecord+` FROM `+nowAndNewest+` LEFT JOIN {events} e ON e.id > $3 ORDER BY e.id`, l.safe.ID)
 	if err == nil {
 		l.resync = false
 	}
@@ -203,8 +229,24 @@ var nullableRecord = strings.NewReplacer(
 	"e.actor", "COALESCE(e.actor, '')", "e.message_id", "COALESCE(e.message_id, 0)", "e.seq", "COALESCE(e.seq, 0)", "e.from_seq", "COALESCE(e.from_seq, 0)",
 	"e.member_id", "COALESCE(e.member_id, 0)", "e.session", "COALESCE(e.session, '')", "e.erased", "COALESCE(e.erased, FALSE)").Replace(recordColumns)
 
-// nowAndNewest is the snapshot of a statement, and the nonce of the record $1, 0 where it is not there.
-const nowAndNewest = `(SELECT pg_current_snapshot() AS snap, COALESCE((SELECT n.nonce FROM {events} n WHERE n.id = $1), 0) AS nonce) s`
+// now is what a statement of the tail tells beside its records.
+type now struct {
+	snap    string
+	nonce   int64 // of the record $1, 0 where it is not there
+	server  int64 // when the server was started, in microseconds
+	process int64 // that serves the statement
+	session int64 // when that was started, 0 where it is the process $2
+	at      int64 // the same clock, now
+}
+
+const nowColumns = `s.snap::text, s.nonce, s.server, s.process, s.session, s.at, `
+
+// nowAndNewest has the columns of now.
+const nowAndNewest = `(SELECT pg_current_snapshot() AS snap, COALESCE((SELECT n.nonce FROM {events} n WHERE n.id = $1), 0) AS nonce,
+	(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, pg_backend_pid()::bigint AS process,
+	CASE WHEN pg_backend_pid() = $2::bigint THEN 0 ELSE
+		COALESCE((SELECT (extract(epoch FROM a.backend_start) * 1000000)::bigint FROM pg_stat_get_activity(pg_backend_pid()) a), 0) END AS session,
+	(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS at) s`
 
 // newest is the position of the record with the highest id that was read: with no hole below it, that is safe.
 func (l *postgresTail) newest() realtime.Position {
@@ -217,13 +259,14 @@ func (l *postgresTail) newest() realtime.Position {
 // read runs one statement, so that its records and its snapshot are of one moment, and takes them in. Where the newest record that was read before is not
 // there any more, it is another log: of a database that was restored, or of a standby that took over without all that the tail had read. Ids may then be
 // given again, and records be missing, without any other sign.
-func (l *postgresTail) read(ctx context.Context, statement string, args ...any) ([]realtime.Record, error) {
-	var snap string
-	var nonce int64
+//
+// Unless the statement reads by id, it is errRestarted where the server may have crashed since the last step, and nothing is taken in.
+func (l *postgresTail) read(ctx context.Context, byID bool, statement string, args ...any) ([]realtime.Record, error) {
+	var now now
 	var records []realtime.Record
 	newest := l.newest()
-	err := l.t.query(ctx, statement, append([]any{newest.ID}, args...), func(rows *sql.Rows) error {
-		r, err := scanSnapshotRecord(rows, &snap, &nonce)
+	err := l.t.query(ctx, statement, append([]any{newest.ID, l.process}, args...), func(rows *sql.Rows) error {
+		r, err := scanNowRecord(rows, &now)
 		if err == nil && r.ID != 0 && !l.known(r.ID) {
 			records = append(records, r)
 		}
@@ -232,14 +275,17 @@ func (l *postgresTail) read(ctx context.Context, statement string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
-	if nonce != newest.Nonce {
+	if now.nonce != newest.Nonce {
 		return nil, storage.CursorExpired()
 	}
-	seen, err := parseSnapshot(snap)
+	if !byID && (now.server != l.server || now.session > l.polled) {
+		return nil, errRestarted
+	}
+	seen, err := parseSnapshot(now.snap)
 	if err != nil {
 		return nil, err
 	}
-	l.seen = seen
+	l.seen, l.server, l.process, l.polled = seen, now.server, now.process, now.at
 	l.take(records)
 	return records, nil
 }
@@ -277,10 +323,10 @@ func (l *postgresTail) Close() error {
 	return nil
 }
 
-func scanSnapshotRecord(rows *sql.Rows, snap *string, nonce *int64) (realtime.Record, error) {
+func scanNowRecord(rows *sql.Rows, n *now) (realtime.Record, error) {
 	var r realtime.Record
 	var at int64
-	err := rows.Scan(snap, nonce, &r.ID, &r.Nonce, &r.Operation, &at, &r.Conversation, &r.Kind, &r.Recipient, &r.Actor,
+	err := rows.Scan(&n.snap, &n.nonce, &n.server, &n.process, &n.session, &n.at, &r.ID, &r.Nonce, &r.Operation, &at, &r.Conversation, &r.Kind, &r.Recipient, &r.Actor,
 		&r.Message, &r.Seq, &r.From, &r.Member, &r.Session, &r.Erased)
 	r.At = moment(at)
 	return r, err

@@ -40,7 +40,8 @@ func NewBus(connect func(context.Context) (*pgx.Conn, error), prefix string) *Bu
 	return &Bus{connect: connect, channel: prefix + "news", told: make(chan struct{}, 1)}
 }
 
-// Bus returns the bus of this database. [github.com/buddychat/buddychat.New] uses it unless the host chooses another.
+// Bus returns the bus of this database. [github.com/buddychat/buddychat.New] uses it unless the host chooses another. Where the only
+// address is that of a pooler in transaction mode, it carries nothing: see [Open].
 func (db *DB) Bus() realtime.Bus { return db.bus }
 
 // Tell implements [realtime.Bus].

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/buddychat/buddychat/realtime"
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
@@ -30,8 +31,8 @@ type Options struct {
 	Now func() time.Time
 	// Migrate makes the tables, or brings them up to date, before Open returns.
 	Migrate bool
-	// ListenAddress is where [DB.Connect], and with it [DB.Bus], connects to, for a database whose address is a pooler's: LISTEN needs a session of
-	// its own. "" is the address itself.
+	// ListenAddress is the database's own address, where the address that Open is given is a pooler's. What needs a session of its
+	// own connects there: [DB.Connect], [DB.Bus], and the store for following the log. "" is the address itself.
 	ListenAddress string
 	// MaxConnections is the most connections at a time; 0 is four for each processor, and 10 at least.
 	MaxConnections int
@@ -47,9 +48,10 @@ const (
 // DB is a store with the database that it is on.
 type DB struct {
 	*bunstore.Store
-	pool   *sql.DB
-	config *pgx.ConnConfig // of connections beside the pool
-	bus    *Bus
+	pool      *sql.DB
+	following *sql.DB         // for following the log; nil takes a connection of pool
+	config    *pgx.ConnConfig // of connections beside the pool
+	bus       realtime.Bus
 }
 
 // SQL returns the database, for the host's own queries and transactions.
@@ -65,41 +67,72 @@ func (db *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
 }
 
 // Close closes the database. The store cannot be used afterwards.
-func (db *DB) Close() error { return db.pool.Close() }
+func (db *DB) Close() error {
+	err := db.pool.Close()
+	if db.following != nil {
+		err = errors.Join(err, db.following.Close())
+	}
+	return err
+}
 
 // Open opens the database at the address, a URL or a list of key=value as libpq takes them, and tries whether it can be reached.
 //
 // Connections set synchronous_commit on, unless the address sets it; off is refused, for a crash would then take back
-// what users have seen. A pooler in between must let that setting pass.
+// what users have seen.
+//
+// The address may be that of a pooler, such as PgBouncer in session or in transaction mode. Open notices, and has no statement
+// prepared on the server, unless the address says how by default_query_exec_mode. In transaction mode give
+// [Options.ListenAddress] as well. Without it nothing can listen, and the nodes hear of what others send by their polls alone, a
+// second apart unless set otherwise. Statement mode is refused.
 func Open(ctx context.Context, address string, o *Options) (*DB, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	config, err := configure(address)
+	config, kind, err := reach(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	direct := config
-	if o.ListenAddress != "" {
-		if direct, err = configure(o.ListenAddress); err != nil {
-			return nil, err
-		}
-	}
-	db := &DB{config: direct, pool: stdlib.OpenDB(*config.Copy())}
-	db.bus = NewBus(db.Connect, o.Prefix)
+	db := &DB{config: config, pool: stdlib.OpenDB(*config.Copy())}
 	limit(db.pool, o.MaxConnections)
-	if err := db.start(ctx, o); err != nil {
+	switch {
+	case o.ListenAddress != "":
+		err = db.listenAt(ctx, o)
+	case kind == transactionPooler:
+		db.bus = realtime.Alone{}
+	default:
+		db.bus = NewBus(db.Connect, o.Prefix)
+	}
+	if err == nil {
+		err = db.start(ctx, o)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-func (db *DB) start(ctx context.Context, o *Options) (err error) {
-	if err := db.pool.PingContext(ctx); err != nil {
-		return fmt.Errorf("postgres: %w", err)
+// listenAt has what needs a session of its own connect to another address.
+func (db *DB) listenAt(ctx context.Context, o *Options) error {
+	config, kind, err := reach(ctx, o.ListenAddress)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w (Options.ListenAddress)", err)
+	case kind == transactionPooler:
+		return errors.New("postgres: Options.ListenAddress leads to a pooler in transaction mode, and LISTEN needs a session of its own: set it to the database's own address")
 	}
+	db.config = config
+	db.following = stdlib.OpenDB(*config.Copy())
+	limit(db.following, followers)
+	db.bus = NewBus(db.Connect, o.Prefix)
+	return nil
+}
+
+// followers is how many may follow the log at a time: the hub of one application, and one more that takes its place.
+const followers = 2
+
+func (db *DB) start(ctx context.Context, o *Options) (err error) {
 	db.Store, err = bunstore.Open(db.pool, bunstore.PostgreSQL, &bunstore.Options{
-		Prefix: o.Prefix, Now: o.Now,
+		Prefix: o.Prefix, Now: o.Now, Driver: bunstore.Driver{Follower: db.following},
 	})
 	if err == nil && o.Migrate {
 		err = db.Migrate(ctx)

@@ -117,7 +117,7 @@ func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MessageTimeout: 50 * time.Millisecond}, nil)
+			s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MessageTimeout: 50 * time.Millisecond, PingInterval: -1}, nil)
 			c, r := s.dialRaw(t, handshake+clientFrame(0x81, initFrame)+begun)
 			_, err := http.ReadResponse(r, nil)
 			require.NoError(t, err)
@@ -126,7 +126,11 @@ func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
 				_, err = io.WriteString(c, ping)
 				require.NoError(t, err)
 			}
-			<-s.served
+			select {
+			case <-s.served:
+			case <-time.After(20 * time.Second):
+				t.Error("the socket goes on")
+			}
 		})
 	}
 }

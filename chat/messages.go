@@ -16,8 +16,9 @@ const (
 	// MaxContentLength is the most characters (code points) of a message's content, counted after
 	// trimming, unless [Options] say otherwise.
 	MaxContentLength = 10_000
-	// MaxContentSize is the most bytes of it, white space and all.
-	MaxContentSize = 256 << 10
+	// MaxContentSize is the most bytes of it, white space and all, as JSON, which writes six for a control
+	// character. It is what the longest content without white space around it can have, and a little more.
+	MaxContentSize = 64 << 10
 	// MaxClientIDLength is the most characters of a [Draft]'s ClientID.
 	MaxClientIDLength = 128
 )
@@ -51,6 +52,29 @@ func NewMessages(store MessageStore, o *Options) *Messages {
 
 // MaxPageSize returns the most entries of a page.
 func (m *Messages) MaxPageSize() int { return cmp.Or(m.options.MaxPageSize, storage.MaxPageSize) }
+
+// MaxContentSize returns the most bytes of a message's content as JSON: [MaxContentSize], or more where
+// [Options] let messages be longer.
+func (m *Messages) MaxContentSize() int {
+	return max(MaxContentSize, maxEncoded*m.options.MaxContentLength+MaxContentSize/16)
+}
+
+// maxEncoded is the most bytes that JSON makes of a character.
+const maxEncoded = 6
+
+// encodedSize returns how many bytes JSON makes of a text, at most.
+func encodedSize(s string) int {
+	n := len(s) + 3*(strings.Count(s, "\u2028")+strings.Count(s, "\u2029"))
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\n', c == '\t', c == '\r', c == '"', c == '\\':
+			n++
+		case c < ' ', c == '<', c == '>', c == '&':
+			n += maxEncoded - 1
+		}
+	}
+	return n
+}
 
 // Send sends a message by the owner of c. The content is 1 to [MaxContentLength] characters after trimming, and kept
 // untrimmed. Sent again with the same ClientID it is the same message: see [MessageStore].
@@ -162,8 +186,8 @@ func (m *Messages) checkContent(content string) error {
 		return storage.Invalid("content", "content must not be empty")
 	case utf8.RuneCountInString(trimmed) > most:
 		return storage.Invalid("content", "content must be at most %d characters", most)
-	case len(content) > max(MaxContentSize, 4*most):
-		return storage.Invalid("content", "content must be at most %d bytes", max(MaxContentSize, 4*most))
+	case encodedSize(content) > m.MaxContentSize():
+		return storage.Invalid("content", "content must be at most %d bytes as JSON, with the white space around it", m.MaxContentSize())
 	}
 	return nil
 }

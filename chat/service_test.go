@@ -75,6 +75,36 @@ func TestAChatThatEndsWhileItsMessagesAreAskedForIsNotFound(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
+func TestWhiteSpaceAroundAContentIsBoundedByTheJSONOfAll(t *testing.T) {
+	t.Parallel()
+	s, mine := newService(t, nil)
+	most := chat.NewMessages(nil, nil).MaxContentSize()
+	for name, c := range map[string]struct {
+		unit  string
+		bytes int // as JSON
+	}{
+		"spaces":          {" ", 1},
+		"line breaks":     {"\n", 2},
+		"vertical tabs":   {"\v", 6},
+		"line separators": {"\u2028", 6},
+		"wide spaces":     {"\u3000", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "x" + strings.Repeat(c.unit, (most-1)/c.bytes)})
+			require.NoError(t, err)
+			_, err = s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "x" + strings.Repeat(c.unit, (most-1)/c.bytes+1)})
+			require.ErrorIs(t, err, storage.ErrInvalid)
+			require.Contains(t, err.Error(), "65536 bytes")
+		})
+	}
+	for _, widest := range []string{"\x01", "<", "😀", "\u2028\u0301"} {
+		_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: strings.Repeat(widest, chat.MaxContentLength/len([]rune(widest)))})
+		require.NoError(t, err, "%q", widest)
+	}
+	require.Equal(t, 6*100_000+4096, chat.NewMessages(nil, &chat.Options{MaxContentLength: 100_000}).MaxContentSize())
+}
+
 func TestTheHostSetsTheLongestContentAndTheLargestPage(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, &chat.Options{MaxContentLength: 3, MaxPageSize: 2})

@@ -29,7 +29,7 @@ var fieldCosts = map[string]int{
 	"CustomUser.email":        2,
 	"CustomUser.phoneNumbers": 2,
 
-	// Lists. The search looks at all users.
+	// Lists. A search may look at many more users than it finds.
 	"Query.users":                        20,
 	"Query.users(username)":              20,
 	"Query.users(firstName)":             20,

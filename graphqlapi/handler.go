@@ -36,6 +36,7 @@ type Handler struct {
 	hosts              origin.Hosts
 	limits             *limits
 	bodies             *bodies
+	answers            *answers
 	sockets            *transportws.Server
 	log                *slog.Logger
 }
@@ -73,6 +74,7 @@ func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 	if h.limits, err = newLimits(opts); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
 	}
+	h.answers = newAnswers(opts, h.limits)
 	var sdl string
 	if h.operations, h.events, sdl, err = newSchemas(app, opts); err != nil {
 		return nil, fmt.Errorf("graphqlapi: %w", err)
@@ -98,7 +100,8 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	switch {
 	case d.Authenticator == nil && app.Tokens == nil:
 		return nil, errors.New("Options.Authenticator is required where the host has its own users")
-	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxSearches < 0, d.MaxCost < 0, d.MaxEventCost < 0:
+	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxSearches < 0, d.MaxCost < 0, d.MaxEventCost < 0,
+		d.MaxAnswerBytes < 0, d.MaxInFlightBytes < 0:
 		return nil, errors.New("a negative number in Options: zero stands for the default")
 	case d.MaxBodiesPerAddress < 0, d.BodyTimeout < 0:
 		return nil, errors.New("a negative number in Options: zero stands for the default")
@@ -123,6 +126,8 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	d.BodyTimeout = cmp.Or(d.BodyTimeout, defaultBodyTimeout)
 	d.Deadline = cmp.Or(d.Deadline, defaultDeadline)
 	d.MaxCost = cmp.Or(d.MaxCost, defaultMaxCost)
+	d.MaxAnswerBytes = cmp.Or(d.MaxAnswerBytes, defaultMaxAnswerBytes)
+	d.MaxInFlightBytes = cmp.Or(d.MaxInFlightBytes, defaultMaxInFlightBytes)
 	return &d, nil
 }
 

@@ -3,11 +3,12 @@ package graphqlapi
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/buddychat/buddychat/internal/gqldoc"
 )
@@ -50,7 +51,8 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request, b *body) {
 		writeRefusal(w, media, h.refuse(ctx, err))
 		return
 	}
-	write(w, media, http.StatusOK, answer.encode())
+	defer answer.release()
+	write(w, r, media, http.StatusOK, answer.parts()...)
 }
 
 // answer executes the operation of a request.
@@ -93,15 +95,67 @@ func writeRefusal(w http.ResponseWriter, media string, refused *refusal) {
 	if media == mediaPlain {
 		status = refused.plain
 	}
-	write(w, media, status, (&response{errors: refused.errors}).encode())
+	write(w, nil, media, status, (&response{errors: refused.errors}).encode())
 }
 
-func write(w http.ResponseWriter, media string, status int, body json.RawMessage) {
+// write answers with a body that comes in parts, so that a large one need not be joined. The request may be nil
+// where the body is small.
+func write(w http.ResponseWriter, r *http.Request, media string, status int, parts ...[]byte) {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("Content-Length", strconv.Itoa(size))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // whoever does not wait for the answer has none
+	var to io.Writer = w
+	if size > writeChunk && r != nil && !hasWriteTimeout(r) {
+		patient := newPatientWriter(w)
+		defer patient.done()
+		to = patient
+	}
+	for _, part := range parts {
+		if _, err := to.Write(part); err != nil {
+			return // a client that does not wait for the answer has none
+		}
+	}
 }
+
+// A client that reads a large answer must take each chunk of it within the patience, so that nobody holds
+// large answers for ever.
+const (
+	writeChunk    = 64 << 10
+	writePatience = 2 * time.Minute
+)
+
+// hasWriteTimeout reports whether the host has set a timeout of its own.
+func hasWriteTimeout(r *http.Request) bool {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	return ok && server.WriteTimeout > 0
+}
+
+// A patientWriter gives each chunk its own time to be written.
+type patientWriter struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func newPatientWriter(w http.ResponseWriter) *patientWriter {
+	return &patientWriter{w, http.NewResponseController(w)}
+}
+
+func (p *patientWriter) Write(b []byte) (n int, err error) {
+	for err == nil && n < len(b) {
+		_ = p.control.SetWriteDeadline(time.Now().Add(writePatience)) // not every server has one
+		var written int
+		written, err = p.w.Write(b[n:min(n+writeChunk, len(b))])
+		n += written
+	}
+	return n, err
+}
+
+// done lifts the deadline for the next answer on the connection.
+func (p *patientWriter) done() { _ = p.control.SetWriteDeadline(time.Time{}) }
 
 // negotiate returns the media type that the client would rather have, "" where it takes neither: the one of the higher weight; of
 // equal ones the one that it names over one that it only does not exclude, and of two that it names the newer. A client that says

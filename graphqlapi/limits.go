@@ -2,6 +2,7 @@ package graphqlapi
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -44,6 +45,7 @@ func newLimits(o *Options) (*limits, error) {
 		AddPhoneNumber:  throttle.Limit(rates.AddPhoneNumber),
 		LoginStrangers:  throttle.Limit(rates.LoginStrangers),
 		LoginTries:      throttle.Limit(rates.LoginTries),
+		Deliveries:      throttle.Limit(rates.Deliveries),
 		Messages:        quota(o.Throttle.Quotas.Messages),
 		Groups:          quota(o.Throttle.Quotas.Groups),
 		Adds:            quota(o.Throttle.Quotas.Adds),
@@ -101,6 +103,20 @@ func (l *limits) take(doc *gqldoc.Document, v viewer, address string) (retry tim
 		}
 	}
 	return l.rate.Take(list...)
+}
+
+// awaitDelivery charges a delivery of the typed subscription, and waits until the viewer may have it.
+func (l *limits) awaitDelivery(ctx context.Context, v viewer, cost int) {
+	wait := l.rate.Reserve(throttle.Charge{Class: throttle.Deliveries, Key: string(v.User), N: cost})
+	if wait == 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {

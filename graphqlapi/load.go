@@ -20,6 +20,7 @@ type load struct {
 	*resolver
 	ctx    context.Context
 	viewer user.ID // whose copies all of it is
+	budget *budget // of the answer
 
 	users   map[user.ID]*userNode
 	unknown map[user.ID]bool // whose profiles are to be looked up
@@ -41,7 +42,7 @@ func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*l
 	sel := selected(ctx)
 	for attempt := 1; ; attempt++ {
 		l := &load{
-			resolver: r, ctx: ctx, viewer: viewer,
+			resolver: r, ctx: ctx, viewer: viewer, budget: budgetOf(ctx),
 			users: map[user.ID]*userNode{}, unknown: map[user.ID]bool{},
 			chatsByID: map[int64]chat.Chat{}, copiesByID: map[int64]group.Copy{}, groupsByID: map[int64]group.Group{},
 		}
@@ -57,6 +58,38 @@ func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*l
 			return none, r.wire(ctx, err)
 		}
 	}
+}
+
+const (
+	// maxLoading is how many bytes the messages may have, if all are as long as can be, that are read from the
+	// store at the same time. What is more waits.
+	maxLoading = 128 << 20
+	// maxLoadedAtOnce is how many of them one query reads.
+	maxLoadedAtOnce = maxLoading / 2
+)
+
+// messagesAtOnce is how many messages one query reads.
+func (l *load) messagesAtOnce() int { return max(1, maxLoadedAtOnce/l.app.Messages.MaxContentSize()) }
+
+// readMessages reads at most n messages from the store. How long they are is not known before they are there,
+// so there is a bound on how many are read at the same time; what came is charged to the budget.
+func (l *load) readMessages(n int, read func() (bytes int, err error)) error {
+	bytes := min(int64(n)*int64(l.app.Messages.MaxContentSize()), maxLoading)
+	if err := l.loads.Acquire(l.ctx, bytes); err != nil {
+		return err
+	}
+	defer l.loads.Release(bytes)
+	loaded, err := read()
+	if err == nil && !l.budget.hold(int64(loaded)) {
+		err = context.Canceled // the budget has the refusal
+	}
+	return err
+}
+
+// text returns a text that was loaded.
+func (l *load) text(s string) userText {
+	l.budget.hold(int64(len(s)))
+	return newText(s, l.budget)
 }
 
 // user returns a user, with a profile at the end of the load where more than the id is selected.
@@ -87,7 +120,7 @@ func (l *load) lookUp() error {
 	}
 	for id, p := range profiles {
 		if n := l.users[id]; n != nil {
-			n.show(p)
+			n.show(p, l.budget)
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func (m *mutations) CreateUser(ctx context.Context, args struct {
 		return nil, m.wire(ctx, err)
 	}
 	n := newUserNode(m.resolver, u.ID)
-	n.showAccount(u)
+	n.showAccount(u, budgetOf(ctx))
 	n.created = true
 	return &createdUser{n, newPhoneNode(phone)}, nil
 }

@@ -3,6 +3,7 @@ package graphqlapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -30,6 +31,15 @@ type operation struct {
 	name      string
 	variables map[string]any
 	viewer    viewer
+	address   string
+}
+
+// client is what bounds of memory know the client by.
+func (op *operation) client() string {
+	if op.viewer.known() {
+		return "user " + string(op.viewer.User)
+	}
+	return "address " + op.address
 }
 
 // prepare is what happens to every operation, however it came, before it is executed: what costs least comes first, and nothing is
@@ -67,7 +77,7 @@ func (h *Handler) prepare(ctx context.Context, q request, from source) (*operati
 	if doc.Operation == gqldoc.Subscription && doc.SelectsNothing(variables) {
 		return nil, malformed(http.StatusBadRequest, "this subscription skips its only field: select subscribe or events, without a @skip or @include that leaves it out")
 	}
-	return &operation{doc: doc, name: q.operationName, variables: variables, viewer: v}, nil
+	return &operation{doc: doc, name: q.operationName, variables: variables, viewer: v, address: from.address}, nil
 }
 
 func isSubscription(roots []gqldoc.RootField) bool {
@@ -84,21 +94,18 @@ func (h *Handler) execute(ctx context.Context, op *operation) (*response, error)
 		}
 		op.viewer.eventCursor = cursor
 	}
-	r, err := h.runOperation(withViewer(ctx, op.viewer), op)
-	if err != nil {
-		return nil, err
-	}
+	r, err := h.runOperation(ctx, op)
 	// Not in the answers to mutations: a client that refreshes where it is told so would never be done with refreshToken.
-	if op.viewer.refused != "" && op.doc.Operation == gqldoc.Query {
+	if err == nil && op.viewer.refused != "" && op.doc.Operation == gqldoc.Query {
 		r.extensions = map[string]any{"authentication": op.viewer.refused}
 	}
-	return r, r.refused()
+	return r, err
 }
 
 // runOperation has the executor run an operation, but for __schema and __type, of which it does not know everything.
 func (h *Handler) runOperation(ctx context.Context, op *operation) (*response, error) {
 	if !op.doc.UsesIntrospection {
-		return h.run(ctx, h.operations, op.doc.Text(), op.name, op.variables), nil
+		return h.run(ctx, op, h.operations, op.doc.Text(), op.name)
 	}
 	answered, err := op.doc.Introspect(op.variables)
 	if err != nil {
@@ -106,18 +113,58 @@ func (h *Handler) runOperation(ctx context.Context, op *operation) (*response, e
 	}
 	r := &response{data: json.RawMessage("{}")}
 	if answered.Rest != "" {
-		r = h.run(ctx, h.operations, answered.Rest, op.name, op.variables)
+		if r, err = h.run(ctx, op, h.operations, answered.Rest, op.name); err != nil {
+			return nil, err
+		}
 	}
-	if r.data != nil {
-		r.data, err = answered.Merge(r.data)
+	r.data, err = answered.Merge(r.data)
+	if err == nil && int64(len(r.data)) > h.answers.most {
+		err = errAnswerTooLarge(h.answers.most)
 	}
-	return r, err
+	if err != nil {
+		r.release()
+		return nil, err
+	}
+	return r, nil
 }
 
-// run gives a document to the executor.
-func (h *Handler) run(ctx context.Context, schema *graphql.Schema, document, name string, variables map[string]any) *response {
-	result := schema.Exec(withBound(ctx), document, name, variables)
-	return h.newResponse(ctx, result.Data, result.Errors)
+// run gives a document to the executor. The caller releases the response when it was written. The error says
+// that nothing was run, or that the answer was over its budget.
+func (h *Handler) run(ctx context.Context, op *operation, schema *graphql.Schema, document, name string) (r *response, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	v := op.viewer
+	v.budget = h.answers.begin(op.client(), op.doc.Cost, stop)
+	defer func() {
+		if r == nil || r.budget == nil {
+			v.budget.release()
+		}
+	}()
+	ctx = withViewer(ctx, v)
+	result := schema.Exec(withBound(ctx), document, name, op.variables)
+	if refused := v.budget.refusal(); refused != nil {
+		return h.overBudget(op, refused)
+	}
+	made := h.newResponse(ctx, result.Data, result.Errors)
+	if err := made.refused(); err != nil {
+		return nil, err
+	}
+	v.budget.finish(len(made.data))
+	made.budget = v.budget
+	return made, nil
+}
+
+// overBudget answers an operation whose answer the budget has stopped.
+func (h *Handler) overBudget(op *operation, refused *budgetError) (*response, error) {
+	if op.doc.Operation != gqldoc.Mutation {
+		return nil, refused
+	}
+	// Something of it may be done, so it counts as executed.
+	over, ok := errors.AsType[*refusal](refused)
+	if !ok {
+		return nil, refused
+	}
+	return &response{data: json.RawMessage("null"), errors: over.errors}, nil
 }
 
 type boundKey struct{}

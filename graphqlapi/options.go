@@ -74,6 +74,16 @@ type Options struct {
 	// All fields of an event, without long lists, cost about 200.
 	MaxEventCost int
 	// Logger gets what an operator should know; nil is the logger of the app.
+	// MaxAnswerBytes is about the most bytes of an answer, of which the texts are counted while it is made; 0 is
+	// 8 MiB, which is more than a page of 100 messages of 10,000 characters can have. A host that allows
+	// longer messages or pages allows larger answers.
+	MaxAnswerBytes int
+	// MaxInFlightBytes is the most memory that all answers together may take on this node, while they are made
+	// and until their clients have read them; 0 is 256 MiB. One user, or one address of clients that are not
+	// logged in, may take a quarter of it; small answers do not count. What is over it is answered with
+	// code THROTTLED. The process needs about twice as much for the garbage collector.
+	MaxInFlightBytes int
+	// Logger gets what an operator should know; nil is silence.
 	Logger *slog.Logger
 }
 
@@ -137,6 +147,11 @@ type Limits struct {
 	// AddPhoneNumber is for the phone numbers that a user adds, since the answer tells whether a number
 	// is taken; by default 20 an hour with a burst of 20.
 	AddPhoneNumber Limit
+	// Deliveries is for what the typed subscription, events, delivers to a user, counted by the cost of its
+	// selection; by default 100,000 a second with a burst of 200,000. What is over it waits, and nothing is
+	// lost: a subscription that lags too far behind is closed as any slow consumer, and resumes from its
+	// cursor. One subscription of each socket is free where its selection costs at most 250.
+	Deliveries Limit
 }
 
 // Limit is a rate, and the burst that it allows.

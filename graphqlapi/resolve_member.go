@@ -13,8 +13,8 @@ import (
 // groupNode is a UserGroup that the viewer is a member of.
 type groupNode struct {
 	ID                 graphql.ID
-	Title, Description string
-	GroupImage         *string
+	Title, Description userText
+	GroupImage         *userText
 	MembersCount       int32
 	CreatedBy          *userNode
 	UpdatedAt          dateTime
@@ -83,7 +83,7 @@ func (l *load) groupNodes(groups []group.Group, sel selection) []*groupNode {
 	for i, g := range groups {
 		l.groupsByID[g.ID] = g
 		nodes[i] = &groupNode{
-			ID: graphql.ID(groupID(g.ID)), Title: g.Title, Description: g.Description, GroupImage: optionalText(g.Image),
+			ID: graphql.ID(groupID(g.ID)), Title: l.text(g.Title), Description: l.text(g.Description), GroupImage: l.text(g.Image).optional(),
 			MembersCount: int32(g.MembersCount), UpdatedAt: dateTime{g.UpdatedAt},
 			place: i, among: among,
 		}

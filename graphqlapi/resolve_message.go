@@ -1,6 +1,8 @@
 package graphqlapi
 
 import (
+	"slices"
+
 	"github.com/graph-gophers/graphql-go"
 
 	"github.com/buddychat/buddychat/chat"
@@ -10,20 +12,20 @@ import (
 // messageNode is a Message.
 type messageNode struct {
 	ID               graphql.ID
-	Content          string
+	Content          userText
 	Sender           *userNode
 	Date             dateTime
 	EditedAt, ReadAt *dateTime
-	ClientMessageID  *string
+	ClientMessageID  *userText
 }
 
 func (l *load) message(m chat.Message, sel selection) *messageNode {
 	n := &messageNode{
-		ID: graphql.ID(messageID(m.ID)), Content: m.Content, Sender: l.user(m.Sender, sel.at("sender")),
+		ID: graphql.ID(messageID(m.ID)), Content: newText(m.Content, l.budget), Sender: l.user(m.Sender, sel.at("sender")),
 		Date: dateTime{m.Date}, EditedAt: optionalTime(m.EditedAt), ReadAt: optionalTime(m.ReadAt),
 	}
 	if m.Sender == l.viewer {
-		n.ClientMessageID = optionalText(m.ClientID)
+		n.ClientMessageID = l.text(m.ClientID).optional()
 	}
 	return n
 }
@@ -36,9 +38,21 @@ type copied struct {
 
 // newest returns the newest message of each copy that has one, and which copy each is in.
 func (l *load) newest(copies []chat.Copy) (messages []copied, of []int, err error) {
-	last, err := l.app.Messages.Last(l.ctx, copies)
-	if err != nil {
-		return nil, nil, err
+	var last []*chat.Message
+	for part := range slices.Chunk(copies, l.messagesAtOnce()) {
+		err := l.readMessages(len(part), func() (bytes int, err error) {
+			found, err := l.app.Messages.Last(l.ctx, part)
+			for _, m := range found {
+				if m != nil {
+					bytes += len(m.Content)
+				}
+			}
+			last = append(last, found...)
+			return bytes, err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
 	}
 	for i, m := range last {
 		if m != nil {
@@ -51,9 +65,30 @@ func (l *load) newest(copies []chat.Copy) (messages []copied, of []int, err erro
 // copyID is the id of the copy that the message is in.
 func (c copied) copyID() int64 { return c.in.ID }
 
+// messageLists reads the same page of the messages of each copy, with one query for as many as may be read at once.
+func (l *load) messageLists(copies []chat.Copy, p storage.Page) (lists []storage.List[chat.Message], err error) {
+	each := min(p.Size(), l.app.Messages.MaxPageSize()) + 1
+	for part := range slices.Chunk(copies, max(1, l.messagesAtOnce()/max(1, each))) {
+		err := l.readMessages(len(part)*each, func() (bytes int, err error) {
+			found, err := l.app.Messages.Lists(l.ctx, part, p)
+			for _, list := range found {
+				for _, m := range list.Items {
+					bytes += len(m.Content)
+				}
+			}
+			lists = append(lists, found...)
+			return bytes, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return lists, nil
+}
+
 // messagePages loads the same page of the messages of each copy.
 func messagePages[N any](l *load, copies []chat.Copy, p storage.Page, sel selection, nodes func([]copied, selection) ([]*N, error)) ([]*connection[N], error) {
-	lists, err := l.app.Messages.Lists(l.ctx, copies, p)
+	lists, err := l.messageLists(copies, p)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/graph-gophers/graphql-go"
 
 	"github.com/buddychat/buddychat/notify"
+	"github.com/buddychat/buddychat/storage"
 	"github.com/buddychat/buddychat/user"
 )
 
@@ -31,7 +32,14 @@ func (r *resolver) notifications(ctx context.Context, owner user.ID, args notifi
 			return nil, err
 		}
 		f := notify.Filter{Read: args.IsRead}
-		list, err := r.app.Notifications.List(ctx, owner, f, p)
+		var list storage.List[notify.Notification]
+		err = l.readMessages(p.Size()+1, func() (bytes int, err error) {
+			list, err = r.app.Notifications.List(ctx, owner, f, p)
+			for _, n := range list.Items {
+				bytes += len(n.Message.Content)
+			}
+			return bytes, err
+		})
 		if err != nil {
 			return nil, err
 		}

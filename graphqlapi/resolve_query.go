@@ -192,6 +192,6 @@ func (l *load) userByID(global string) (*userNode, error) {
 		return nil, storage.NotFound()
 	}
 	n := l.user(id, nil)
-	n.show(p)
+	n.show(p, l.budget)
 	return n, nil
 }

@@ -11,46 +11,48 @@ import (
 // userNode is a CustomUser. What is the user's own has methods, which can refuse: everything else is filled in by a [load].
 type userNode struct {
 	ID                            graphql.ID
-	Username, FirstName, LastName string
-	Bio                           string
-	ProfilePicture                *string
+	Username, FirstName, LastName userText
+	Bio                           userText
+	ProfilePicture                *userText
 	DateJoined                    dateTime
 
 	r        *resolver
 	who      user.ID
 	profiled bool
-	created  bool    // by the operation under way: nobody is logged in, and the answer is its user's
-	address  *string // the email where it is known
+	created  bool      // by the operation under way: nobody is logged in, and the answer is its user's
+	address  *userText // the email where it is known
 }
 
 func newUserNode(r *resolver, id user.ID) *userNode {
 	return &userNode{ID: graphql.ID(userID(id)), r: r, who: id}
 }
 
-func (n *userNode) show(p user.Profile) {
-	n.Username, n.FirstName, n.LastName, n.Bio = p.Username, p.FirstName, p.LastName, p.Bio
-	n.ProfilePicture, n.DateJoined, n.profiled = optionalText(p.Picture), dateTime{p.Joined}, true
+func (n *userNode) show(p user.Profile, b *budget) {
+	n.Username, n.FirstName, n.LastName, n.Bio = newText(p.Username, b), newText(p.FirstName, b), newText(p.LastName, b), newText(p.Bio, b)
+	n.ProfilePicture, n.DateJoined, n.profiled = newText(p.Picture, b).optional(), dateTime{p.Joined}, true
+	b.hold(int64(len(p.Username) + len(p.FirstName) + len(p.LastName) + len(p.Bio) + len(p.Picture)))
 }
 
-func (n *userNode) showAccount(u user.User) {
-	n.show(u.Profile)
-	n.address = optionalText(u.Email)
+func (n *userNode) showAccount(u user.User, b *budget) {
+	n.show(u.Profile, b)
+	n.address = newText(u.Email, b).optional()
 }
 
 // account returns a user of whom everything is known.
 func (l *load) account(u user.User) *userNode {
 	n := l.user(u.ID, nil)
-	n.showAccount(u)
+	n.showAccount(u, l.budget)
 	return n
 }
 
 // own refuses what is the user's own to everybody else.
 func (n *userNode) own(ctx context.Context) error {
 	v := viewerOf(ctx)
-	switch {
-	case n.created || v.known() && v.User == n.who:
+	if n.created || v.known() && v.User == n.who {
 		return nil
-	case !v.known():
+	}
+	v.budget.hold(errorBytes) // there may be one for each entry of a page
+	if !v.known() {
 		return errLogin
 	}
 	return errPrivate
@@ -59,7 +61,7 @@ func (n *userNode) own(ctx context.Context) error {
 var errPrivate = &wireError{code: codeForbidden, message: "this is for the user alone"}
 
 // Email resolves CustomUser.email. Where the host has its own users it is null.
-func (n *userNode) Email(ctx context.Context) (*string, error) {
+func (n *userNode) Email(ctx context.Context) (*userText, error) {
 	if err := n.own(ctx); err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func (n *userNode) Email(ctx context.Context) (*string, error) {
 	if err != nil {
 		return nil, n.r.wire(ctx, err)
 	}
-	return optionalText(found[n.who].Email), nil
+	return newText(found[n.who].Email, budgetOf(ctx)).optional(), nil
 }
 
 // PhoneNumbers resolves CustomUser.phoneNumbers. Where the host has its own users there are none.

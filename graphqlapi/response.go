@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	graphqlerrors "github.com/graph-gophers/graphql-go/errors"
 
@@ -28,6 +29,14 @@ type response struct {
 	errors     []responseError
 	data       json.RawMessage
 	extensions map[string]any
+	budget     *budget // nil where the executor ran nothing
+}
+
+// release lets go of what the response holds of the memory for answers.
+func (r *response) release() {
+	if r != nil {
+		r.budget.release()
+	}
 }
 
 // refused returns a [*refusal] where the executor ran nothing.
@@ -51,23 +60,39 @@ func (r *response) failed() bool {
 	return false
 }
 
+// take returns the JSON of r, and lets go of the data that it was made of.
+func (r *response) take() []byte {
+	encoded := r.encode()
+	r.data = nil
+	return encoded
+}
+
 // encode returns the JSON of r.
-func (r *response) encode() []byte {
-	size := len(r.data) + len(`{"data":}`)
-	errs := encodeErrors(r.errors)
-	encoded := make([]byte, 0, size+len(errs)+len(`"errors":,`))
-	encoded = append(encoded, '{')
+func (r *response) encode() []byte { return slices.Concat(r.parts()...) }
+
+// parts returns the JSON of r in parts. The data is one of them, and not copied.
+func (r *response) parts() [][]byte {
+	head := []byte{'{'}
 	if len(r.errors) > 0 {
-		encoded = append(append(encoded, `"errors":`...), errs...)
+		head = append(append(head, `"errors":`...), encodeErrors(r.errors)...)
 	}
-	if r.data != nil {
-		encoded = append(append(comma(encoded), `"data":`...), r.data...)
-	}
+	var tail []byte
 	if len(r.extensions) > 0 {
 		extensions, _ := json.Marshal(r.extensions) // texts alone
-		encoded = append(append(comma(encoded), `"extensions":`...), extensions...)
+		tail = append(append(tail, `"extensions":`...), extensions...)
 	}
-	return append(encoded, '}')
+	tail = append(tail, '}')
+	if r.data == nil {
+		if len(tail) > 1 {
+			head = comma(head)
+		}
+		return [][]byte{head, tail}
+	}
+	head = append(comma(head), `"data":`...)
+	if len(tail) > 1 {
+		tail = append([]byte{','}, tail...)
+	}
+	return [][]byte{head, r.data, tail}
 }
 
 func comma(encoded []byte) []byte {

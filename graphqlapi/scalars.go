@@ -15,7 +15,10 @@ type dateTime struct{ at time.Time }
 
 func (dateTime) ImplementsGraphQLType(name string) bool { return name == "DateTime" }
 
-func (*dateTime) UnmarshalGraphQL(any) error { return errors.New("a DateTime is no input") }
+func (*dateTime) UnmarshalGraphQL(any) error { return errOutputOnly }
+
+// errOutputOnly is what a type says that stands in answers only.
+var errOutputOnly = errors.New("this type is no input")
 
 // MarshalJSON implements [encoding/json.Marshaler].
 func (d dateTime) MarshalJSON() ([]byte, error) { return []byte(`"` + formatTime(d.at) + `"`), nil }
@@ -33,7 +36,7 @@ type genericScalar map[string]any
 
 func (genericScalar) ImplementsGraphQLType(name string) bool { return name == "GenericScalar" }
 
-func (*genericScalar) UnmarshalGraphQL(any) error { return errors.New("a GenericScalar is no input") }
+func (*genericScalar) UnmarshalGraphQL(any) error { return errOutputOnly }
 
 // optionalText returns nil for "".
 func optionalText(s string) *string {

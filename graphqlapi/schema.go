@@ -9,6 +9,7 @@ import (
 
 	"github.com/graph-gophers/graphql-go"
 	gqlerrors "github.com/graph-gophers/graphql-go/errors"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/buddychat/buddychat"
 )
@@ -39,7 +40,7 @@ func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Sch
 	if strings.Count(schemaSDL, rootsOfOperations) != 1 {
 		return nil, nil, "", errors.New("graphqlapi: the schema has no roots")
 	}
-	r := &resolver{app: app, searches: newSearches(o.MaxSearches)}
+	r := &resolver{app: app, searches: newSearches(o.MaxSearches), loads: semaphore.NewWeighted(maxLoading)}
 	options := []graphql.SchemaOpt{
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
@@ -65,10 +66,17 @@ func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Sch
 type resolver struct {
 	app      *buddychat.App
 	searches searches
+	// loads has the bytes that messages may have which are being read from the store.
+	loads *semaphore.Weighted
 }
 
 // wire turns an error into one for the client.
-func (r *resolver) wire(_ context.Context, err error) error { return wire(err) }
+func (r *resolver) wire(ctx context.Context, err error) error {
+	if err != nil {
+		budgetOf(ctx).hold(errorBytes) // there may be one for each entry of a page
+	}
+	return wire(err)
+}
 
 // operationRoots are the roots of the schema of operations. Its subscriptions are there to be read about, and run by the other schema.
 type operationRoots struct{ r *resolver }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/buddychat/buddychat/internal/gqldoc"
 	"github.com/buddychat/buddychat/realtime"
@@ -39,6 +40,8 @@ type socket struct {
 	address string
 	viewer  viewer
 	after   string // the cursor in connection_init, "" for none
+
+	light atomic.Bool // a light typed subscription is under way
 }
 
 func (h *Handler) newSocket(r *http.Request) transportws.Handler {
@@ -193,10 +196,11 @@ func (s *socket) operate(ctx context.Context, p transportws.Payload, next func(j
 	ctx, cancel := s.h.finishing(ctx, op.doc.Operation)
 	defer cancel()
 	answer, err := s.h.execute(ctx, op)
+	defer answer.release()
 	if err != nil {
 		return op.viewer, s.h.refuse(withViewer(ctx, op.viewer), err) // here, where the deadline is known
 	}
-	next(answer.encode())
+	next(answer.take())
 	return op.viewer, nil
 }
 
@@ -224,7 +228,11 @@ func (s *socket) subscription(ctx context.Context, op *operation, next func(json
 	case !op.viewer.known():
 		return errLogin
 	case op.doc.RootFields[0].Name == "events":
-		err = s.h.typedEvents(ctx, op, s.after, next)
+		free := op.doc.Cost <= lightEventCost && s.light.CompareAndSwap(false, true)
+		if free {
+			defer s.light.Store(false)
+		}
+		err = s.h.typedEvents(ctx, op, s.after, free, next)
 	default:
 		err = s.h.subscribe(ctx, op, s.after, next)
 	}

@@ -22,7 +22,9 @@ func (h *Handler) subscribe(ctx context.Context, op *operation, after string, ne
 		return err
 	}
 	first.extensions = map[string]any{"cursor": events.Start()}
-	if !next(first.encode()) {
+	heard := next(first.encode())
+	first.release()
+	if !heard {
 		return nil
 	}
 	var envelope []byte
@@ -67,8 +69,7 @@ func resumeFrom(own, sockets string) (string, error) {
 func (h *Handler) runEvents(ctx context.Context, op *operation, document string) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.deadline)
 	defer cancel()
-	r := h.run(withViewer(ctx, op.viewer), h.events, document, "", op.variables)
-	return r, r.refused()
+	return h.run(ctx, op, h.events, document, "")
 }
 
 // The attempts that are made to deliver an event.

@@ -20,6 +20,8 @@ type viewer struct {
 	operation string
 	// eventCursor is the position taken before the operation began, where the operation asks for it.
 	eventCursor string
+	// budget bounds the answer; nil bounds nothing.
+	budget *budget
 }
 
 // known reports whether somebody is logged in.
@@ -30,6 +32,9 @@ type viewerKey struct{}
 func withViewer(ctx context.Context, v viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, v)
 }
+
+// budgetOf returns the budget of the answer that is being made.
+func budgetOf(ctx context.Context) *budget { return viewerOf(ctx).budget }
 
 func viewerOf(ctx context.Context) viewer {
 	v, _ := ctx.Value(viewerKey{}).(viewer)

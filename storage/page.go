@@ -44,6 +44,14 @@ func (p Page) Before(cursor string) Page { p.before = &cursor; return p }
 // AtMost replaces [MaxPageSize] for this page. It is for hosts that serve larger pages.
 func (p Page) AtMost(n int) Page { p.max = n; return p }
 
+// Size returns how many entries are asked for, at least 0.
+func (p Page) Size() int {
+	if p.size == nil {
+		return DefaultPageSize
+	}
+	return max(0, *p.size)
+}
+
 // Key is the place of an entry in a list: lists are ordered by Major, then by Minor. A list of the application's own may have places that
 // are no numbers: then Text is the place, in whatever order the application has, and the numbers are 0.
 type Key struct {

@@ -51,6 +51,8 @@ const (
 	RefreshToken
 	// AddPhoneNumber: phone numbers that a user adds. The answer tells whether a number is taken.
 	AddPhoneNumber
+	// Deliveries: the events that are resolved for a user, by their cost.
+	Deliveries
 	// Messages: the messages that a user sends; a quota by day.
 	Messages
 	// Groups: the groups that a user creates; a quota by day.
@@ -109,6 +111,8 @@ type Options struct {
 	RefreshToken Limit
 	// AddPhoneNumber defaults to 20 an hour with a burst of 20.
 	AddPhoneNumber Limit
+	// Deliveries defaults to 100,000 a second with a burst of 200,000.
+	Deliveries Limit
 	// Messages defaults to 20,000 a day.
 	Messages Limit
 	// Groups defaults to 200 a day.
@@ -138,6 +142,7 @@ func (o Options) limits() [classes]Limit {
 		AddPhoneNumber:  o.AddPhoneNumber,
 		LoginStrangers:  o.LoginStrangers,
 		LoginTries:      o.LoginTries,
+		Deliveries:      o.Deliveries,
 		Messages:        o.Messages,
 		Groups:          o.Groups,
 		Adds:            o.Adds,
@@ -156,6 +161,7 @@ func (o Options) limits() [classes]Limit {
 		AddPhoneNumber:  perHour(20, 20),
 		LoginStrangers:  perMinute(10, 20),
 		LoginTries:      perMinute(1, 3),
+		Deliveries:      {PerSecond: 100_000, Burst: 200_000},
 		Messages:        PerDay(20_000),
 		Groups:          PerDay(200),
 		Adds:            PerDay(50),
@@ -246,6 +252,21 @@ func (l *Limiter) Take(charges ...Charge) (retry time.Duration, ok bool) {
 		l.bucket(c).AllowN(now, c.N)
 	}
 	return 0, true
+}
+
+// Reserve charges a bucket at once, beyond what is in it where that is too little, and returns how long to wait
+// until the charge is covered. Whoever waits that long keeps to the limit, each of many in turn.
+func (l *Limiter) Reserve(charge Charge) (wait time.Duration) {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for _, c := range l.merge([]Charge{charge}) {
+		wait = l.bucket(c).ReserveN(now, c.N).DelayFrom(now)
+	}
+	return wait
 }
 
 // merge returns one charge for each bucket, without those that cost nothing.

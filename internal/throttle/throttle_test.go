@@ -132,7 +132,7 @@ func TestTheDefaultsLetPeopleWorkAndSlowGuessing(t *testing.T) {
 	require.NoError(t, err)
 	for class, burst := range map[Class]int{
 		User: 200, Address: 100, LoginAddress: 20, LoginAccount: 10, Password: 10, CreateUser: 20, RefreshToken: 60,
-		LoginStrangers: 20, LoginTries: 3, UserMutation: 200, AddressMutation: 100, AddPhoneNumber: 20, Messages: 20_000, Groups: 200, Adds: 50,
+		LoginStrangers: 20, LoginTries: 3, UserMutation: 200, AddressMutation: 100, AddPhoneNumber: 20, Deliveries: 200_000, Messages: 20_000, Groups: 200, Adds: 50,
 	} {
 		require.True(t, allowed(l, Charge{class, "k", burst - 1}), class)
 		require.True(t, allowed(l, Charge{class, "k", 1}), class)
@@ -150,6 +150,21 @@ func TestAQuotaByDayLetsItsNumberPassAndFillsAgainInADay(t *testing.T) {
 	clock.advance(24 * time.Hour)
 	require.True(t, allowed(l, Charge{Groups, "ann", 24}))
 	require.False(t, allowed(l, Charge{Groups, "ann", 1}))
+}
+
+func TestReservationsWaitInTurn(t *testing.T) {
+	t.Parallel()
+	l, clock := newLimiter(t, Options{Deliveries: Limit{PerSecond: 10, Burst: 20}})
+	reserve := func(n int) time.Duration { return l.Reserve(Charge{Deliveries, "ann", n}) }
+	require.Zero(t, reserve(20))
+	require.InDelta(t, time.Second, reserve(10), 2)
+	require.InDelta(t, 3*time.Second, reserve(1000), 2, "what is more than the burst counts as the burst")
+	require.Zero(t, l.Reserve(Charge{Deliveries, "bob", 5}))
+	clock.advance(3 * time.Second)
+	require.InDelta(t, time.Second, reserve(10), 2)
+
+	var off *Limiter
+	require.Zero(t, off.Reserve(Charge{Deliveries, "ann", 1e9}))
 }
 
 func TestPairsHaveKeysOfTheirOwn(t *testing.T) {

@@ -37,7 +37,8 @@ type Handler interface {
 	//
 	// The sequence ends at the first error. ctx derives from that of the session, and ends when the client completes the operation and when the
 	// socket ends; the sequence must end soon after. Operations of one socket run concurrently, each in its own goroutine,
-	// which also runs the sequence. yield may block while the client is slow.
+	// which also runs the sequence. yield may block while the client is slow. From a result that is larger than
+	// 64 KiB it returns when the result was written or given up, and is out of memory.
 	Operation(ctx context.Context, p Payload) iter.Seq2[json.RawMessage, error]
 }
 

@@ -16,8 +16,9 @@ type operation struct {
 	rawID   json.RawMessage
 	ctx     context.Context
 	cancel  context.CancelFunc
-	late    bool // a result was yielded after ctx had ended; its goroutine's alone
-	dropped bool // nothing more of it is written; under the outbox's lock
+	late    bool          // a result was yielded after ctx had ended; its goroutine's alone
+	dropped bool          // nothing more of it is written; under the outbox's lock
+	freed   chan struct{} // closed when a large result is out of memory; its goroutine's alone
 }
 
 // isDropped is called under the outbox's lock. What belongs to no operation is never dropped.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,5 +257,58 @@ func TestAnExtensionMayStandForTheQuery(t *testing.T) {
 				`{"id":"1","type":"complete"}`,
 			}, c.send(`{"id":"1","type":"subscribe","payload":{`+query+`"extensions":{"a":1}}}`))
 		}
+	})
+}
+
+func TestALargeResultIsOutOfMemoryWhenYieldReturns(t *testing.T) {
+	t.Parallel()
+	large := raw(`"` + strings.Repeat("x", 100_000) + `"`)
+	for name, end := range map[string]func(c *client, resume func()){
+		"written": func(_ *client, resume func()) { resume() },
+		"completed by its client": func(c *client, resume func()) {
+			c.send(complete("1"))
+			require.Empty(c.t, c.received())
+			resume()
+		},
+		"given up": func(c *client, resume func()) {
+			time.Sleep(10 * time.Second) // the write timeout
+			c.requireCut()
+			resume()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, nil, func(t *testing.T, w *world) {
+				var yielded atomic.Bool
+				c := w.ready(handler{operation: func(_ context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
+					yield(large, nil)
+					yielded.Store(true)
+				}})
+				resume := c.stall()
+				c.send(subscribe("1"))
+				require.False(t, yielded.Load(), "it is in the queue")
+				end(c, func() {
+					require.Equal(t, name == "given up", yielded.Load())
+					resume()
+				})
+				synctest.Wait()
+				require.True(t, yielded.Load())
+			})
+		})
+	}
+}
+
+func TestASmallResultDoesNotWaitToBeWritten(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		var yielded atomic.Bool
+		c := w.ready(handler{operation: func(_ context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
+			yield(raw(`1`), nil)
+			yielded.Store(true)
+		}})
+		resume := c.stall()
+		defer resume()
+		c.send(subscribe("1"))
+		require.True(t, yielded.Load())
 	})
 }

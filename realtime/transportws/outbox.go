@@ -32,9 +32,22 @@ func newOutbox(c conn, opts *Options, running *sync.WaitGroup, failed func(error
 }
 
 // send queues a frame of op, or of no operation in particular, and blocks while there is no room. It reports false
-// when the frame is not to be written, for the outbox was closed or the operation dropped.
+// when the frame is not to be written, for the outbox was closed or the operation dropped. A large
+// result is out of memory when send returns: written, or given up. So an operation knows how long it holds
+// the memory of one, also where its client has completed it meanwhile.
 func (o *outbox) send(op *operation, typ string, id, payload json.RawMessage) bool {
 	size := len(id) + len(payload) + frameOverhead
+	if !o.enqueue(op, typ, id, payload, size) {
+		return false
+	}
+	if op != nil && op.freed != nil {
+		<-op.freed
+		op.freed = nil
+	}
+	return true
+}
+
+func (o *outbox) enqueue(op *operation, typ string, id, payload json.RawMessage, size int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for !o.closed && !op.isDropped() && o.queued != nil && len(o.queued.data)+size > o.limit {
@@ -44,6 +57,9 @@ func (o *outbox) send(op *operation, typ string, id, payload json.RawMessage) bo
 		return false
 	}
 	o.push(op, typ, id, payload)
+	if op != nil && size > largeBytes {
+		op.freed = o.queued.whenFreed()
+	}
 	return true
 }
 
@@ -151,12 +167,24 @@ type batch struct {
 	data   []byte
 	ends   []frameEnd
 	frames [][]byte // parts of data, made by cut
+	freed  chan struct{}
+}
+
+// whenFreed returns a channel that is closed when the batch is out of memory.
+func (b *batch) whenFreed() chan struct{} {
+	if b.freed == nil {
+		b.freed = make(chan struct{})
+	}
+	return b.freed
 }
 
 type frameEnd struct {
 	op  *operation
 	end int // in data
 }
+
+// largeBytes is what a result has that is worth accounting for.
+const largeBytes = 64 << 10
 
 // maxPooledBytes keeps a large result from staying in memory for good.
 const maxPooledBytes = 256 << 10
@@ -166,7 +194,14 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func newBatch() *batch { return batches.Get().(*batch) }
 
 func (b *batch) free() {
-	if b == nil || cap(b.data) > maxPooledBytes {
+	if b == nil {
+		return
+	}
+	if b.freed != nil {
+		close(b.freed)
+		b.freed = nil
+	}
+	if cap(b.data) > maxPooledBytes {
 		return
 	}
 	clear(b.ends) // lets go of the operations

@@ -73,7 +73,6 @@ type Options struct {
 	// MaxEventCost is MaxCost for a subscription, whose selection is resolved for each event; 0 is 500.
 	// All fields of an event, without long lists, cost about 200.
 	MaxEventCost int
-	// Logger gets what an operator should know; nil is the logger of the app.
 	// MaxAnswerBytes is about the most bytes of an answer, of which the texts are counted while it is made; 0 is
 	// 8 MiB, which is more than a page of 100 messages of 10,000 characters can have. A host that allows
 	// longer messages or pages allows larger answers.
@@ -83,7 +82,7 @@ type Options struct {
 	// logged in, may take a quarter of it; small answers do not count. What is over it is answered with
 	// code THROTTLED. The process needs about twice as much for the garbage collector.
 	MaxInFlightBytes int
-	// Logger gets what an operator should know; nil is silence.
+	// Logger gets what an operator should know; nil is the logger of the app.
 	Logger *slog.Logger
 }
 

@@ -43,8 +43,10 @@ func newSized(w *world, n int) *sized {
 	return s
 }
 
-// cost runs a document and returns the least time of several runs, and how long the answer is.
-func (s *sized) cost(document string) (least time.Duration, length int) {
+// cost runs a document and returns the least time of several runs and an earlier one, 0 for none, and how
+// long the answer is.
+func (s *sized) cost(document string, earlier time.Duration) (least time.Duration, length int) {
+	least = earlier
 	for range 5 {
 		start := time.Now()
 		r := s.run(s.viewer, document, "first", s.n, "chat", chatID(s.chat.ID), "group", groupCopyID(s.group.ID),
@@ -73,11 +75,13 @@ var crowded = map[string]string{
 	"the counts of the lists":     `query($first: Int) { users { totalCount } groups(first: $first) { nodes { groupMessages(first: 1) { totalCount } member { group { membersCount } } } } }`,
 }
 
-// excess is how much more an entry may cost in a long list than in a short one, so that what else runs on the machine fails no test. The lists
-// differ by growth: what were quadratic would be over.
+// excess is how much more an entry may cost in a long list than in a short one. The lists differ by
+// growth, so that a quadratic one is over. Other work on the machine can only add to a time: a list that
+// is over is measured again, and its least time counts.
 const (
 	excess = 3
 	growth = 8
+	rounds = 10
 )
 
 func TestNoListCostsMoreThanInProportionToWhatItReturns(t *testing.T) {
@@ -96,11 +100,17 @@ func TestNoListCostsMoreThanInProportionToWhatItReturns(t *testing.T) {
 			for _, documents := range []map[string]string{lists, crowded} {
 				for name, document := range documents {
 					t.Run(name, func(t *testing.T) {
-						fewer, less := small.cost(document)
-						more, length := large.cost(document)
-						t.Logf("%v for %d bytes, %v for %d", fewer, less, more, length)
-						inProportion := fewer * time.Duration(max(growth, length/less))
-						require.Less(t, more, excess*inProportion)
+						var fewer, more, bound time.Duration
+						for range rounds {
+							var less, length int
+							fewer, less = small.cost(document, fewer)
+							more, length = large.cost(document, more)
+							t.Logf("%v for %d bytes, %v for %d", fewer, less, more, length)
+							if bound = excess * fewer * time.Duration(max(growth, length/less)); more < bound {
+								return
+							}
+						}
+						require.Less(t, more, bound)
 					})
 				}
 			}

@@ -247,7 +247,8 @@ func (r *room) updated(actor user.ID) {
 	r.tell(entry{operation: realtime.GroupUpdated, actor: actor}, r.present())
 }
 
-// end ends a membership, with the admin's role passed on where it must be.
+// end ends a membership, with the admin's role passed on where it must be. The member who left is the
+// actor of that.
 func (c *ownCopy) end(e entry) {
 	r := c.room
 	e.member = c.id
@@ -258,7 +259,7 @@ func (c *ownCopy) end(e entry) {
 	c.ended = true
 	if here := r.present(); len(here) > 0 && len(r.admins()) == 0 {
 		here[0].admin = true
-		r.updated("")
+		r.updated(e.actor)
 	}
 }
 

@@ -6,7 +6,7 @@ GO ?= go
 LINTER = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export PATH := $(PATH):$(shell $(GO) env GOPATH)/bin
 
-.PHONY: all build fmt vet test race lint vuln bench fuzz torture drivers examples interop run ci
+.PHONY: all build fmt vet test race prose lint vuln bench fuzz torture drivers examples interop run ci
 
 all: fmt vet lint test
 
@@ -24,6 +24,9 @@ test:
 
 race: # the long histories of the property tests are left to make test
 	$(GO) test -race -short ./...
+
+prose: # the width of comments and Markdown, and phrases that readers stumble over
+	$(GO) run ./internal/prose
 
 lint:
 	@command -v golangci-lint >/dev/null || $(GO) install $(LINTER)

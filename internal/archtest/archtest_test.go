@@ -17,7 +17,7 @@ import (
 
 // layers are the packages from the bottom up. Each imports only what stands in a line above its own. The examples may import anything.
 var layers = [][]string{
-	{"internal/surrogate", "internal/origin", "internal/pgserver", "internal/netfault"},
+	{"internal/surrogate", "internal/origin", "internal/pgserver", "internal/netfault", "internal/prose"},
 	{"storage", "internal/gqldoc", "realtime/transportws", "internal/pgtest"},
 	{"user"},
 	{"chat", "internal/throttle"},

@@ -143,6 +143,14 @@ func (a *answers) begin(client string, cost int, stop context.CancelFunc) *budge
 	return b
 }
 
+// of returns whose answer it is.
+func (b *budget) of() string {
+	if b == nil {
+		return ""
+	}
+	return b.client
+}
+
 // write charges n bytes of the answer. It reports false where the answer is not wanted any more.
 func (b *budget) write(n int) bool {
 	if b == nil {

@@ -60,25 +60,18 @@ func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*l
 	}
 }
 
-const (
-	// maxLoading is how many bytes the messages may have, if all are as long as can be, that are read from the
-	// store at the same time. What is more waits.
-	maxLoading = 128 << 20
-	// maxLoadedAtOnce is how many of them one query reads.
-	maxLoadedAtOnce = maxLoading / 2
-)
-
 // messagesAtOnce is how many messages one query reads.
 func (l *load) messagesAtOnce() int { return max(1, maxLoadedAtOnce/l.app.Messages.MaxContentSize()) }
 
 // readMessages reads at most n messages from the store. How long they are is not known before they are there,
 // so there is a bound on how many are read at the same time; what came is charged to the budget.
 func (l *load) readMessages(n int, read func() (bytes int, err error)) error {
-	bytes := min(int64(n)*int64(l.app.Messages.MaxContentSize()), maxLoading)
-	if err := l.loads.Acquire(l.ctx, bytes); err != nil {
+	bytes := min(int64(n)*int64(l.app.Messages.MaxContentSize()), maxLoadedAtOnce)
+	leave, err := l.loads.enter(l.ctx, l.budget.of(), bytes)
+	if err != nil {
 		return err
 	}
-	defer l.loads.Release(bytes)
+	defer leave()
 	loaded, err := read()
 	if err == nil && !l.budget.hold(int64(loaded)) {
 		err = context.Canceled // the budget has the refusal

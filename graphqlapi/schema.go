@@ -9,7 +9,6 @@ import (
 
 	"github.com/graph-gophers/graphql-go"
 	gqlerrors "github.com/graph-gophers/graphql-go/errors"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/buddychat/buddychat"
 )
@@ -40,7 +39,7 @@ func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Sch
 	if strings.Count(schemaSDL, rootsOfOperations) != 1 {
 		return nil, nil, "", errors.New("graphqlapi: the schema has no roots")
 	}
-	r := &resolver{app: app, searches: newSearches(o.MaxSearches), loads: semaphore.NewWeighted(maxLoading)}
+	r := &resolver{app: app, searches: newSearches(o.MaxSearches), loads: newLoads()}
 	options := []graphql.SchemaOpt{
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
@@ -66,8 +65,7 @@ func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Sch
 type resolver struct {
 	app      *buddychat.App
 	searches searches
-	// loads has the bytes that messages may have which are being read from the store.
-	loads *semaphore.Weighted
+	loads    *loads
 }
 
 // wire turns an error into one for the client.

@@ -188,7 +188,7 @@ func readOnly(t *testing.T, db database) database {
 	if db.dialect == bunstore.PostgreSQL {
 		return openPostgresWith(t, db.url+"&default_transaction_read_only=on", "")
 	}
-	pool, err := sql.Open("sqlite", "file:"+db.url+"?mode=ro")
+	pool, err := sql.Open("sqlite", "file:"+db.url+"?mode=ro&_pragma=busy_timeout(10000)&_pragma=foreign_keys(on)")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	s, err := bunstore.Open(pool, bunstore.SQLite, nil)

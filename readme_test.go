@@ -5,10 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/buddychat/buddychat/realtime/transportws"
 )
 
 func TestTheEmbeddingInTheREADMEIsTheExampleThatRuns(t *testing.T) {
@@ -52,6 +55,18 @@ func TestTheClientsInTheDocsAreThoseThatCIRuns(t *testing.T) {
 	}))
 	for _, file := range []string{"genqlient.yaml", "operations.graphql", "client.go"} {
 		require.True(t, shown[".ci/interop/genqlient/"+file], file)
+	}
+}
+
+func TestTheDocsHaveEveryCodeThatASocketClosesWith(t *testing.T) {
+	t.Parallel()
+	table := between(t, filepath.Join("docs", "clients.md"), "**When a socket closes.**", "\n**")
+	for _, code := range []int{
+		transportws.CodeGoingAway, transportws.CodePolicy, transportws.CodeTooBig, transportws.CodeInternal, transportws.CodeTryAgainLater,
+		transportws.CodeSlowConsumer, transportws.CodeInvalidMessage, transportws.CodeUnauthorized, transportws.CodeForbidden,
+		transportws.CodeSubprotocol, transportws.CodeInitTimeout, transportws.CodeSubscriberExists, transportws.CodeTooManyInits,
+	} {
+		require.Contains(t, table, strconv.Itoa(code))
 	}
 }
 

@@ -13,6 +13,7 @@ import { buildClientSchema, getIntrospectionQuery, printSchema } from 'graphql'
 import relay from 'relay-runtime'
 import WebSocket from 'ws'
 import { apolloClient } from './clients/apollo.mjs'
+import { follow } from './clients/follow.mjs'
 import { socketClient } from './clients/graphql-ws.mjs'
 import { relayEnvironment } from './clients/relay/environment.mjs'
 import { urqlClient } from './clients/urql.mjs'
@@ -44,6 +45,18 @@ async function expire(url, session) {
 }
 
 const eventsOf = `subscription { events { id operation chatMessage { message { content } } } }`
+
+check('a user is followed from the login on', async () => {
+  const { user, session } = await newSession(http)
+  const send = () => graphql(session.token, 'mutation { createGroup(title: "Seen") { userGroup { id } } }')
+  const seen = []
+  const following = follow(http, user.username, user.password, (event) => seen.push(event.operation), { webSocketImpl: WebSocket })
+  const sending = until(async () => {
+    await send() // until the subscription is there
+    return seen.includes('GROUP_CREATED') || seen.includes('MEMBER_ADDED')
+  })
+  await Promise.race([following.then(() => { throw new Error('the iterator ended') }), sending])
+})
 
 check('graphql-ws keeps its iterators across two expiries', async () => {
   const { user, session } = await newSession(brief)

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 )
 
 //go:embed migrations/*.sql
@@ -22,7 +23,8 @@ var embedded embed.FS
 
 // Migrate makes the tables, or brings those of an earlier version up to date. Where they are up to date it only reads, and
 // works on a connection that may do no more. Any number of processes may call it at once, before anything else on the store.
-// One migration is one transaction: one that fails leaves nothing behind, and the next call tries it again.
+// One migration is one transaction: one that fails leaves nothing behind, and the next call tries it again. A call waits for the
+// migration of another process: on PostgreSQL for as long as ctx lasts, on SQLite for ten minutes at most.
 //
 // Tables that were made with the files of [Migrations] are known for what they are.
 //
@@ -201,6 +203,10 @@ func (s *Store) missing(ctx context.Context, all []migration) ([]migration, erro
 	return slices.DeleteFunc(slices.Clone(all), func(m migration) bool { return applied[m.number] }), err
 }
 
+// migrationPatience is how long Migrate waits on SQLite for the process that holds the database. A migration of many rows takes
+// longer than any act waits.
+const migrationPatience = 10 * time.Minute
+
 // applyMigration applies one migration, unless another process has done so by then.
 func (s *Store) applyMigration(ctx context.Context, m migration) error {
 	words := wordsOf(s.dialect)
@@ -213,7 +219,7 @@ func (s *Store) applyMigration(ctx context.Context, m migration) error {
 	if err != nil {
 		return err
 	}
-	return s.act(ctx, func(t *tx) error {
+	apply := func(t *tx) error {
 		if s.dialect == PostgreSQL {
 			// Of two processes that make a table that may exist, one fails on PostgreSQL. The lock is the transaction's and not the
 			// session's: behind a pooler the session would go on with it.
@@ -234,7 +240,8 @@ func (s *Store) applyMigration(ctx context.Context, m migration) error {
 			}
 		}
 		return nil
-	})
+	}
+	return s.retry(ctx, migrationPatience, func() error { return s.actOnce(ctx, apply) })
 }
 
 // migrationWords are what differs between the databases in the text of a migration. Beside them, {name} is the table of that

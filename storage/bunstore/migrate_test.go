@@ -192,3 +192,22 @@ func TestSessionsOfTheFirstVersionGoOn(t *testing.T) {
 		})
 	}
 }
+
+func TestMigrateWaitsForAMigrationThatTakesLongerThanAnAct(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it waits for longer than an act does")
+	}
+	db := openSQLite(t, "")
+	other := db.again(t, "")
+	migrating, err := other.sql.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer migrating.Rollback() //nolint:errcheck // after the commit
+	_, err = migrating.ExecContext(t.Context(), `CREATE TABLE slow (id INTEGER)`)
+	require.NoError(t, err)
+	const longerThanAnAct = 11 * time.Second
+	committed := make(chan error, 1)
+	time.AfterFunc(longerThanAnAct, func() { committed <- migrating.Commit() })
+	require.NoError(t, db.Migrate(t.Context()))
+	require.NoError(t, <-committed)
+}

@@ -247,15 +247,15 @@ func (s *Store) act(ctx context.Context, f func(t *tx) error) error {
 	if s.host != nil {
 		return s.actInHost(ctx, f)
 	}
-	return s.retry(ctx, func() error { return s.actOnce(ctx, f) })
+	return s.retry(ctx, patience, func() error { return s.actOnce(ctx, f) })
 }
 
-// retry calls try until it does not fail with a transient error, or until there is no time left.
-func (s *Store) retry(ctx context.Context, try func() error) error {
+// retry calls try until it does not fail with a transient error, or until that long has passed.
+func (s *Store) retry(ctx context.Context, longest time.Duration, try func() error) error {
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := try()
-		if err == nil || !s.isTransient(err) || time.Since(began) >= patience {
+		if err == nil || !s.isTransient(err) || time.Since(began) >= longest {
 			return err
 		}
 		select {

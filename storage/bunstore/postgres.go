@@ -62,10 +62,11 @@ type beginner interface {
 	BeginTx(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error)
 }
 
-// needsLevel reports whether a statement would run at the isolation level that the database has for a default, which is not the
-// one that the store relies on: above READ COMMITTED a statement fails where another one changed what it has waited for.
-func (t *tx) needsLevel() (beginner, bool) {
-	if !t.ownLevel {
+// needsTx reports whether a statement needs a transaction of its own. It does where it would run at the isolation level that the
+// database has for a default, which is not the one that the store relies on: above READ COMMITTED a statement fails where another
+// one changed what it has waited for.
+func (t *tx) needsTx() (beginner, bool) {
+	if !t.ownLevel && !t.apart {
 		return nil, false
 	}
 	b, alone := t.conn.(beginner)

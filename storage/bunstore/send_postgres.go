@@ -27,6 +27,17 @@ func (s *Store) appendInTurn(ctx context.Context, batch []*sending) {
 	s.appendBy(ctx, appendWaiting, batch, s.columns)
 }
 
+// sender returns what a statement that sends runs on. Package sql repeats a single statement where the driver says that the connection
+// was bad. Of the drivers pgx says so only where nothing was sent. Others also say so where the answer was lost, and the messages may
+// be there: with them the statement is in a transaction, in which none is repeated.
+func (s *Store) sender() *tx {
+	t := s.reader()
+	t.apart = driverPackage(s.db.Driver()) != pgxPackage
+	return t
+}
+
+const pgxPackage = "github.com/jackc/pgx/v5/stdlib"
+
 // appendBy runs a statement that answers a row for each message that it sent, by its number in the batch, and, with the id 0, for each whose
 // conversation is held.
 func (s *Store) appendBy(ctx context.Context, statement string, all []*sending, columns func([]*sending) []any) {
@@ -34,7 +45,7 @@ func (s *Store) appendBy(ctx context.Context, statement string, all []*sending, 
 	now := s.time()
 	shared := []any{now, nonce(), string(realtime.ChatMessageCreated), string(realtime.GroupMessageCreated)}
 	var news []realtime.Stream
-	err := s.reader().query(ctx, statement, append(shared, columns(batch)...), func(rows *sql.Rows) error {
+	err := s.sender().query(ctx, statement, append(shared, columns(batch)...), func(rows *sql.Rows) error {
 		var n int
 		var m chat.Message
 		if err := rows.Scan(&n, &m.Conversation, &m.ID, &m.Seq); err != nil {
@@ -60,6 +71,7 @@ func (s *Store) appendBy(ctx context.Context, statement string, all []*sending, 
 	// one of the messages, which the others must not suffer from. Any other error concerns all alike.
 	undone := s.isConflict(err) || s.isTransient(err) || len(all) > 1 && isRefused(err)
 	for _, w := range batch {
+		w.message = chat.Message{}
 		if w.held, w.alone = 0, undone; !undone {
 			w.err = err
 		}

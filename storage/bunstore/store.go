@@ -187,8 +187,9 @@ type conn interface {
 // tx is the transaction of one act.
 type tx struct {
 	*Store
-	conn conn
-	news []realtime.Stream // what its records are on
+	conn  conn
+	news  []realtime.Stream // what its records are on
+	apart bool              // outside of a transaction each statement is given one
 }
 
 // reader returns what reads outside of an act run on.
@@ -379,7 +380,7 @@ var tableName = regexp.MustCompile(`\{([a-z_]+)\}`)
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
-	if b, needed := t.needsLevel(); needed {
+	if b, needed := t.needsTx(); needed {
 		err = t.atReadCommitted(ctx, b, func(t *tx) error {
 			n, err = t.exec(ctx, statement, args...)
 			return err
@@ -399,7 +400,7 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (n int64, 
 
 // query runs a statement and hands each row to scan.
 func (t *tx) query(ctx context.Context, statement string, args []any, scan func(*sql.Rows) error) (err error) {
-	if b, needed := t.needsLevel(); needed {
+	if b, needed := t.needsTx(); needed {
 		return t.atReadCommitted(ctx, b, func(t *tx) error { return t.query(ctx, statement, args, scan) })
 	}
 	rows, err := t.conn.QueryContext(ctx, t.text(statement), args...)

@@ -42,7 +42,7 @@ func TestFlagsThatCannotBeAreRefusedWithWhatToGive(t *testing.T) {
 	t.Parallel()
 	none := func(string) string { return "" }
 	for arg, want := range map[string]string{
-		"-origin=*":                      `the origin "*" is a pattern: list every origin by itself`,
+		"-origin=*":                      `the origin "*" is a pattern: list each origin separately`,
 		"-origin=https://*.example.com":  "is a pattern",
 		"-origin=https://one.example,*":  "is a pattern",
 		"-origin=example.com":            "write scheme and host",

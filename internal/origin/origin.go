@@ -1,4 +1,5 @@
-// Package origin says which pages of browsers may call a server, and by which names the server may be called.
+// Package origin checks the Origin and Host headers of requests: which web pages may call a server,
+// and under which host names the server answers.
 package origin
 
 import (
@@ -9,36 +10,39 @@ import (
 	"strings"
 )
 
-// An origin is where a page comes from: a scheme and a host, with a port unless it is the scheme's default port.
+// An origin is where a page was loaded from: a scheme and a host. The host includes the port unless
+// it is the scheme's default port.
 type origin struct{ scheme, host string }
 
-// List has the origins whose pages may call from another host. The zero value has none.
+// List is the set of origins whose pages may call from another host. The zero value is empty.
 type List struct{ listed map[origin]bool }
 
-// NewList reads origins as browsers send them: scheme://host[:port], of any scheme. The error says which one is none.
+// NewList parses origins as browsers send them: scheme://host[:port], with any scheme. The error
+// names the first invalid entry.
 func NewList(origins []string) (List, error) {
 	l := List{listed: map[origin]bool{}}
 	for _, text := range origins {
 		if strings.Contains(text, "*") {
-			return List{}, fmt.Errorf("the origin %q is a pattern: list every origin by itself, as in https://app.example.com", text)
+			return List{}, fmt.Errorf("the origin %q is a pattern: list each origin separately, for example https://app.example.com", text)
 		}
 		o, ok := parse(text)
 		if !ok {
-			return List{}, fmt.Errorf("%q is no origin: write scheme and host, as in https://app.example.com", text)
+			return List{}, fmt.Errorf("%q is not an origin: write scheme and host, for example https://app.example.com", text)
 		}
 		l.listed[o] = true
 	}
 	return l, nil
 }
 
-// Has reports whether the origin in a header is in the list.
+// Has reports whether the list contains the origin in an Origin header.
 func (l List) Has(header string) bool {
 	o, ok := parse(header)
 	return ok && l.listed[o]
 }
 
-// SameHost reports whether the origin in a header is a page of that host, the one of a Host header, over HTTP or HTTPS. A proxy
-// may speak HTTPS where the server does not, so either will do; the scheme of the page tells its default port.
+// SameHost reports whether the Origin header names a page on the given host, the value of a Host
+// header, over HTTP or HTTPS. Both schemes match, because a proxy may accept HTTPS for a server
+// that speaks HTTP. The page's scheme determines its default port.
 func SameHost(header, host string) bool {
 	o, ok := parse(header)
 	return ok && o.isWeb() && o.host == plainHost(o.scheme, host)
@@ -53,7 +57,8 @@ func parse(text string) (origin, bool) {
 	}
 	o := origin{strings.ToLower(scheme), host}
 	if !o.isWeb() {
-		return o, true // the scheme's own business, empty too: pages in files have "file://"
+		// Other schemes have their own rules; the host may be empty, as in "file://".
+		return o, true
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Host != host {
@@ -63,7 +68,7 @@ func parse(text string) (origin, bool) {
 	return o, true
 }
 
-// isScheme follows RFC 3986, section 3.1.
+// isScheme reports whether text is a URL scheme as defined in RFC 3986, section 3.1.
 func isScheme(text string) bool {
 	for i, r := range strings.ToLower(text) {
 		letter := r >= 'a' && r <= 'z'
@@ -74,7 +79,7 @@ func isScheme(text string) bool {
 	return text != ""
 }
 
-// plainHost writes a host in lower case and without the scheme's default port.
+// plainHost returns the host in lower case and without the scheme's default port.
 func plainHost(scheme, host string) string {
 	host = strings.ToLower(host)
 	if scheme == "http" {
@@ -83,11 +88,12 @@ func plainHost(scheme, host string) string {
 	return strings.TrimSuffix(host, ":443")
 }
 
-// Hosts are the names by which a server may be called. The zero value lets every name pass.
+// Hosts is the set of host names under which a server answers. The zero value contains every name.
 type Hosts struct{ names map[string]bool }
 
-// NewHosts reads names as they stand in a Host header: a host, with a port or, for every port, without. The error says which
-// one is none.
+// NewHosts parses names as they appear in a Host header. A name with a port matches only that port;
+// a name without one matches every port. With no names, the result contains every name. The error
+// names the first invalid entry.
 func NewHosts(names []string) (Hosts, error) {
 	if len(names) == 0 {
 		return Hosts{}, nil
@@ -99,14 +105,14 @@ func NewHosts(names []string) (Hosts, error) {
 			err = errors.New("not a host")
 		}
 		if err != nil {
-			return Hosts{}, fmt.Errorf("%q is no host: write a name, with a port or without, as in chat.example.com", name)
+			return Hosts{}, fmt.Errorf("%q is not a host: write a name with or without a port, for example chat.example.com", name)
 		}
 		h.names[canonicalHost(name)] = true
 	}
 	return h, nil
 }
 
-// Has reports whether a Host header has one of the names.
+// Has reports whether the set contains the name in a Host header.
 func (h Hosts) Has(host string) bool {
 	if h.names == nil {
 		return true
@@ -125,5 +131,5 @@ func (h Hosts) Has(host string) bool {
 	return h.names[canonicalHost(name)]
 }
 
-// canonicalHost is in lower case, and without the dot at the end of an absolute name.
+// canonicalHost returns the host in lower case and without the trailing dot of an absolute name.
 func canonicalHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOnlyPagesOfTheSameHostOverHTTPAreOfTheSameHost(t *testing.T) {
+func TestSameHostMatchesWebPagesOfTheHost(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		host, origin string
@@ -49,7 +49,7 @@ func TestOnlyPagesOfTheSameHostOverHTTPAreOfTheSameHost(t *testing.T) {
 	}
 }
 
-func TestListedOriginsMatchExactlyWhateverTheirScheme(t *testing.T) {
+func TestListedOriginsMatchExactlyForAnyScheme(t *testing.T) {
 	t.Parallel()
 	l, err := NewList([]string{
 		"https://app.example.com", "http://LOCALHOST:3000", "https://b.example.com:443", "capacitor://localhost",
@@ -83,7 +83,7 @@ func TestListedOriginsMatchExactlyWhateverTheirScheme(t *testing.T) {
 	require.False(t, List{}.Has("https://app.example.com"))
 }
 
-func TestWhatIsNoOriginIsNotListed(t *testing.T) {
+func TestNewListRejectsInvalidOrigins(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"*", "https://*", "https://*.example.com", "chrome-extension://*", "*://app.example.com", "https://app.example.com:*",
@@ -95,7 +95,7 @@ func TestWhatIsNoOriginIsNotListed(t *testing.T) {
 	}
 }
 
-func TestAServerIsCalledByItsOwnNamesAlone(t *testing.T) {
+func TestHostsMatchesOnlyListedNames(t *testing.T) {
 	t.Parallel()
 	h, err := NewHosts([]string{"Chat.example.com", "localhost:8080", "[::1]"})
 	require.NoError(t, err)

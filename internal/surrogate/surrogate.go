@@ -1,5 +1,5 @@
-// Package surrogate finds what no text can have: half of a pair of UTF-16 surrogates. JSON and GraphQL both can write one, as an
-// escape, and decoders put another character in its place without a word.
+// Package surrogate finds unpaired UTF-16 surrogates, which no valid text contains. JSON and
+// GraphQL can both write one as an escape, and decoders silently replace it with another character.
 package surrogate
 
 import (
@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Lone reports whether a text with string literals in it, in the notation of JSON or of GraphQL, has a \uXXXX escape that is half of a
-// surrogate pair without the other half. Backslashes must be in valid literals only.
+// Lone reports whether a text that contains string literals, in JSON or GraphQL notation, has a
+// \uXXXX escape for half of a surrogate pair without the other half. Outside of valid literals, the
+// text must have no backslashes.
 func Lone(literals string) bool {
 	for {
 		i := strings.IndexByte(literals, '\\')
@@ -31,8 +32,8 @@ func Lone(literals string) bool {
 	}
 }
 
-// escapedUnit returns the UTF-16 unit that the text begins with an escape of, and the size of the escape. The unit
-// is -1 for every other beginning.
+// escapedUnit returns the UTF-16 unit of the \uXXXX escape at the beginning of text and the length
+// of that escape in bytes. Any other beginning returns the unit -1.
 func escapedUnit(text string) (unit int64, size int) {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' || text[2] == '{' {
 		return -1, min(2, len(text))

@@ -8,7 +8,7 @@ import (
 	"github.com/buddychat/buddychat/internal/surrogate"
 )
 
-func TestHalfOfAPairIsFoundWhereverItStands(t *testing.T) {
+func TestLoneFindsUnpairedSurrogatesAnywhere(t *testing.T) {
 	t.Parallel()
 	for text, lone := range map[string]bool{
 		``:                           false,
@@ -17,8 +17,8 @@ func TestHalfOfAPairIsFoundWhereverItStands(t *testing.T) {
 		`"\u00e9\uFFFD"`:             false,
 		`"\ud83d\ude00"`:             false,
 		`"\uD83D\uDE00\uD83D\uDE00"`: false,
-		`"\\ud83d"`:                  false, // a backslash, and letters
-		`"\u{1F600}"`:                false, // GraphQL alone
+		`"\\ud83d"`:                  false, // an escaped backslash followed by letters
+		`"\u{1F600}"`:                false, // only GraphQL has this notation
 		`"\ud83d"`:                   true,
 		`"\ude00"`:                   true,
 		`"\ude00\ud83d"`:             true,

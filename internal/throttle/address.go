@@ -9,40 +9,43 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Proxies says whom to believe about a client's address. The zero value believes nobody: the address is
-// the connection's.
+// Proxies says which proxies to trust for the address of a client. The zero value trusts none: the
+// address is that of the connection.
 type Proxies struct {
-	// Hops is how many proxies stand in front of the server, each of which appends the address that it was
-	// called from to X-Forwarded-For. Whoever can reach the server past them can then claim any address.
+	// Hops is the number of proxies in front of the server. Each of them must append the address of
+	// its own caller to X-Forwarded-For. A client that can bypass the proxies can then claim any
+	// address.
 	Hops int
-	// Networks are the addresses of proxies. The client is the nearest address that is not in one of them. Where
-	// they are given, Hops is not used.
+	// Networks contain the addresses of the proxies. The client is the nearest address outside all
+	// networks. If Networks is set, Hops is ignored.
 	Networks []netip.Prefix
 }
 
-// ClientAddress returns the address that a request comes from. It is the zero Addr where there is none, as on
-// a Unix socket.
+// ClientAddress returns the address of the client that sent a request. It is the zero Addr if the
+// address is unknown, for example on a Unix socket.
 func (p Proxies) ClientAddress(r *http.Request) netip.Addr {
 	address := parseAddress(r.RemoteAddr)
 	if p.Hops <= 0 && len(p.Networks) == 0 {
 		return address
 	}
-	// From the nearest proxy's word back to the client's own, which anybody can write.
-	said := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for hop, text := range slices.Backward(said) {
-		if !p.trusts(address, len(said)-1-hop) {
+	// The nearest proxy appends last. The first entries come from the client, which can send
+	// anything.
+	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for hop, text := range slices.Backward(forwarded) {
+		if !p.trusts(address, len(forwarded)-1-hop) {
 			return address
 		}
-		further := parseAddress(strings.TrimSpace(text))
-		if !further.IsValid() {
+		previous := parseAddress(strings.TrimSpace(text))
+		if !previous.IsValid() {
 			return address
 		}
-		address = further
+		address = previous
 	}
 	return address
 }
 
-// trusts says whether to believe whom an address was called from, which is so many hops from here.
+// trusts reports whether address, hop hops away from the server, is a proxy whose X-Forwarded-For
+// entry can be trusted.
 func (p Proxies) trusts(address netip.Addr, hop int) bool {
 	if len(p.Networks) == 0 {
 		return hop < p.Hops
@@ -50,7 +53,8 @@ func (p Proxies) trusts(address netip.Addr, hop int) bool {
 	return slices.ContainsFunc(p.Networks, func(network netip.Prefix) bool { return network.Contains(address) })
 }
 
-// parseAddress reads an address with or without a port.
+// parseAddress parses an address with or without a port. It returns the zero Addr if text is
+// neither.
 func parseAddress(text string) netip.Addr {
 	if withPort, err := netip.ParseAddrPort(text); err == nil {
 		return withPort.Addr().Unmap().WithZone("")
@@ -62,8 +66,8 @@ func parseAddress(text string) netip.Addr {
 	return address.Unmap().WithZone("")
 }
 
-// AddressKey returns the key of an address: IPv4 addresses stand for themselves, IPv6 addresses for their
-// /64, which is what one subscriber has. Addresses that are not known share one key.
+// AddressKey returns the bucket key of an address: the address itself for IPv4, and the /64 prefix
+// for IPv6, because one subscriber usually owns a whole /64. All unknown addresses share one key.
 func AddressKey(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {
@@ -76,7 +80,8 @@ func AddressKey(a netip.Addr) string {
 	return prefix.String()
 }
 
-// AccountKey returns the key of an account name: the same for all spellings that name one account.
+// AccountKey returns the bucket key of an account name. It is the same for all spellings of the
+// name that log in to the same account.
 func AccountKey(name string) string {
 	return user.Fold(name)
 }

@@ -16,7 +16,7 @@ func prefixes(texts ...string) []netip.Prefix {
 	return networks
 }
 
-func TestTheClientsAddressIsToldByWhomIsTrusted(t *testing.T) {
+func TestClientAddressTrustsOnlyConfiguredProxies(t *testing.T) {
 	t.Parallel()
 	private := Proxies{Networks: prefixes("10.0.0.0/8", "fd00::/8")}
 	for name, c := range map[string]struct {
@@ -25,11 +25,11 @@ func TestTheClientsAddressIsToldByWhomIsTrusted(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		"nobody is trusted at first":            {Proxies{}, "192.0.2.1:5", []string{"198.51.100.7"}, "192.0.2.1"},
+		"no proxy is trusted by default":            {Proxies{}, "192.0.2.1:5", []string{"198.51.100.7"}, "192.0.2.1"},
 		"IPv6":                                  {Proxies{}, "[2001:db8::1%eth0]:5", nil, "2001:db8::1"},
 		"IPv4 inside IPv6":                      {Proxies{}, "[::ffff:192.0.2.1]:5", nil, "192.0.2.1"},
 		"one hop":                               {Proxies{Hops: 1}, "10.0.0.1:5", []string{"198.51.100.7"}, "198.51.100.7"},
-		"one hop, a forged entry before":        {Proxies{Hops: 1}, "10.0.0.1:5", []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7"},
+		"one hop, after a forged entry":        {Proxies{Hops: 1}, "10.0.0.1:5", []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7"},
 		"two hops over two header lines":        {Proxies{Hops: 2}, "10.0.0.1:5", []string{"1.1.1.1, 198.51.100.7", "10.0.0.2"}, "198.51.100.7"},
 		"fewer entries than hops":               {Proxies{Hops: 3}, "10.0.0.1:5", []string{"198.51.100.7"}, "198.51.100.7"},
 		"no header":                             {Proxies{Hops: 1}, "10.0.0.1:5", nil, "10.0.0.1"},
@@ -37,13 +37,13 @@ func TestTheClientsAddressIsToldByWhomIsTrusted(t *testing.T) {
 		"an IPv6 entry":                         {Proxies{Hops: 1}, "10.0.0.1:5", []string{"2001:db8::1"}, "2001:db8::1"},
 		"an IPv6 entry with a port":             {Proxies{Hops: 1}, "10.0.0.1:5", []string{"[2001:db8::1]:80"}, "2001:db8::1"},
 		"an IPv6 entry in brackets":             {Proxies{Hops: 1}, "10.0.0.1:5", []string{"[2001:db8::1]"}, "2001:db8::1"},
-		"an entry that is none":                 {Proxies{Hops: 2}, "10.0.0.1:5", []string{"unknown, 10.0.0.2"}, "10.0.0.2"},
+		"an entry that is not an address":                 {Proxies{Hops: 2}, "10.0.0.1:5", []string{"unknown, 10.0.0.2"}, "10.0.0.2"},
 		"a trusted network":                     {private, "10.0.0.1:5", []string{"1.1.1.1, 198.51.100.7, 10.0.0.2"}, "198.51.100.7"},
 		"a trusted IPv6 network":                {private, "[fd00::1]:5", []string{"198.51.100.7"}, "198.51.100.7"},
-		"a stranger with a header":              {private, "203.0.113.9:5", []string{"198.51.100.7"}, "203.0.113.9"},
-		"everybody in the chain is trusted":     {private, "10.0.0.1:5", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
-		"networks count, hops then do not":      {Proxies{Hops: 5, Networks: private.Networks}, "10.0.0.1:5", []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7"},
-		"a Unix socket behind a trusted header": {Proxies{Hops: 1}, "@", []string{"198.51.100.7"}, "198.51.100.7"},
+		"an untrusted client with a header":              {private, "203.0.113.9:5", []string{"198.51.100.7"}, "203.0.113.9"},
+		"every address is trusted":     {private, "10.0.0.1:5", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		"networks override hops":      {Proxies{Hops: 5, Networks: private.Networks}, "10.0.0.1:5", []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7"},
+		"a Unix socket and a trusted header": {Proxies{Hops: 1}, "@", []string{"198.51.100.7"}, "198.51.100.7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -56,7 +56,7 @@ func TestTheClientsAddressIsToldByWhomIsTrusted(t *testing.T) {
 	}
 }
 
-func TestAnUnknownAddressIsTheZeroOne(t *testing.T) {
+func TestUnknownAddressesAreZero(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []string{"", "@", "pipe", "1.2.3:4", "300.1.1.1:1"} {
 		require.False(t, Proxies{}.ClientAddress(&http.Request{RemoteAddr: remote}).IsValid(), remote)
@@ -71,7 +71,7 @@ func TestAddressesOfOneSubscriberShareAKey(t *testing.T) {
 	require.Equal(t, key("192.0.2.1"), key("::ffff:192.0.2.1"))
 	require.NotEqual(t, key("192.0.2.1"), key("192.0.2.2"))
 	require.Equal(t, key("fe80::1%eth0"), key("fe80::2%eth1"))
-	require.NotEmpty(t, AddressKey(netip.Addr{}), "those without an address share one bucket")
+	require.NotEmpty(t, AddressKey(netip.Addr{}), "unknown addresses share one bucket")
 }
 
 func TestSpellingsOfOneAccountShareAKey(t *testing.T) {
@@ -88,7 +88,7 @@ func FuzzClientAddress(f *testing.F) {
 		r := &http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}}
 		direct := Proxies{}.ClientAddress(r)
 		plain := &http.Request{RemoteAddr: remote}
-		require.Equal(t, Proxies{}.ClientAddress(plain), direct, "a header counts for nothing unless somebody is trusted")
+		require.Equal(t, Proxies{}.ClientAddress(plain), direct, "without trusted proxies the header is ignored")
 		address := Proxies{Hops: hops}.ClientAddress(r)
 		require.NotEmpty(t, AddressKey(address))
 		if address.IsValid() {

@@ -2,8 +2,8 @@ package throttle
 
 import "sync"
 
-// Gauge bounds how many of something, connections say, each key holds at once. A nil *Gauge has no bound. It is
-// safe for concurrent use, and remembers only keys that hold something.
+// Gauge bounds how many of something, such as connections, each key holds at once. A nil *Gauge has
+// no bound. It is safe for concurrent use, and uses memory only for keys that hold something.
 type Gauge struct {
 	most int
 
@@ -11,7 +11,8 @@ type Gauge struct {
 	held map[string]int
 }
 
-// NewGauge returns a gauge that allows each key so many; nil, and with it no bound, where most is not positive.
+// NewGauge returns a gauge that lets each key hold at most most. If most is not positive, it
+// returns nil, which has no bound.
 func NewGauge(most int) *Gauge {
 	if most <= 0 {
 		return nil
@@ -19,8 +20,8 @@ func NewGauge(most int) *Gauge {
 	return &Gauge{most: most, held: map[string]int{}}
 }
 
-// Acquire takes one, and is false where the key holds the most already. Each one taken is given back by
-// one [Gauge.Release] with the same key.
+// Acquire takes one for the key. It returns false, and takes nothing, if the key already holds the
+// maximum. Each success must be followed by one [Gauge.Release] with the same key.
 func (g *Gauge) Acquire(key string) bool {
 	if g == nil {
 		return true
@@ -34,7 +35,7 @@ func (g *Gauge) Acquire(key string) bool {
 	return true
 }
 
-// Release gives back one that was acquired. A key that holds none stays so.
+// Release returns one that was acquired. It does nothing if the key holds none.
 func (g *Gauge) Release(key string) {
 	if g == nil {
 		return
@@ -48,7 +49,7 @@ func (g *Gauge) Release(key string) {
 	g.held[key]--
 }
 
-// Held returns how many the key holds.
+// Held returns how many the key holds. It is 0 for a nil *Gauge.
 func (g *Gauge) Held(key string) int {
 	if g == nil {
 		return 0

@@ -8,20 +8,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAGaugeAllowsEachKeySoMany(t *testing.T) {
+func TestGaugeBoundsEachKey(t *testing.T) {
 	t.Parallel()
 	g := NewGauge(2)
 	require.True(t, g.Acquire("ann"))
 	require.True(t, g.Acquire("ann"))
 	require.False(t, g.Acquire("ann"))
 	require.True(t, g.Acquire("bob"))
-	require.Equal(t, 2, g.Held("ann"), "what was refused is not held")
+	require.Equal(t, 2, g.Held("ann"), "a refusal does not count")
 
 	g.Release("ann")
 	require.True(t, g.Acquire("ann"))
 }
 
-func TestAGaugeRemembersOnlyWhoHoldsSomething(t *testing.T) {
+func TestGaugeForgetsKeysThatHoldNothing(t *testing.T) {
 	t.Parallel()
 	g := NewGauge(1)
 	require.True(t, g.Acquire("ann"))
@@ -30,10 +30,10 @@ func TestAGaugeRemembersOnlyWhoHoldsSomething(t *testing.T) {
 	g.Release("bob")
 	require.Empty(t, g.held)
 	require.True(t, g.Acquire("ann"))
-	require.False(t, g.Acquire("ann"), "to release too often gives nothing")
+	require.False(t, g.Acquire("ann"), "surplus releases do not raise the bound")
 }
 
-func TestWithoutABoundThereIsNoGauge(t *testing.T) {
+func TestNewGaugeWithoutABoundIsNil(t *testing.T) {
 	t.Parallel()
 	for _, most := range []int{0, -1} {
 		g := NewGauge(most)
@@ -44,7 +44,7 @@ func TestWithoutABoundThereIsNoGauge(t *testing.T) {
 	}
 }
 
-func TestManyAtOnceHoldNoMoreThanTheBound(t *testing.T) {
+func TestConcurrentHoldersStayWithinTheBound(t *testing.T) {
 	t.Parallel()
 	g := NewGauge(5)
 	var holding, most atomic.Int64

@@ -5,16 +5,20 @@ import (
 	"time"
 )
 
-// knownFor is for how long an account knows an address that it has logged in from.
+// knownFor is how long the limiter remembers that an account has logged in from an address.
 const knownFor = 30 * 24 * time.Hour
 
-// TakeLogin is [Limiter.Take] for a login to an account from an address, with whatever else the
-// request is charged. Nobody can keep a user out by guessing at the password from elsewhere:
+// TakeLogin is [Limiter.Take] for a login to an account from an address. The charges in more are
+// taken along with those of the login. An attacker who guesses passwords from other addresses
+// cannot lock the user out:
 //
-//   - A guess is charged to the pair of account and address, so that the user, at another address, does not notice it.
-//   - It is charged to LoginStrangers as well, which slows a guesser who has many addresses. While that is empty each
-//     address has LoginTries of its own, by which the user gets in from a new one.
-//   - An address from which the account has logged in lately is not charged to LoginStrangers.
+//   - Each attempt is charged to the pair of account and address (LoginAccount), so it does not
+//     affect the user at another address.
+//   - Attempts from addresses that are not known for the account are also charged to
+//     LoginStrangers, which slows down an attacker with many addresses. While LoginStrangers is
+//     empty, each such address may still use its own LoginTries, so the user can log in from a new
+//     address.
+//   - An address from which the account has recently logged in is not charged to LoginStrangers.
 func (l *Limiter) TakeLogin(account, address string, more ...Charge) (retry time.Duration, ok bool) {
 	if l == nil {
 		return 0, true
@@ -34,8 +38,8 @@ func (l *Limiter) TakeLogin(account, address string, more ...Charge) (retry time
 	return min(retry, soonest), ok
 }
 
-// LoggedIn says that the account has logged in from the address. Only a right password may lead
-// here.
+// LoggedIn records that the account has logged in from the address. Call it only after the password
+// was verified.
 func (l *Limiter) LoggedIn(account, address string) {
 	if l == nil {
 		return

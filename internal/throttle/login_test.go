@@ -17,7 +17,7 @@ func tries(l *Limiter, account, address string, n int) (passed int) {
 	return passed
 }
 
-func TestGuessesFromOneAddressKeepNobodyOutAtAnother(t *testing.T) {
+func TestGuessesFromOneAddressDoNotLockOutAnother(t *testing.T) {
 	t.Parallel()
 	l, clock := newLimiter(t, Options{})
 	guessed := 0
@@ -34,7 +34,7 @@ func TestGuessesFromOneAddressKeepNobodyOutAtAnother(t *testing.T) {
 	require.True(t, ok)
 }
 
-func TestGuessesFromManyAddressesAreSlowAndKeepNobodyOut(t *testing.T) {
+func TestGuessesFromManyAddressesAreSlowAndLockNoUserOut(t *testing.T) {
 	t.Parallel()
 	l, clock := newLimiter(t, Options{})
 	const home, addresses = "198.51.100.1", 50
@@ -48,20 +48,20 @@ func TestGuessesFromManyAddressesAreSlowAndKeepNobodyOut(t *testing.T) {
 		}
 		clock.advance(time.Second)
 	}
-	// Each has 3 tries and one a minute, and together they have 20 and 10 a minute. By themselves
-	// they would have 20 each.
+	// Each address has 3 tries and one more a minute. Together they have 20, and 10 more a minute.
+	// Without LoginStrangers each address alone would have 20.
 	require.LessOrEqual(t, guessed, addresses*4+30)
-	require.Equal(t, 10, tries(l, "ANN", home, 12), "a known address does not notice")
-	require.InDelta(t, 4, tries(l, "ann", "198.51.100.2", 12), 1, "a new one has a few tries, and what the others left")
+	require.Equal(t, 10, tries(l, "ANN", home, 12), "a known address is not affected")
+	require.InDelta(t, 4, tries(l, "ann", "198.51.100.2", 12), 1, "a new address has a few tries, and what the others left")
 	retry, ok := l.TakeLogin("ann", "198.51.100.2")
 	require.False(t, ok)
-	require.LessOrEqual(t, retry, 6*time.Second+1, "the sooner of both")
+	require.LessOrEqual(t, retry, 6*time.Second+1, "the sooner of the two buckets")
 
 	clock.advance(10 * time.Minute)
-	require.Equal(t, 10, tries(l, "ann", "198.51.100.3", 12), "once it is over")
+	require.Equal(t, 10, tries(l, "ann", "198.51.100.3", 12), "after the attack")
 }
 
-func TestARefusedLoginIsChargedForNothing(t *testing.T) {
+func TestARefusedLoginTakesNoTokens(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, Options{Address: Limit{PerSecond: 1, Burst: 30}, LoginAccount: Limit{PerSecond: 1, Burst: 1}})
 	for i := range 10 {
@@ -73,7 +73,7 @@ func TestARefusedLoginIsChargedForNothing(t *testing.T) {
 	require.True(t, allowed(l, Charge{LoginTries, PairKey("ann", "a"), 3}))
 }
 
-func TestAnAddressIsForgottenWhenTheAccountHasNotLoggedInFromItForLong(t *testing.T) {
+func TestAddressIsForgottenAfterThirtyDaysWithoutALogin(t *testing.T) {
 	t.Parallel()
 	l, clock := newLimiter(t, Options{LoginStrangers: Limit{PerSecond: 1e-9, Burst: 1}, LoginTries: Limit{PerSecond: 1e-9, Burst: 1}})
 	l.LoggedIn("ann", "home")
@@ -84,7 +84,7 @@ func TestAnAddressIsForgottenWhenTheAccountHasNotLoggedInFromItForLong(t *testin
 	require.Equal(t, 10, tries(l, "ann", "home", 12))
 	clock.advance(time.Hour)
 	require.Equal(t, 2, tries(l, "ann", "home", 12))
-	require.Zero(t, tries(l, "ann", "home", 1), "knowing it again takes a login")
+	require.Zero(t, tries(l, "ann", "home", 1), "the address is known again only after a login")
 
 	var off *Limiter
 	off.LoggedIn("ann", "home")

@@ -1,5 +1,5 @@
-// Package throttle bounds how much one client can ask for: by rate, with token buckets, and by the
-// number of connections it holds.
+// Package throttle bounds how much one client can ask for: the rate of requests, with token
+// buckets, and the number of connections.
 package throttle
 
 import (
@@ -15,19 +15,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Class is a set of buckets with one limit.
+// Class is a set of buckets that share one limit. Each key has its own bucket.
 type Class int
 
-// The classes. A query or subscription is charged to one of [User] and [Address], a mutation to one of
-// [UserMutation] and [AddressMutation], and, for each field that has a class of its own, to that class
-// as well.
+// The classes. A query or subscription is charged to either [User] or [Address], and a mutation to
+// either [UserMutation] or [AddressMutation]. Fields with a class of their own are charged to that
+// class as well.
 const (
 	// User: queries of a logged-in user; the key is the user's id.
 	User Class = iota
 	// Address: queries of a client that is not logged in; the key is [AddressKey].
 	Address
-	// UserMutation: mutations of a logged-in user. They leave the bucket for queries alone, so that a
-	// client that has sent a lot can still read.
+	// UserMutation: mutations of a logged-in user. They have their own bucket, so that a client
+	// that has sent many messages can still read.
 	UserMutation
 	// AddressMutation: mutations of a client that is not logged in.
 	AddressMutation
@@ -36,37 +36,39 @@ const (
 	// LoginAccount: logins to an account from one address; the key is [PairKey] of [AccountKey] and
 	// [AddressKey].
 	LoginAccount
-	// LoginStrangers: logins to an account from all addresses together that it does not know; see
-	// [Limiter.TakeLogin].
+	// LoginStrangers: logins to an account from all addresses together that are not known for the
+	// account; see [Limiter.TakeLogin]. The key is [AccountKey].
 	LoginStrangers
-	// LoginTries: what an address that the account does not know has left while LoginStrangers is
-	// empty; the key is that of LoginAccount.
+	// LoginTries: logins that an address not known for the account may still try while
+	// LoginStrangers is empty. The key is that of LoginAccount.
 	LoginTries
-	// Password: acts that a logged-in user confirms with the password; the key is the user's id. It keeps whoever got hold of a
-	// login from guessing on.
+	// Password: actions that a logged-in user confirms with the password. The key is the user's id.
+	// It slows down password guessing by someone who has stolen a login.
 	Password
 	// CreateUser: registrations from an address.
 	CreateUser
 	// RefreshToken: token refreshes from an address.
 	RefreshToken
-	// AddPhoneNumber: phone numbers that a user adds. The answer tells whether a number is taken.
+	// AddPhoneNumber: phone numbers that a user adds. It is limited because the answer reveals
+	// whether a number is taken.
 	AddPhoneNumber
-	// Deliveries: the events that are resolved for a user, by their cost.
+	// Deliveries: events that are resolved for a user, counted by their cost.
 	Deliveries
-	// Messages: the messages that a user sends; a quota by day.
+	// Messages: messages that a user sends; a daily quota.
 	Messages
-	// Groups: the groups that a user creates; a quota by day.
+	// Groups: groups that a user creates; a daily quota.
 	Groups
-	// Adds: how often one user adds one other to groups; a quota by day. The key is [PairKey].
+	// Adds: how often one user adds another to groups; a daily quota. The key is [PairKey] of both.
 	Adds
 	classes
 )
 
-// Limit is a rate and the burst that it allows. The zero value stands for the default.
+// Limit is a rate and a burst. The zero value stands for the default.
 type Limit struct {
-	// PerSecond is how many are allowed in the long run, more than none.
+	// PerSecond is the rate at which the bucket refills. It must be above 0.
 	PerSecond float64
-	// Burst is how many are allowed at once after a pause, at least one.
+	// Burst is the size of the bucket: the number allowed at once after a pause. It must be at
+	// least 1.
 	Burst int
 }
 
@@ -77,10 +79,11 @@ func perMinute(n float64, burst int) Limit { return Limit{PerSecond: n / 60, Bur
 
 func perHour(n float64, burst int) Limit { return perMinute(n/60, burst) }
 
-// PerDay is the quota of n a day: n at once, and as many again in the course of each day.
+// PerDay returns the limit for n a day: up to n at once, refilled evenly within 24 hours.
 func PerDay(n int) Limit { return Limit{PerSecond: float64(n) / (24 * 60 * 60), Burst: n} }
 
-// PairKey is the key for what one user does to another.
+// PairKey returns the key of an ordered pair, such as one user who adds another. Different pairs
+// have different keys.
 func PairKey(a, b string) string { return strconv.Itoa(len(a)) + ":" + a + b }
 
 func (l Limit) unlimited() bool { return math.IsInf(l.PerSecond, 1) }
@@ -119,14 +122,14 @@ type Options struct {
 	Groups Limit
 	// Adds defaults to 50 a day.
 	Adds Limit
-	// Keys is how many buckets each class remembers; 100,000. The least recently used is forgotten first, and is full
-	// when its key comes back. A bucket takes about 300 bytes.
+	// Keys is how many buckets each class keeps; 0 is 100,000. The least recently used bucket is
+	// dropped first, and is full when its key comes back. A bucket takes about 300 bytes.
 	Keys int
-	// Now is the clock; [time.Now].
+	// Now is the clock; nil is [time.Now].
 	Now func() time.Time
 }
 
-// limits returns the limit of each class, defaults filled in.
+// limits returns the limit of each class, with defaults filled in.
 func (o Options) limits() [classes]Limit {
 	limits := [classes]Limit{
 		User:         o.User,
@@ -178,21 +181,22 @@ type Limiter struct {
 	now    func() time.Time
 	limits [classes]Limit
 
-	// One lock, so that several buckets are looked at and charged as one act. It is held for well under a microsecond.
+	// One lock, so that Take checks and charges several buckets atomically. It is held for well
+	// under a microsecond.
 	mu      sync.Mutex
 	buckets [classes]*simplelru.LRU[string, *rate.Limiter]
-	// known has when each pair of account and address last logged in.
+	// known holds the time of the last login for each pair of account and address.
 	known *simplelru.LRU[string, time.Time]
 }
 
-// New returns a limiter whose buckets are full. The error says which option is wrong.
+// New returns a limiter whose buckets are full. It returns an error if an option is invalid.
 func New(options *Options) (*Limiter, error) {
 	var o Options
 	if options != nil {
 		o = *options
 	}
 	if o.Keys < 0 {
-		return nil, errors.New("throttle: Keys must not be negative")
+		return nil, errors.New("throttle: Options.Keys is negative: use 0 for the default")
 	}
 	if o.Keys == 0 {
 		o.Keys = 100_000
@@ -223,14 +227,14 @@ func New(options *Options) (*Limiter, error) {
 type Charge struct {
 	Class Class
 	Key   string
-	// N is the number of root fields. What is more than the burst is charged as the burst, so that it can
-	// pass at all.
+	// N is the number of tokens. If N exceeds the burst, the burst is charged; otherwise the charge
+	// could never succeed.
 	N int
 }
 
-// Take charges all of the buckets, or none: where one of them has too little, nothing is taken and the
-// result is false, with the time after which the same charges would pass if nobody else took any
-// (for a header, see [RetryAfter]).
+// Take charges all of the buckets or none. If any bucket has too few tokens, it takes nothing and
+// returns false and the time to wait: after retry the same charges succeed, unless other requests
+// take the tokens first. See [RetryAfter] for the header.
 func (l *Limiter) Take(charges ...Charge) (retry time.Duration, ok bool) {
 	if l == nil {
 		return 0, true
@@ -242,7 +246,7 @@ func (l *Limiter) Take(charges ...Charge) (retry time.Duration, ok bool) {
 	for _, c := range charges {
 		missing := float64(c.N) - l.bucket(c).TokensAt(now)
 		if wait := duration(missing / l.limits[c.Class].PerSecond); wait > 0 {
-			retry = max(retry, wait+1) // what was rounded away
+			retry = max(retry, wait+1) // +1 because duration rounds down
 		}
 	}
 	if retry > 0 {
@@ -254,8 +258,8 @@ func (l *Limiter) Take(charges ...Charge) (retry time.Duration, ok bool) {
 	return 0, true
 }
 
-// Reserve charges a bucket at once, beyond what is in it where that is too little, and returns how long to wait
-// until the charge is covered. Whoever waits that long keeps to the limit, each of many in turn.
+// Reserve charges a bucket immediately, even below zero, and returns how long to wait until the
+// charge is covered. Callers that wait that long stay within the limit, and are served in order.
 func (l *Limiter) Reserve(charge Charge) (wait time.Duration) {
 	if l == nil {
 		return 0
@@ -269,7 +273,7 @@ func (l *Limiter) Reserve(charge Charge) (wait time.Duration) {
 	return wait
 }
 
-// merge returns one charge for each bucket, without those that cost nothing.
+// merge returns one charge for each bucket, and drops charges that cost nothing.
 func (l *Limiter) merge(charges []Charge) []Charge {
 	merged := make([]Charge, 0, len(charges))
 next:
@@ -302,13 +306,13 @@ func (l *Limiter) bucket(c Charge) *rate.Limiter {
 	return bucket
 }
 
-// duration is in whole nanoseconds, rounded down as the buckets themselves do it, and about a century at most.
+// duration rounds down to whole nanoseconds, as [rate.Limiter] does, and returns at most 100 years.
 func duration(seconds float64) time.Duration {
 	const longest = 100 * 365 * 24 * time.Hour
 	return time.Duration(min(seconds*float64(time.Second), float64(longest)))
 }
 
-// bounded keeps what a client chose from filling the memory: a long key stands for itself by its hash.
+// bounded replaces a long key by its hash, so that clients cannot fill the memory with long keys.
 func bounded(key string) string {
 	if len(key) <= 2*sha256.Size {
 		return key
@@ -317,7 +321,7 @@ func bounded(key string) string {
 	return string(sum[:])
 }
 
-// RetryAfter returns a duration as the Retry-After header wants it: whole seconds, rounded up, at least one.
+// RetryAfter formats a duration for the Retry-After header: whole seconds, rounded up, at least 1.
 func RetryAfter(d time.Duration) string {
 	return strconv.FormatInt(int64(max(math.Ceil(d.Seconds()), 1)), 10)
 }

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A clock that stands still until it is told to go.
+// A clock stands still until advance is called.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -58,12 +58,12 @@ func TestABucketAllowsItsBurstAndThenItsRate(t *testing.T) {
 	require.True(t, allowed(l, Charge{User, "bob", 1}), "another key has a bucket of its own")
 
 	clock.advance(retry)
-	require.True(t, allowed(l, ann), "after the time that was given it passes")
+	require.True(t, allowed(l, ann), "allowed after the returned wait")
 	require.False(t, allowed(l, ann))
 
 	clock.advance(time.Hour)
-	require.True(t, allowed(l, Charge{User, "ann", 3}), "a pause fills the bucket up to the burst")
-	require.False(t, allowed(l, ann), "and no further")
+	require.True(t, allowed(l, Charge{User, "ann", 3}), "a pause refills the bucket up to the burst")
+	require.False(t, allowed(l, ann), "and not beyond it")
 }
 
 func TestARefusedChargeTakesNothingFromAnyBucket(t *testing.T) {
@@ -79,10 +79,10 @@ func TestARefusedChargeTakesNothingFromAnyBucket(t *testing.T) {
 		require.False(t, ok)
 		require.InDelta(t, 10*time.Second, retry, 2, "the longest wait of all the buckets")
 	}
-	require.True(t, allowed(l, Charge{Address, "192.0.2.1", 9}), "the other bucket has what it had")
+	require.True(t, allowed(l, Charge{Address, "192.0.2.1", 9}), "the other bucket is unchanged")
 
 	clock.advance(10*time.Second + 1)
-	require.True(t, allowed(l, login...), "refusals do not put the time off: nobody is locked out")
+	require.True(t, allowed(l, login...), "refusals do not extend the wait: no user is locked out")
 }
 
 func TestChargesToOneBucketAddUp(t *testing.T) {
@@ -112,7 +112,7 @@ func TestMoreThanTheBurstIsChargedAsTheBurst(t *testing.T) {
 	}
 }
 
-func TestWhatCostsNothingIsAlwaysAllowed(t *testing.T) {
+func TestChargesOfNothingAreAlwaysAllowed(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, Options{User: Limit{PerSecond: 1, Burst: 1}, Address: Unlimited()})
 	require.True(t, allowed(l, Charge{User, "ann", 1}))
@@ -126,7 +126,7 @@ func TestWhatCostsNothingIsAlwaysAllowed(t *testing.T) {
 	require.True(t, allowed(off, Charge{LoginAddress, "a", 1_000_000}))
 }
 
-func TestTheDefaultsLetPeopleWorkAndSlowGuessing(t *testing.T) {
+func TestDefaultBurstsAreAllowed(t *testing.T) {
 	t.Parallel()
 	l, err := New(nil)
 	require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestTheDefaultsLetPeopleWorkAndSlowGuessing(t *testing.T) {
 	}
 }
 
-func TestAQuotaByDayLetsItsNumberPassAndFillsAgainInADay(t *testing.T) {
+func TestADailyQuotaRefillsInADay(t *testing.T) {
 	t.Parallel()
 	l, clock := newLimiter(t, Options{Groups: PerDay(24)})
 	require.True(t, allowed(l, Charge{Groups, "ann", 24}))
@@ -152,13 +152,13 @@ func TestAQuotaByDayLetsItsNumberPassAndFillsAgainInADay(t *testing.T) {
 	require.False(t, allowed(l, Charge{Groups, "ann", 1}))
 }
 
-func TestReservationsWaitInTurn(t *testing.T) {
+func TestReservationsAreServedInOrder(t *testing.T) {
 	t.Parallel()
 	l, clock := newLimiter(t, Options{Deliveries: Limit{PerSecond: 10, Burst: 20}})
 	reserve := func(n int) time.Duration { return l.Reserve(Charge{Deliveries, "ann", n}) }
 	require.Zero(t, reserve(20))
 	require.InDelta(t, time.Second, reserve(10), 2)
-	require.InDelta(t, 3*time.Second, reserve(1000), 2, "what is more than the burst counts as the burst")
+	require.InDelta(t, 3*time.Second, reserve(1000), 2, "a charge above the burst counts as the burst")
 	require.Zero(t, l.Reserve(Charge{Deliveries, "bob", 5}))
 	clock.advance(3 * time.Second)
 	require.InDelta(t, time.Second, reserve(10), 2)
@@ -167,7 +167,7 @@ func TestReservationsWaitInTurn(t *testing.T) {
 	require.Zero(t, off.Reserve(Charge{Deliveries, "ann", 1e9}))
 }
 
-func TestPairsHaveKeysOfTheirOwn(t *testing.T) {
+func TestDifferentPairsHaveDifferentKeys(t *testing.T) {
 	t.Parallel()
 	keys := map[string]bool{}
 	for _, pair := range [][2]string{{"1", "23"}, {"12", "3"}, {"3", "12"}, {"", "123"}, {"123", ""}, {"1:1", "2"}, {"1", ":12"}} {
@@ -176,23 +176,23 @@ func TestPairsHaveKeysOfTheirOwn(t *testing.T) {
 	require.Len(t, keys, 7)
 }
 
-func TestOnlySoManyBucketsAreKept(t *testing.T) {
+func TestTheNumberOfBucketsIsBounded(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, Options{User: Limit{PerSecond: 1, Burst: 1}, Keys: 2})
 	require.True(t, allowed(l, Charge{User, "busy", 1}))
 	for i := range 1000 {
 		require.True(t, allowed(l, Charge{User, fmt.Sprint(i), 1}))
-		require.False(t, allowed(l, Charge{User, "busy", 1}), "who keeps asking is not forgotten")
+		require.False(t, allowed(l, Charge{User, "busy", 1}), "a key in use is not dropped")
 	}
 	require.Equal(t, 2, l.buckets[User].Len())
 }
 
-func TestALongKeyTakesNoMoreMemoryThanAShortOne(t *testing.T) {
+func TestLongKeysTakeBoundedMemory(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, Options{LoginAccount: Limit{PerSecond: 1, Burst: 1}})
 	long := strings.Repeat("x", 100_000)
 	require.True(t, allowed(l, Charge{LoginAccount, long + "a", 1}))
-	require.True(t, allowed(l, Charge{LoginAccount, long + "b", 1}), "and differs from others all the same")
+	require.True(t, allowed(l, Charge{LoginAccount, long + "b", 1}), "long keys with the same beginning differ")
 	require.False(t, allowed(l, Charge{LoginAccount, long + "a", 1}))
 	for _, key := range l.buckets[LoginAccount].Keys() {
 		require.LessOrEqual(t, len(key), 64)
@@ -204,7 +204,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no rate":       {User: Limit{Burst: 1}},
 		"negative rate": {User: Limit{PerSecond: -1, Burst: 1}},
-		"no number":     {User: Limit{PerSecond: math.NaN(), Burst: 1}},
+		"not a number":     {User: Limit{PerSecond: math.NaN(), Burst: 1}},
 		"no burst":      {LoginAccount: Limit{PerSecond: 1}},
 		"negative keys": {Keys: -1},
 	} {
@@ -213,7 +213,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestManyAtOnceGetNoMoreThanTheBurst(t *testing.T) {
+func TestConcurrentCallersGetNoMoreThanTheBurst(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, Options{
 		User:    Limit{PerSecond: 1, Burst: 50},
@@ -232,12 +232,12 @@ func TestManyAtOnceGetNoMoreThanTheBurst(t *testing.T) {
 	}
 	wg.Wait()
 	require.EqualValues(t, 50, passed.Load())
-	require.True(t, allowed(l, Charge{Address, "a", 20}), "those that were refused took nothing")
+	require.True(t, allowed(l, Charge{Address, "a", 20}), "refused charges took nothing")
 	require.False(t, allowed(l, Charge{Address, "a", 1}))
 }
 
-// However the charges fall, in no stretch of time does more pass than the burst and what the rate brings.
-func TestNoHistoryGetsMoreThanItsRate(t *testing.T) {
+// In any period, for any sequence of charges, at most the burst plus rate times duration passes.
+func TestNoSequenceOfChargesExceedsTheRate(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		limit := Limit{PerSecond: rapid.Float64Range(0.01, 100).Draw(rt, "rate"), Burst: rapid.IntRange(1, 50).Draw(rt, "burst")}
@@ -275,7 +275,7 @@ func TestRetryAfterIsInWholeSeconds(t *testing.T) {
 	}
 }
 
-func TestAVerySlowRateStillNamesATime(t *testing.T) {
+func TestAVerySlowRateStillReturnsAWait(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, Options{User: Limit{PerSecond: math.SmallestNonzeroFloat64, Burst: 1}})
 	require.True(t, allowed(l, Charge{User, "ann", 1}))

@@ -204,7 +204,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no rate":       {User: Limit{Burst: 1}},
 		"negative rate": {User: Limit{PerSecond: -1, Burst: 1}},
-		"not a number":     {User: Limit{PerSecond: math.NaN(), Burst: 1}},
+		"not a number":  {User: Limit{PerSecond: math.NaN(), Burst: 1}},
 		"no burst":      {LoginAccount: Limit{PerSecond: 1}},
 		"negative keys": {Keys: -1},
 	} {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 	"github.com/buddychat/buddychat/internal/pgtest"
 )
 
-// backups are those of docs/operations.md, made while the server runs. Each returns what puts the database back, once the server
+// backups are the commands of docs/operations.md, run while the server runs. Each returns what puts the database back, once the server
 // has stopped.
 var backups = map[string]func(t *testing.T, dir string) (address string, backUp func() (restore func())){
 	"SQLite":     backUpSQLite,
@@ -25,13 +26,19 @@ var backups = map[string]func(t *testing.T, dir string) (address string, backUp 
 }
 
 func backUpSQLite(t *testing.T, dir string) (address string, backUp func() (restore func())) {
-	file, backup := filepath.Join(dir, "buddychat.db"), filepath.Join(t.TempDir(), "backup.db")
+	file, backup := filepath.Join(dir, "buddychat.db"), filepath.Join(dir, "backup.db")
 	return "sqlite:" + file, func() func() {
-		db, err := sql.Open("sqlite", file)
-		require.NoError(t, err)
-		_, err = db.ExecContext(t.Context(), `VACUUM INTO '`+backup+`'`)
-		require.NoError(t, err)
-		require.NoError(t, db.Close())
+		commands := documented(t, "sqlite3 ")
+		if _, err := exec.LookPath("sqlite3"); err == nil {
+			runShell(t, dir, commands)
+			requirePrivate(t, backup)
+		} else { // the statement is the same
+			db, err := sql.Open("sqlite", file)
+			require.NoError(t, err)
+			_, err = db.ExecContext(t.Context(), strings.ReplaceAll(between(t, commands, `"`, `"`), "backup.db", backup))
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+		}
 		return func() {
 			for _, suffix := range []string{"", "-wal", "-shm"} {
 				require.NoError(t, os.RemoveAll(file+suffix))
@@ -43,22 +50,50 @@ func backUpSQLite(t *testing.T, dir string) (address string, backUp func() (rest
 	}
 }
 
-func backUpPostgres(t *testing.T, _ string) (address string, backUp func() (restore func())) {
-	first := pgtest.URL(t)
-	program := func(name string, args ...string) {
-		t.Helper()
-		path, err := pgserver.Program(name)
-		require.NoError(t, err)
-		out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+func backUpPostgres(t *testing.T, dir string) (address string, backUp func() (restore func())) {
+	address = pgtest.URL(t)
+	run := func(commands string) {
+		require.Contains(t, commands, "postgres://…")
+		runShell(t, dir, strings.ReplaceAll(commands, "postgres://…", "'"+address+"'"))
 	}
-	backup := filepath.Join(t.TempDir(), "backup.dump")
-	return first, func() func() {
-		program("pg_dump", "--format=custom", "--file", backup, first)
-		return func() {
-			program("pg_restore", "--clean", "--if-exists", "--exit-on-error", "--dbname", first, backup)
+	return address, func() func() {
+		run(documented(t, "pg_dump "))
+		requirePrivate(t, filepath.Join(dir, "backup.dump"))
+		return func() { run(documented(t, "pg_restore ")) }
+	}
+}
+
+// documented returns the commands of docs/operations.md in which a program is called.
+func documented(t *testing.T, program string) string {
+	t.Helper()
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	require.NoError(t, err)
+	for _, block := range strings.Split(string(docs), "```sh\n")[1:] {
+		if commands, _, _ := strings.Cut(block, "```\n"); strings.Contains(commands, program) {
+			return commands
 		}
 	}
+	t.Fatalf("docs/operations.md does not call %s", program)
+	return ""
+}
+
+// runShell runs commands in a directory, with the programs of PostgreSQL where this machine has them.
+func runShell(t *testing.T, dir, commands string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", commands)
+	cmd.Dir = dir
+	if program, err := pgserver.Program("pg_dump"); err == nil {
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func requirePrivate(t *testing.T, file string) {
+	t.Helper()
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Zero(t, info.Mode().Perm()&0o077, "%s can be read by others", file)
 }
 
 func TestAfterABackupIsRestoredClientsStartAnewAndKeepTheirLogins(t *testing.T) {

@@ -70,13 +70,24 @@ func (c *wsConn) Read(limit int) ([]byte, error) {
 // Write does not use the library's, which hands each frame to another goroutine and then to the system: to
 // write a hundred takes ten times as long. The library's own frames go through sharedConn, too.
 func (c *wsConn) Write(frames [][]byte, timeout time.Duration) error {
+	size := 0
+	for _, f := range frames {
+		size += len(f)
+	}
+	if size > maxPooledBytes { // Not copied: a client that reads slowly would hold the memory twice.
+		parts := make([][]byte, 0, 2*len(frames))
+		for _, f := range frames {
+			parts = append(parts, appendHeader(nil, len(f)), f)
+		}
+		return c.net.write(timeout, parts...)
+	}
 	b := buffers.Get().(*[]byte)
 	data := (*b)[:0]
 	for _, f := range frames {
 		data = appendHeader(data, len(f))
 		data = append(data, f...)
 	}
-	err := c.net.write(data, timeout)
+	err := c.net.write(timeout, data)
 	if cap(data) <= maxPooledBytes {
 		*b = data
 		buffers.Put(b)
@@ -151,14 +162,17 @@ func (c *sharedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-func (c *sharedConn) write(p []byte, timeout time.Duration) error {
+// write writes parts, of whole frames together, within the timeout.
+func (c *sharedConn) write(timeout time.Duration, parts ...[]byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := c.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
-	if _, err := c.Conn.Write(p); err != nil {
-		return err
+	for _, part := range parts {
+		if _, err := c.Conn.Write(part); err != nil {
+			return err
+		}
 	}
 	return c.SetWriteDeadline(time.Time{})
 }
@@ -173,7 +187,7 @@ const (
 func (c *sharedConn) closeFlooded(code int, reason string) {
 	frame := []byte{0x88, byte(2 + len(reason))}
 	frame = append(binary.BigEndian.AppendUint16(frame, uint16(code)), reason...)
-	if c.write(frame, floodWait) == nil && c.SetReadDeadline(time.Now().Add(floodWait)) == nil {
+	if c.write(floodWait, frame) == nil && c.SetReadDeadline(time.Now().Add(floodWait)) == nil {
 		_, _ = io.CopyN(io.Discard, c.Conn, floodBytes)
 	}
 	_ = c.Close()
@@ -223,7 +237,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		reader = rw.Reader
 		reader.Reset(h.conn)
 	}
-	if err := h.conn.write(switchingProtocols(h.header), handshakeTimeout); err != nil {
+	if err := h.conn.write(handshakeTimeout, switchingProtocols(h.header)); err != nil {
 		_ = c.Close()
 		return nil, nil, err // which the library tells nobody any more: the writer is hijacked
 	}

@@ -203,9 +203,14 @@ const there = `NOT x.gone AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.own
 // visible is the condition that the copy c shows the message x of its conversation.
 const visible = has + ` AND ` + there
 
-// messageColumns are those of the message x. A group's read moments are looked up in the one mark of everybody's and the one of the sender's
-// that can cover the place: the ranges of each do not overlap.
-const messageColumns = `x.id, x.conversation_id, x.seq, x.sender, x.content, COALESCE(x.client_id, ''), x.created_at, x.edited_at,
+// messageColumns are those of the message x.
+const messageColumns = `x.id, x.conversation_id, x.seq, x.sender, x.content,
+	COALESCE(x.client_id, ''), x.created_at, x.edited_at, ` + readMoment
+
+// readMoment is when everybody had read the message x. A group's read moments are looked up in the
+// one mark of everybody's and the one of the sender's that can cover the place: the ranges of each
+// do not overlap.
+const readMoment = `
 	CASE WHEN x.read_at <> 0 THEN x.read_at ELSE COALESCE(
 		(SELECT CASE WHEN r.from_seq < x.seq THEN r.at END FROM {read_marks} r
 			WHERE r.conversation_id = x.conversation_id AND r.only_sender AND r.sender = x.sender AND r.to_seq >= x.seq

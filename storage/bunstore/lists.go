@@ -14,6 +14,14 @@ func (s *Store) in(expression, argument, sqlType string) string {
 	return fmt.Sprintf("%s = ANY(%s::%s[])", expression, argument, sqlType)
 }
 
+// values returns a query of the values of an argument made by [list].
+func (s *Store) values(argument, sqlType string) string {
+	if s.dialect == SQLite {
+		return fmt.Sprintf("SELECT value FROM json_each(%s)", argument)
+	}
+	return fmt.Sprintf("SELECT unnest(%s::%s[])", argument, sqlType)
+}
+
 func jsonArray[T ~int64 | ~string](values []T) string {
 	if len(values) == 0 {
 		return "[]"

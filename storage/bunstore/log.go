@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/buddychat/buddychat/chat"
 	"github.com/buddychat/buddychat/realtime"
@@ -76,24 +77,104 @@ func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user
 	return memberships, err
 }
 
-// View implements [realtime.Log].
+// View implements [realtime.Log]. It is one statement, since every delivery waits for its round
+// trip. Reads of groups take one more each, and a transaction.
 func (s *Store) View(ctx context.Context, records []realtime.Record, readers []realtime.Membership) (realtime.View, error) {
-	v := realtime.View{Messages: map[int64]*chat.Message{}, Hidden: map[realtime.HiddenMessage]bool{}, Covered: map[int64]map[user.ID]*chat.Message{}, Erased: map[user.ID]bool{}}
+	v := realtime.View{
+		Messages: map[int64]*chat.Message{}, Hidden: map[realtime.HiddenMessage]bool{},
+		Covered: map[int64]map[user.ID]*chat.Message{}, Erased: map[user.ID]bool{},
+	}
 	if len(records) == 0 {
 		return v, nil
 	}
-	err := s.atOneMoment(ctx, func(t *tx) error {
-		for _, part := range []func(context.Context, *realtime.View, []realtime.Record) error{t.viewMessages, t.viewHidden, t.viewCopies, t.viewErased} {
-			if err := part(ctx, &v, records); err != nil {
+	var err error
+	if slices.ContainsFunc(records, isGroupRead) {
+		err = s.atOneMoment(ctx, func(t *tx) error {
+			if err := t.viewState(ctx, &v, records); err != nil {
 				return err
 			}
-		}
-		return t.viewCovered(ctx, &v, records, readers)
-	})
+			return t.viewCovered(ctx, &v, records, readers)
+		})
+	} else {
+		err = s.reader().viewState(ctx, &v, records)
+	}
 	if err != nil {
 		return realtime.View{}, err
 	}
 	return v, nil
+}
+
+func isGroupRead(r realtime.Record) bool { return r.Operation == realtime.GroupMessageRead }
+
+// The parts of the statement of a view. Each of its rows begins with the number of its part.
+const (
+	viewedCopy = iota + 1
+	viewedMessage
+	viewedHidden
+	viewedErased
+)
+
+// viewState reads everything but the messages that reads cover. The erased users are looked up one
+// by one, because a join could read all users who were ever erased.
+func (t *tx) viewState(ctx context.Context, v *realtime.View, records []realtime.Record) error {
+	c := changesOf(records)
+	s := t.Store
+	statement := `
+		WITH changed (kind, id, owner, conversation_id, joined_seq, cleared_seq, join_event, end_event)
+		AS MATERIALIZED (
+			SELECT ` + membershipColumns + ` FROM {copies} c
+				WHERE ` + t.in("c.id", "$1", "bigint") + `
+			UNION SELECT ` + membershipColumns + ` FROM {copies} c
+				WHERE ` + t.in("c.conversation_id", "$2", "bigint") + `
+			UNION SELECT ` + membershipColumns + ` FROM {copies} c
+				WHERE ` + t.in("c.conversation_id", "$3", "bigint") + `
+				AND c.end_event >= $4 AND c.end_event <> 0
+			UNION SELECT ` + membershipColumns + ` FROM ` + t.pairs(7) + ` p
+				JOIN {copies} c ON c.conversation_id = p.a AND c.cleared_seq >= p.b
+					AND c.cleared_seq > c.joined_seq AND c.end_event = 0
+		)
+		SELECT 1, m.kind, m.id, m.conversation_id, m.joined_seq, m.cleared_seq, m.join_event,
+				m.end_event, m.owner, '', ''
+			FROM changed m
+		UNION ALL SELECT 2, x.id, x.conversation_id, x.seq, x.created_at, x.edited_at, ` + readMoment + `,
+				0, x.sender, x.content, COALESCE(x.client_id, '')
+			FROM {messages} x WHERE ` + t.in("x.id", "$5", "bigint") + ` AND ` + there + `
+		UNION ALL SELECT 3, h.copy_id, h.message_id, 0, 0, 0, 0, 0, '', '', ''
+			FROM {hidden} h WHERE ` + t.in("h.message_id", "$5", "bigint") + `
+		UNION ALL SELECT 4, 0, 0, 0, 0, 0, 0, 0, u.owner, '', ''
+			FROM (SELECT m.owner FROM changed m WHERE m.end_event <> 0
+				UNION ` + t.values("$6", "text") + `) u
+			WHERE (SELECT count(*) FROM {erasures} z WHERE z.owner = u.owner) > 0`
+	args := append([]any{
+		list(s, c.members), list(s, c.opened), list(s, c.conversations), c.first,
+		list(s, messagesOf(records)), list(s, c.actors),
+	}, s.pairArgs(c.conversations, c.lowest)...)
+	return t.query(ctx, statement, args, func(rows *sql.Rows) error {
+		var part int
+		var n [7]int64
+		var name, content, clientID string
+		err := rows.Scan(&part, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &name, &content, &clientID)
+		if err != nil {
+			return err
+		}
+		switch part {
+		case viewedCopy:
+			v.Copies = append(v.Copies, realtime.Membership{
+				Copy:         chat.Copy{Kind: chat.Kind(n[0]), ID: n[1], Owner: user.ID(name)},
+				Conversation: n[2], JoinedSeq: n[3], ClearedSeq: n[4], JoinRecord: n[5], EndRecord: n[6],
+			})
+		case viewedMessage:
+			v.Messages[n[0]] = &chat.Message{
+				ID: n[0], Conversation: n[1], Seq: n[2], Sender: user.ID(name), Content: content,
+				ClientID: clientID, Date: moment(n[3]), EditedAt: moment(n[4]), ReadAt: moment(n[5]),
+			}
+		case viewedHidden:
+			v.Hidden[realtime.HiddenMessage{Copy: n[0], Message: n[1]}] = true
+		case viewedErased:
+			v.Erased[user.ID(name)] = true
+		}
+		return nil
+	})
 }
 
 // messagesOf returns the ids of the messages that records are about.
@@ -107,101 +188,50 @@ func messagesOf(records []realtime.Record) []int64 {
 	return ids
 }
 
-func (t *tx) viewMessages(ctx context.Context, v *realtime.View, records []realtime.Record) error {
-	ids := messagesOf(records)
-	if len(ids) == 0 {
-		return nil
-	}
-	row := newMessageRow()
-	return t.query(ctx, `SELECT `+messageColumns+` FROM {messages} x WHERE `+t.in("x.id", "$1", "bigint")+` AND `+there, []any{list(t.Store, ids)}, func(rows *sql.Rows) error {
-		m, err := row.scan(rows, 0)
-		v.Messages[m.ID] = &m
-		return err
-	})
+// changes are what records say of copies and users.
+type changes struct {
+	members       []int64 // who were added
+	opened        []int64 // chats
+	conversations []int64
+	lowest        []int64 // the lowest sequence number in question, of each of conversations
+	first         int64   // the lowest id of a record
+	// actors are those whose erasure matters. That of who sent or edited a message does not: their
+	// message is gone then.
+	actors []user.ID
 }
 
-func (t *tx) viewHidden(ctx context.Context, v *realtime.View, records []realtime.Record) error {
-	ids := messagesOf(records)
-	if len(ids) == 0 {
-		return nil
-	}
-	return t.query(ctx, `SELECT h.copy_id, h.message_id FROM {hidden} h WHERE `+t.in("h.message_id", "$1", "bigint"), []any{list(t.Store, ids)}, func(rows *sql.Rows) error {
-		var h realtime.HiddenMessage
-		err := rows.Scan(&h.Copy, &h.Message)
-		v.Hidden[h] = true
-		return err
-	})
-}
-
-// viewCopies reads the copies that began with the records, ended since the first of them, or were cleared behind the lowest place in question.
-func (t *tx) viewCopies(ctx context.Context, v *realtime.View, records []realtime.Record) error {
-	var members, opened, conversations, lowest []int64
-	first := records[0].ID
+func changesOf(records []realtime.Record) changes {
+	c := changes{first: records[0].ID}
 	at := map[int64]int{}
 	for _, r := range records {
-		first = min(first, r.ID)
+		c.first = min(c.first, r.ID)
+		switch r.Operation {
+		case realtime.ChatMessageCreated, realtime.ChatMessageUpdated,
+			realtime.GroupMessageCreated, realtime.GroupMessageUpdated:
+		default:
+			if r.Actor != "" && !slices.Contains(c.actors, r.Actor) {
+				c.actors = append(c.actors, r.Actor)
+			}
+		}
 		switch {
 		case r.Conversation == 0:
 			continue
 		case r.Operation == realtime.MemberAdded:
-			members = append(members, r.Member)
+			c.members = append(c.members, r.Member)
 		case r.Operation == realtime.ChatOpened:
-			opened = append(opened, r.Conversation)
+			c.opened = append(c.opened, r.Conversation)
 		}
 		i, known := at[r.Conversation]
 		if !known {
-			i, at[r.Conversation] = len(lowest), len(lowest)
-			conversations, lowest = append(conversations, r.Conversation), append(lowest, noPlace)
+			i, at[r.Conversation] = len(c.lowest), len(c.lowest)
+			c.conversations = append(c.conversations, r.Conversation)
+			c.lowest = append(c.lowest, noPlace)
 		}
 		if r.Seq > 0 {
-			lowest[i] = min(lowest[i], r.Seq)
+			c.lowest[i] = min(c.lowest[i], r.Seq)
 		}
 	}
-	if len(conversations) == 0 {
-		return nil
-	}
-	s := t.Store
-	return t.query(ctx, `
-		SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.id", "$1", "bigint")+`
-		UNION SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.conversation_id", "$2", "bigint")+`
-		UNION SELECT `+membershipColumns+` FROM {copies} c WHERE `+t.in("c.conversation_id", "$3", "bigint")+` AND c.end_event >= $4 AND c.end_event <> 0
-		UNION SELECT `+membershipColumns+` FROM `+t.pairs(5)+` p JOIN {copies} c ON c.conversation_id = p.a AND c.cleared_seq >= p.b AND c.cleared_seq > c.joined_seq AND c.end_event = 0`,
-		append([]any{list(s, members), list(s, opened), list(s, conversations), first}, s.pairArgs(conversations, lowest)...), func(rows *sql.Rows) error {
-			m, err := scanMembership(rows)
-			v.Copies = append(v.Copies, m)
-			return err
-		})
-}
-
-// viewErased asks after the actors whose message was not asked after, and after the owners of copies that ended. Where there are none, as with
-// sends alone, it costs nothing.
-func (t *tx) viewErased(ctx context.Context, v *realtime.View, records []realtime.Record) error {
-	users := map[user.ID]bool{}
-	for _, r := range records {
-		switch r.Operation {
-		case realtime.ChatMessageCreated, realtime.ChatMessageUpdated, realtime.GroupMessageCreated, realtime.GroupMessageUpdated:
-		default:
-			users[r.Actor] = r.Actor != ""
-		}
-	}
-	for _, m := range v.Copies {
-		users[m.Copy.Owner] = users[m.Copy.Owner] || m.EndRecord != 0
-	}
-	var asked []user.ID
-	for u, ask := range users {
-		if ask {
-			asked = append(asked, u)
-		}
-	}
-	if len(asked) == 0 {
-		return nil
-	}
-	return t.query(ctx, `SELECT z.owner FROM {erasures} z WHERE `+t.in("z.owner", "$1", "text"), []any{list(t.Store, asked)}, func(rows *sql.Rows) error {
-		var u user.ID
-		err := rows.Scan(&u)
-		v.Erased[u] = true
-		return err
-	})
+	return c
 }
 
 // noPlace lies behind every place.
@@ -214,7 +244,7 @@ const shortRange = 256
 // long history nor a large group makes a read expensive.
 func (t *tx) viewCovered(ctx context.Context, v *realtime.View, records []realtime.Record, readers []realtime.Membership) error {
 	for _, r := range records {
-		if r.Operation != realtime.GroupMessageRead {
+		if !isGroupRead(r) {
 			continue
 		}
 		covered := map[user.ID]*chat.Message{}

@@ -15,6 +15,9 @@ const (
 	defaultBodiesPerAddress = 100
 	defaultBodyMemory       = 64 << 20
 	defaultBodyTimeout      = 10 * time.Second
+	// freeBodyBytes of each body are not counted. So what a client usually sends is taken, however much the bodies of
+	// others hold.
+	freeBodyBytes = 16 << 10
 	// lingerTimeout is how long the HTTP server may read a body that the handler has not read, to drop it.
 	lingerTimeout = time.Second
 )
@@ -23,8 +26,8 @@ const (
 // hold, and how long each may take. Sockets have bounds of their own.
 type bodies struct {
 	perAddress *throttle.Gauge
-	most       int64 // bytes
-	held       atomic.Int64
+	most       int64        // bytes
+	held       atomic.Int64 // without what is free
 	timeout    time.Duration
 }
 
@@ -41,8 +44,9 @@ type body struct {
 	all      *bodies
 	deadline func(time.Time) error // for what is read from the connection; it may be unsupported
 	has      bool
-	read     bool // to its end
-	held     int64
+	read     bool  // to its end
+	size     int64 // of what was read
+	held     int64 // of it, counted
 }
 
 // begin gives a body its time. It comes before anything else: net/http reads a body to its end, up to 256 KiB, also where the
@@ -102,8 +106,10 @@ type heldReader struct {
 
 func (r heldReader) Read(p []byte) (int, error) {
 	n, err := r.from.Read(p)
-	r.held += int64(n)
-	if r.all.held.Add(int64(n)) > r.all.most {
+	r.size += int64(n)
+	more := max(0, r.size-freeBodyBytes) - r.held
+	r.held += more
+	if more > 0 && r.all.held.Add(more) > r.all.most {
 		return 0, errBodyMemory
 	}
 	return n, err

@@ -99,16 +99,17 @@ func TestUnfinishedBodiesOfAnAddressAreBounded(t *testing.T) {
 func TestTheBytesOfAllUnfinishedBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.api.MaxBodyMemory, s.api.BodyTimeout = 256<<10, time.Minute })
-	most := 256 << 10
+	const most, free = 256 << 10, 16 << 10
+	large := small + strings.Repeat(" ", free+1-len(small))
 	begun := make([]*rawConn, 2)
 	for i := range begun {
 		begun[i] = a.dialRaw(t)
-		begun[i].begin("POST", most, small+strings.Repeat(" ", most/2-len(small)), "")
+		begun[i].begin("POST", most, small+strings.Repeat(" ", most/2+free-len(small)), "")
 	}
-	// Now they hold all that there is, or will, and whatever comes is too much.
+	// Now they hold all that there is, or will, and whatever is large is too much.
 	require.Eventually(t, func() bool {
 		c := a.dialRaw(t)
-		c.begin("POST", len(small), small, "")
+		c.begin("POST", len(large), large, "")
 		status, text, goesOn := c.answer()
 		if status == http.StatusOK {
 			return false
@@ -119,8 +120,9 @@ func TestTheBytesOfAllUnfinishedBodiesAreBounded(t *testing.T) {
 		c.requireEnded()
 		return true
 	}, patience, time.Millisecond)
+	require.Equal(t, http.StatusOK, a.do(t, "POST", "", large[:free], nil).status, "what is small is always taken")
 	require.NoError(t, begun[0].Close())
-	require.Eventually(t, func() bool { return a.do(t, "POST", "", small, nil).status == http.StatusOK }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return a.do(t, "POST", "", large, nil).status == http.StatusOK }, patience, time.Millisecond)
 }
 
 func TestABodyThatDoesNotArriveEndsItsConnection(t *testing.T) {

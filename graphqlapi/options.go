@@ -57,7 +57,8 @@ type Options struct {
 	// 100. One more is refused with the status of Throttle. Connections that send no request yet are the [http.Server]'s:
 	// set its ReadHeaderTimeout, and bound connections by address in its listener or in a proxy.
 	MaxBodiesPerAddress int
-	// MaxBodyMemory is how many bytes all of these bodies may hold together; 0 is 64 MiB. What would be more is refused.
+	// MaxBodyMemory is how many bytes all of these bodies may hold together, beside the first 16 KiB of each; 0 is 64 MiB.
+	// A body that would be more is refused. One of up to 16 KiB never is.
 	MaxBodyMemory int64
 	// BodyTimeout is how long a body may take to arrive; 0 is 10 seconds. It needs a response writer that can set a read
 	// deadline, as that of net/http can, directly or behind Unwrap methods; elsewhere it is not kept.

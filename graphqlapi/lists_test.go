@@ -149,6 +149,27 @@ func TestAPageThatCannotBeIsRefusedByItsArgument(t *testing.T) {
 	}
 }
 
+func TestAnEmptyNameIsNobodys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ada := w.register("ada.lovelace")
+	w.register("grace.hopper")
+	count := func(args string) int {
+		t.Helper()
+		r := w.run(ada, `{ users(`+args+`) { totalCount nodes { id } } }`)
+		require.Empty(t, r.errors, r.text)
+		n := len(r.list("users.nodes", "id"))
+		require.EqualValues(t, n, r.at("users.totalCount"))
+		return n
+	}
+	require.Equal(t, 2, count(`username: null, firstName: null, lastName: null`), "null is no filter")
+	for _, name := range []string{"username", "firstName", "lastName"} {
+		require.Zero(t, count(name+`: ""`), name)
+		require.Zero(t, count(name+`: "", search: "ada"`), name)
+	}
+	require.Equal(t, []string{"BAD_USER_INPUT first"}, w.run(ada, `{ users(username: "", first: 101) { totalCount } }`).codes())
+}
+
 func TestACursorIsOfOneOfTheSiblingsAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

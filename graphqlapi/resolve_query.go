@@ -2,6 +2,7 @@ package graphqlapi
 
 import (
 	"context"
+	"slices"
 
 	"github.com/graph-gophers/graphql-go"
 
@@ -29,6 +30,11 @@ func (a usersArgs) filter() (user.Filter, error) {
 	return user.Filter{Username: given(a.Username), FirstName: given(a.FirstName), LastName: given(a.LastName), Search: given(a.Search)}, nil
 }
 
+// matchesNobody reports whether a name is compared with "", which nobody has. In a filter "" stands for any name.
+func (a usersArgs) matchesNobody() bool {
+	return slices.ContainsFunc([]*string{a.Username, a.FirstName, a.LastName}, func(name *string) bool { return name != nil && *name == "" })
+}
+
 // Users resolves Query.users. It is empty where the directory lists nobody.
 func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNode], error) {
 	f, err := args.filter()
@@ -48,7 +54,7 @@ func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNo
 			return nil, err
 		}
 		lister, ok := q.app.Directory.(user.Lister)
-		if !ok {
+		if !ok || args.matchesNobody() {
 			lister = noUsers{}
 		}
 		list, err := user.List(ctx, lister, f, p)

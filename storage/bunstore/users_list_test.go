@@ -7,6 +7,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buddychat/buddychat/storage"
@@ -101,29 +102,34 @@ var listed = map[string]struct {
 
 func TestWhatIsLookedForAmongUsersCostsNoMoreWhereThereAreManyTimesMore(t *testing.T) {
 	t.Parallel()
-	const few, many = 2000, 32_000
-	for database, open := range eachDatabase() {
-		t.Run(database, func(t *testing.T) {
+	const few, many = 1000, 16_000
+	const rounds = 10 // other work on the machine only adds to a time: the least one counts
+	for name, open := range eachDatabase() {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cost := func(users int) map[string]time.Duration {
-				db := migrated(t, open)
-				fill(t, db.sql, db.dialect, 1, users)
-				least := map[string]time.Duration{}
-				for name, c := range listed {
-					least[name] = math.MaxInt64
+			small, large := migrated(t, open), migrated(t, open)
+			fill(t, small.sql, small.dialect, 1, few)
+			fill(t, large.sql, large.dialect, 1, many)
+			for name, c := range listed {
+				least := func(db database, earlier time.Duration) time.Duration {
 					for range 15 {
 						start := time.Now()
 						_, err := db.ListUsers(t.Context(), c.f, c.r)
 						require.NoError(t, err)
-						least[name] = min(least[name], time.Since(start))
+						earlier = min(earlier, time.Since(start))
+					}
+					return earlier
+				}
+				inFew, inMany := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+				for range rounds {
+					inFew, inMany = least(small, inFew), least(large, inMany)
+					if inMany < 5*inFew+time.Millisecond {
+						break
 					}
 				}
-				return least
-			}
-			small, large := cost(few), cost(many)
-			for name := range listed {
-				t.Log(name, small[name], large[name])
-				require.Less(t, large[name], 5*small[name]+time.Millisecond, "%s: a scan of %d users would cost %d times as much", name, many, many/few)
+				t.Log(name, inFew, inMany)
+				assert.Less(t, inMany, 5*inFew+time.Millisecond,
+					"%s: a scan of %d users would cost %d times as much", name, many, many/few)
 			}
 		})
 	}

@@ -17,9 +17,9 @@ import (
 
 // The defaults of [Options].
 const (
-	// DefaultRetention is for how far back events can be resumed.
+	// DefaultRetention is how far back a client can resume events.
 	DefaultRetention = 72 * time.Hour
-	// DefaultUpkeepInterval is how often the store is purged.
+	// DefaultUpkeepInterval is how often [App.Run] purges the store.
 	DefaultUpkeepInterval = 20 * time.Second
 
 	upkeepBatch = 500
@@ -28,57 +28,66 @@ const (
 	checkTimeout = 10 * time.Second
 )
 
-// Options has what can be set. Each zero value means what its comment says.
+// Options configures an [App]. The zero value of each field means what its comment says.
 type Options struct {
-	// Directory says who the host's own users are. Nil: the users are the built-in ones, and Tokens.Keys is required.
+	// Directory looks up the users of your application. If nil, the app uses the built-in accounts,
+	// and Tokens.Keys is required.
 	Directory user.Directory
-	// UserIDs says which ids the host's own users can have: [user.NumericIDs], [user.UUIDs], or a function of your own. The directory is
-	// asked for no other, so that an id which a client made up is NOT_FOUND and not an error of your database. Nil: ids may have any form.
+	// UserIDs reports whether your application could have issued an id: [user.NumericIDs],
+	// [user.UUIDs], or a function of your own. Other ids never reach Directory, so an id that a
+	// client made up is NOT_FOUND instead of an error of your database. If nil, ids may have any
+	// form.
 	UserIDs func(user.ID) bool
-	// Users sets up the built-in users.
+	// Users configures the built-in accounts.
 	Users user.Options
-	// Tokens sets up what the built-in users log in with.
+	// Tokens configures the tokens that built-in accounts log in with.
 	Tokens token.Options
-	// Messages bounds messages and pages.
+	// Messages limits the length of messages and the size of pages.
 	Messages chat.Options
-	// MaxGroupMembers is the most members of a group; 0 is [group.MaxMembers].
+	// MaxGroupMembers is the maximum number of members of a group; 0 means [group.MaxMembers].
 	MaxGroupMembers int
-	// Realtime sets up the delivery of events. Where it names no Bus, and the store has one, as storage/postgres has, that is used.
+	// Realtime configures event delivery. If it has no Bus, New uses the store's own, if there is
+	// one: storage/postgres has one.
 	Realtime realtime.Options
-	// Retention is for how far back events can be resumed; 0 is [DefaultRetention].
+	// Retention is how far back a client can resume events; 0 means [DefaultRetention].
 	Retention time.Duration
-	// UpkeepInterval is how often the store is purged, on each node; 0 is [DefaultUpkeepInterval].
+	// UpkeepInterval is how often each node purges the store; 0 means [DefaultUpkeepInterval].
 	UpkeepInterval time.Duration
-	// Logger gets what an operator should know, also from the built-in users, the hub and the API, unless they have another;
-	// nil is silence. No content, token, password or email is ever logged.
+	// Logger gets what an operator should know. The built-in accounts, the hub and the API use it
+	// too, unless they have a logger of their own. If nil, nothing is logged. Content, tokens,
+	// passwords and emails are never logged.
 	Logger *slog.Logger
 }
 
-// App is the services of one application, wired, and what delivers their events. It is safe for concurrent use.
+// App holds the services of one application and delivers their events. It is safe for concurrent
+// use.
 type App struct {
 	Services
-	// Hub delivers events, while [App.Run] runs.
+	// Hub delivers events while [App.Run] runs.
 	Hub *realtime.Hub
 
 	store   Store
 	options Options
-	users   *user.Service  // nil where the host has its own
-	tokens  *token.Service // likewise
+	// The built-in accounts. Both are nil if Options has a Directory.
+	users  *user.Service
+	tokens *token.Service
 
 	mu   sync.Mutex
 	shut bool               // Shutdown was called
-	stop context.CancelFunc // of Run; nil before it
+	stop context.CancelFunc // ends Run; nil until Run is called
 	done chan struct{}      // closed when Run has returned
 }
 
-// Logger returns the logger of [Options], which is silent where there is none. Handlers on top of the app, such as that of
-// [github.com/buddychat/buddychat/graphqlapi], log there unless they are given another.
+// Logger returns the logger of [Options], or a silent one if there is none. Handlers that serve the
+// app, such as [github.com/buddychat/buddychat/graphqlapi], log there unless they have a logger of
+// their own.
 func (a *App) Logger() *slog.Logger { return a.options.Logger }
 
-// New returns the services on a store. It starts nothing: see [App.Run].
+// New returns an app on a store. It starts no goroutine: call [App.Run].
 //
-// Make the tables before: where they are missing or of an earlier version, New returns an error that says what to run. It asks
-// the database once for that, and waits ten seconds at most.
+// The tables must exist. If they are missing or of an earlier version, New returns an error that
+// says what to run. To check this, New queries the database once and waits for at most
+// ten seconds.
 func New(store Store, o *Options) (*App, error) {
 	if store == nil {
 		return nil, errNoStore
@@ -93,19 +102,20 @@ func New(store Store, o *Options) (*App, error) {
 		return nil, err
 	}
 	a.Services = a.on(store)
-	following := a.options.Realtime
-	if following.Logger == nil {
-		following.Logger = a.options.Logger
+	hub := a.options.Realtime
+	if hub.Logger == nil {
+		hub.Logger = a.options.Logger
 	}
-	if own, ok := store.(interface{ Bus() realtime.Bus }); ok && following.Bus == nil {
-		following.Bus = own.Bus()
+	if own, ok := store.(interface{ Bus() realtime.Bus }); ok && hub.Bus == nil {
+		hub.Bus = own.Bus()
 	}
-	a.Hub = realtime.NewHub(store, &following)
+	a.Hub = realtime.NewHub(store, &hub)
 	return a, nil
 }
 
-// Check returns an error where the store is not ready to be used: its tables are missing, are of an earlier version, or cannot be
-// read. It is nil for a store that cannot tell: see [driver.Checker]. It may be called at any time.
+// Check returns an error if the store is not ready for use: its tables are missing, of an earlier
+// version, or unreadable. It returns nil for a store that is no [driver.Checker]. It may be called
+// at any time.
 func (a *App) Check(ctx context.Context) error {
 	store, ok := a.store.(driver.Checker)
 	if !ok {
@@ -117,7 +127,7 @@ func (a *App) Check(ctx context.Context) error {
 	return nil
 }
 
-// withDefaults returns a copy of o without zero values that App itself needs.
+// withDefaults returns a copy of o in which every option that App itself reads has a value.
 func (o *Options) withDefaults() Options {
 	var d Options
 	if o != nil {
@@ -141,43 +151,44 @@ func (o *Options) withDefaults() Options {
 	return d
 }
 
-// Run delivers events and keeps the store in order until ctx ends or [App.Shutdown] is called, and then returns nil. A store
-// that is away is waited for.
+// Run delivers events and purges the store until ctx ends or [App.Shutdown] is called. It then
+// returns nil. While the database cannot be reached, Run retries.
 //
-// Run and Shutdown may come in any order, from any goroutine. A Run that comes after Shutdown does
-// nothing and returns nil. An app runs once: a second Run returns an error.
+// Run and Shutdown may be called in any order, from any goroutine. Run does nothing and returns nil
+// if Shutdown was called before it. An app runs once: a second Run returns an error.
 //
-// While nothing runs, [App.Hub] answers [realtime.ErrNotRunning], and the GraphQL API answers INTERNAL to
-// eventCursor and to subscriptions.
+// Unless Run is running, [App.Hub] returns [realtime.ErrNotRunning], and the GraphQL API answers
+// INTERNAL to eventCursor and to subscriptions.
 func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	switch begun, err := a.begin(cancel); {
+	switch started, err := a.start(cancel); {
 	case err != nil:
 		return err
-	case !begun:
+	case !started:
 		return nil
 	}
 	defer close(a.done)
 
 	var upkeep sync.WaitGroup
-	upkeep.Go(func() { a.keepUp(ctx) })
+	upkeep.Go(func() { a.purgeLoop(ctx) })
 	err := a.Hub.Run(ctx)
 	cancel()
 	upkeep.Wait()
 	return err
 }
 
-func (a *App) begin(cancel context.CancelFunc) (begun bool, err error) {
+// start claims the only run of the app. It returns false if Shutdown was called before.
+func (a *App) start(cancel context.CancelFunc) (started bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.stop != nil:
 		select {
 		case <-a.done:
-			return false, fmt.Errorf("buddychat: the app ran already, and runs once: make another with New: %w", realtime.ErrClosed)
+			return false, fmt.Errorf("buddychat: Run was called before, and an app runs once: make another app with New: %w", realtime.ErrClosed)
 		default:
-			return false, errors.New("buddychat: the app runs already: call Run once")
+			return false, errors.New("buddychat: the app is already running: call Run once")
 		}
 	case a.shut:
 		return false, nil
@@ -186,8 +197,9 @@ func (a *App) begin(cancel context.CancelFunc) (begun bool, err error) {
 	return true, nil
 }
 
-// Shutdown ends Run, and with it every subscription, and waits until Run has returned or ctx ends, whose
-// error it returns then. It may be called at any time: before Run, during it, after it, and again.
+// Shutdown ends Run and every subscription. It returns nil when Run has returned, or the error of
+// ctx if that ends first. It may be called at any time, before, during and after Run, and
+// repeatedly.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.mu.Lock()
 	a.shut = true
@@ -205,13 +217,13 @@ func (a *App) Shutdown(ctx context.Context) error {
 	}
 }
 
-// keepUp purges the store, batch by batch, again and again.
-func (a *App) keepUp(ctx context.Context) {
+// purgeLoop purges the store when it starts and then once every UpkeepInterval, until ctx ends.
+func (a *App) purgeLoop(ctx context.Context) {
 	tick := time.NewTicker(a.options.UpkeepInterval)
 	defer tick.Stop()
 	for {
 		if err := a.purge(ctx); err != nil && ctx.Err() == nil {
-			a.options.Logger.ErrorContext(ctx, "upkeep failed, and is tried again", "error", err, "after", a.options.UpkeepInterval)
+			a.options.Logger.ErrorContext(ctx, "purging the store failed; it is retried", "error", err, "after", a.options.UpkeepInterval)
 		}
 		select {
 		case <-tick.C:
@@ -221,6 +233,7 @@ func (a *App) keepUp(ctx context.Context) {
 	}
 }
 
+// purge runs batches until nothing is left to purge.
 func (a *App) purge(ctx context.Context) error {
 	for ctx.Err() == nil {
 		n, err := a.store.Purge(ctx, a.options.Retention, upkeepBatch)

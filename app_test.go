@@ -14,12 +14,12 @@ import (
 	"github.com/buddychat/buddychat/storage/memory"
 )
 
-// closable is a store that notices calls after the host closed it.
+// closable is a store that counts the purges after it was closed.
 type closable struct {
 	*memory.Store
 	mu     sync.Mutex
 	closed bool
-	late   int
+	late   int // purges after close
 }
 
 func (s *closable) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
@@ -49,7 +49,7 @@ func newApp(t testing.TB, store buddychat.Store, o *buddychat.Options) *buddycha
 	return app
 }
 
-func TestRunReturnsNilWhereverShutdownComes(t *testing.T) {
+func TestRunReturnsNilWhenShutdownComesAtAnyTime(t *testing.T) {
 	t.Parallel()
 	for range 500 {
 		store := &closable{Store: memory.New(nil)}
@@ -64,7 +64,7 @@ func TestRunReturnsNilWhereverShutdownComes(t *testing.T) {
 		both.Wait()
 		require.NoError(t, ran)
 		require.NoError(t, shut)
-		require.Zero(t, store.late, "after Shutdown returned, Run must leave the store alone")
+		require.Zero(t, store.late, "Run must not use the store after Shutdown has returned")
 	}
 }
 
@@ -82,7 +82,7 @@ func TestRunAfterShutdownDoesNothing(t *testing.T) {
 	require.ErrorIs(t, err, realtime.ErrClosed)
 }
 
-func TestAnAppRunsOnce(t *testing.T) {
+func TestAnAppRunsOnlyOnce(t *testing.T) {
 	t.Parallel()
 	app := newApp(t, memory.New(nil), nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -90,9 +90,9 @@ func TestAnAppRunsOnce(t *testing.T) {
 	go func() { ran <- app.Run(ctx) }()
 	_, err := app.Hub.Position(t.Context()) // it runs
 	require.NoError(t, err)
-	require.ErrorContains(t, app.Run(t.Context()), "runs already")
+	require.ErrorContains(t, app.Run(t.Context()), "already running")
 	_, err = app.Hub.Position(t.Context())
-	require.NoError(t, err, "the second Run disturbs nothing")
+	require.NoError(t, err, "the second Run has no effect on the first")
 
 	var several sync.WaitGroup
 	cancel()
@@ -105,7 +105,7 @@ func TestAnAppRunsOnce(t *testing.T) {
 	require.NoError(t, app.Shutdown(t.Context()))
 }
 
-func TestShutdownWaitsNoLongerThanItsContext(t *testing.T) {
+func TestShutdownStopsWaitingWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	store := &stuck{Store: memory.New(nil), entered: make(chan struct{}), free: make(chan struct{})}
 	app := newApp(t, store, nil)
@@ -120,7 +120,7 @@ func TestShutdownWaitsNoLongerThanItsContext(t *testing.T) {
 	require.NoError(t, <-ran)
 }
 
-// stuck is a store whose first purge does not end before it is freed.
+// stuck is a store whose purges block until free is closed.
 type stuck struct {
 	*memory.Store
 	entered, free chan struct{}
@@ -133,7 +133,7 @@ func (s *stuck) Purge(context.Context, time.Duration, int) (int, error) {
 	return 0, nil
 }
 
-func TestWithoutRunTheHubSaysWhatToCall(t *testing.T) {
+func TestTheHubSaysToCallRunIfItWasNotCalled(t *testing.T) {
 	t.Parallel()
 	app := newApp(t, memory.New(nil), nil)
 	began := time.Now()

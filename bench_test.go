@@ -21,10 +21,10 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// everybody is a directory that knows every user.
-type everybody struct{}
+// anyUser is a directory in which every id is a user.
+type anyUser struct{}
 
-func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+func (anyUser) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
 	found := make(map[user.ID]user.Profile, len(ids))
 	for _, id := range ids {
 		found[id] = user.Profile{ID: id, Username: string(id)}
@@ -32,7 +32,7 @@ func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Pro
 	return found, nil
 }
 
-// benchmarked is a store to be measured: durable, on a disk.
+// benchmarked is a store that writes to disk, with its database.
 type benchmarked struct {
 	*bunstore.Store
 	sql     *sql.DB
@@ -61,11 +61,12 @@ func open(b *testing.B, chats *chat.Service, owner, other user.ID) chat.Chat {
 	return mine
 }
 
-// BenchmarkSend sends messages of 40 bytes, by one caller, by 32 in chats of their own, and by 32 in one chat.
+// BenchmarkSend sends messages of 40 bytes: one caller, 32 callers with a chat each, and 32 callers
+// in one chat.
 func BenchmarkSend(b *testing.B) {
 	const content = "a message as people write them, or so ok"
 	onDatabases(b, func(b *testing.B, s benchmarked) {
-		chats := chat.NewService(s, everybody{}, nil)
+		chats := chat.NewService(s, anyUser{}, nil)
 		b.Run("one caller", func(b *testing.B) {
 			mine := open(b, chats, "alice", "bob")
 			b.ReportAllocs()
@@ -102,7 +103,7 @@ func BenchmarkSend(b *testing.B) {
 // BenchmarkGroupSend sends to groups of 2 and of 10,000 members: the cost must be the same.
 func BenchmarkGroupSend(b *testing.B) {
 	onDatabases(b, func(b *testing.B, s benchmarked) {
-		groups := group.NewService(s, everybody{}, nil)
+		groups := group.NewService(s, anyUser{}, nil)
 		for _, members := range []int{2, 10_000} {
 			b.Run(fmt.Sprintf("%d members", members), func(b *testing.B) {
 				g, own, err := groups.Create(b.Context(), "alice", group.Draft{Title: "A group"})
@@ -118,7 +119,7 @@ func BenchmarkGroupSend(b *testing.B) {
 	})
 }
 
-// addMembers adds members at once, as a host's import would.
+// addMembers adds members in one statement, as an import would.
 func addMembers(b *testing.B, s benchmarked, group int64, n int) {
 	b.Helper()
 	statement := `INSERT INTO buddychat_copies (conversation_id, kind, owner, joined_at, join_event)
@@ -131,11 +132,13 @@ func addMembers(b *testing.B, s benchmarked, group int64, n int) {
 	require.NoError(b, err)
 	_, err = s.sql.ExecContext(b.Context(), `UPDATE buddychat_groups SET members_count = members_count + $2 WHERE conversation_id = $1`, group, n)
 	require.NoError(b, err)
-	_, err = s.sql.ExecContext(b.Context(), `ANALYZE`) // what autovacuum does within a minute: plans of a table that was empty read all of it
+	// Without new statistics the planner takes the table for empty and reads all of it. On a
+	// server, autovacuum renews them within a minute.
+	_, err = s.sql.ExecContext(b.Context(), `ANALYZE`)
 	require.NoError(b, err)
 }
 
-// fill gives a chat a history.
+// fill gives a chat n messages.
 func fill(b *testing.B, s benchmarked, c chat.Chat, n int) {
 	b.Helper()
 	statement := `INSERT INTO buddychat_messages (conversation_id, seq, sender, content, created_at)
@@ -153,12 +156,12 @@ func fill(b *testing.B, s benchmarked, c chat.Chat, n int) {
 	require.NoError(b, err)
 }
 
-// BenchmarkPage reads fifty messages of a history of a million: the newest, those in the middle and the oldest must cost the same. It counts
-// them, too.
+// BenchmarkPage reads fifty of a million messages: the newest, the oldest, and the fifty before the
+// oldest, which must cost the same. It also counts all messages.
 func BenchmarkPage(b *testing.B) {
 	const history = 1_000_000
 	onDatabases(b, func(b *testing.B, s benchmarked) {
-		chats := chat.NewService(s, everybody{}, nil)
+		chats := chat.NewService(s, anyUser{}, nil)
 		mine := open(b, chats, "alice", "bob")
 		fill(b, s, mine, history)
 		page := func(b *testing.B, p storage.Page, first int) {

@@ -23,7 +23,7 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// Chat, with users of its own, at a path of the application's mux.
+// Chat with built-in accounts, at a path of the application's mux.
 func Example() {
 	dir, err := os.MkdirTemp("", "example-")
 	if err != nil {
@@ -31,8 +31,9 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "chat.db")
-	logger := slog.New(slog.DiscardHandler) // an application has slog.Default(), or one of its own
-	keys := []token.Key{{ID: "2026-11", Secret: []byte("32 bytes that nobody else can know")}}
+	// your application passes slog.Default() or its own logger
+	logger := slog.New(slog.DiscardHandler)
+	keys := []token.Key{{ID: "2026-11", Secret: []byte("32 random bytes, which stay secret")}}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	mux := http.NewServeMux()
@@ -67,7 +68,7 @@ func Example() {
 	// Output: {"data":{"me":null,"users":{"totalCount":0}}} <nil>
 }
 
-// names is the directory of an application whose users are known by their names alone.
+// names is the directory of an application whose user ids are names.
 type names struct{}
 
 func (names) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -112,8 +113,8 @@ func ExampleNew() {
 	// ada · Hello, Grace!
 }
 
-// An order and the message of it, in one transaction of the application: both are there after the commit, or
-// neither is. What the app allows, here 20 characters, holds inside the transaction too.
+// An order and the message about it, in one transaction of the application: the commit stores both,
+// or neither. The limits of the app, here 20 characters, apply inside the transaction too.
 func ExampleApp_In() {
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, ":memory:", &sqlite.Options{Migrate: true})
@@ -133,7 +134,7 @@ func ExampleApp_In() {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() // after a commit it does nothing
+		defer tx.Rollback() // does nothing after a commit
 		if _, err := tx.ExecContext(ctx, "INSERT INTO orders VALUES (?)", item); err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func ExampleApp_In() {
 		if err := tx.Commit(); err != nil {
 			return err
 		}
-		app.Hub.Hint() // where the app runs, the message is delivered at once
+		app.Hub.Hint() // delivers the message now instead of at the next poll
 		return nil
 	}
 	fmt.Println(order("a kettle"))
@@ -172,7 +173,8 @@ func ExampleApp_In() {
 	// 1 order, 1 chat
 }
 
-// Events reach whoever is subscribed when they happen, and whoever subscribes later from the cursor where they left off.
+// A subscriber gets events as they happen. One who subscribes later, with a cursor, also gets the
+// events since that cursor.
 func ExampleApp_Run() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -14,14 +14,14 @@ import (
 	"github.com/buddychat/buddychat/realtime/transportws"
 )
 
-func TestTheEmbeddingInTheREADMEIsTheExampleThatRuns(t *testing.T) {
+func TestTheREADMEShowsTheExampleThatRuns(t *testing.T) {
 	t.Parallel()
 	example := between(t, "example_test.go", "\t// embedding begins\n", "\t// embedding ends\n")
 	shown := between(t, "README.md", "```go\n", "```\n")
 	require.Equal(t, strings.ReplaceAll("\n"+example, "\n\t", "\n"), "\n"+shown)
 }
 
-func TestEveryPackageStandsInTheREADME(t *testing.T) {
+func TestTheREADMEListsEveryPackage(t *testing.T) {
 	t.Parallel()
 	table := between(t, "README.md", "## Packages\n", "\n## ")
 	for _, name := range []string{
@@ -32,10 +32,11 @@ func TestEveryPackageStandsInTheREADME(t *testing.T) {
 	}
 }
 
-// A block of docs/clients.md is a file that CI runs, named in the line before it.
+// clientBlock is a code block of docs/clients.md. The comment before it names the file that it
+// shows.
 var clientBlock = regexp.MustCompile("(?m)^<!-- (\\S+) -->\n```[a-z]+\n((?s:.*?))^```$")
 
-func TestTheClientsInTheDocsAreThoseThatCIRuns(t *testing.T) {
+func TestTheDocsShowTheClientsThatCIRuns(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile(filepath.Join("docs", "clients.md"))
 	require.NoError(t, err)
@@ -44,7 +45,7 @@ func TestTheClientsInTheDocsAreThoseThatCIRuns(t *testing.T) {
 		file := block[1]
 		run, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.Equal(t, string(run), block[2], "docs/clients.md shows another %s: copy the file into it", file)
+		require.Equal(t, string(run), block[2], "docs/clients.md shows an old %s: copy the file into it", file)
 		shown[file] = true
 	}
 	require.NoError(t, filepath.WalkDir(filepath.Join(".ci", "interop", "clients"), func(file string, d fs.DirEntry, err error) error {
@@ -58,7 +59,7 @@ func TestTheClientsInTheDocsAreThoseThatCIRuns(t *testing.T) {
 	}
 }
 
-func TestTheDocsHaveEveryCodeThatASocketClosesWith(t *testing.T) {
+func TestTheDocsListEveryCloseCodeOfASocket(t *testing.T) {
 	t.Parallel()
 	table := between(t, filepath.Join("docs", "clients.md"), "**When a socket closes.**", "\n**")
 	for _, code := range []int{
@@ -70,7 +71,7 @@ func TestTheDocsHaveEveryCodeThatASocketClosesWith(t *testing.T) {
 	}
 }
 
-// between returns what stands in a file between two texts.
+// between returns the text of a file between two markers.
 func between(t *testing.T, file, before, after string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)

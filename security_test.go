@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// place is a path in a table of docs/security.md.
-var place = regexp.MustCompile("`((?:\\.ci|[a-z]+)(?:/[a-z_.]+)*)`")
+// tablePath is a path in a table of docs/security.md.
+var tablePath = regexp.MustCompile("`((?:\\.ci|[a-z]+)(?:/[a-z_.]+)*)`")
 
 // packageTests is "`package`: TestOne, TestTwo" in a table of docs/security.md.
 var packageTests = regexp.MustCompile("`([a-z/]+)`: ((?:(?:Test|Fuzz)\\w+(?:, )?)+)")
 
-func TestEveryTestAndFileInTheSecurityTableExists(t *testing.T) {
+func TestAllTestsAndFilesInTheSecurityTableExist(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("docs/security.md")
 	require.NoError(t, err)
@@ -27,14 +27,14 @@ func TestEveryTestAndFileInTheSecurityTableExists(t *testing.T) {
 			continue
 		}
 		lines++
-		for _, found := range place.FindAllStringSubmatch(row, -1) {
+		for _, found := range tablePath.FindAllStringSubmatch(row, -1) {
 			if name := found[1]; strings.Contains(name, "/") {
 				_, err := os.Stat(name)
 				assert.NoError(t, err, row)
 			}
 		}
 		named := packageTests.FindAllStringSubmatch(row, -1)
-		assert.NotEmpty(t, named, "no test in: %s", row)
+		assert.NotEmpty(t, named, "the row names no test: %s", row)
 		for _, found := range named {
 			source := testsOf(t, found[1])
 			for name := range strings.SplitSeq(found[2], ", ") {

@@ -13,35 +13,39 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// Services are what users do: those of an [App] on its store, and those of [App.In] inside a transaction.
+// Services is the Go API for what users do. [App] has them on its store; [App.In] returns them
+// inside a transaction.
 type Services struct {
-	// Users and Tokens are the built-in users; nil where the host has its own.
+	// Users and Tokens manage the built-in accounts. Both are nil if [Options] has a Directory.
 	Users  *user.Service
 	Tokens *token.Service
-	// Directory says how users are shown, whoever keeps them.
+	// Directory looks up user profiles, of built-in accounts or of your application's users.
 	Directory user.Directory
 
 	Chats         *chat.Service
 	Groups        *group.Service
 	Notifications *notify.Service
-	// Messages is what chats and groups share, by [chat.Copy].
+	// Messages has the operations that chats and groups share. It addresses a conversation by
+	// [chat.Copy].
 	Messages *chat.Messages
 
 	acts driver.Acts
 }
 
-// EndSessions ends a login of a host's own user, or with session "" all of them: what hangs on it (sockets, subscriptions) ends
-// within seconds, on every node. The session is the one that the host's authenticator named.
+// EndSessions ends one login of a user of your application, or all of them if session is "". Its
+// sockets and subscriptions close within seconds, on every node. The session is the one that your
+// authenticator returned.
 func (s *Services) EndSessions(ctx context.Context, u user.ID, session string) error {
 	return s.acts.EndSession(ctx, u, session)
 }
 
-// Erase erases a user, a host's or a built-in one, with everything that they wrote: see [user.Store]. The id must not be used again.
+// Erase erases a user, built-in or of your application, and everything that they wrote: see
+// [user.Store]. The id must never be used again.
 func (s *Services) Erase(ctx context.Context, u user.ID) error { return s.acts.EraseUser(ctx, u) }
 
-// In returns the services inside a transaction that the application began, with the same options as the
-// app's own. What they do becomes visible, and its events are delivered, when and only when the application
-// commits:
+// In returns the services inside a transaction that your application began, with the options of the
+// app. Their changes become visible, and their events are delivered, when your application commits,
+// and never if it rolls back:
 //
 //	tx, err := db.SQL().BeginTx(ctx, nil)
 //	defer tx.Rollback()
@@ -49,24 +53,26 @@ func (s *Services) Erase(ctx context.Context, u user.ID) error { return s.acts.E
 //	inTx, err := app.In(tx)
 //	_, err = inTx.Chats.Send(ctx, shop, id, chat.Draft{Content: "Your order is on its way."})
 //	err = tx.Commit()
-//	app.Hub.Hint() // the message is delivered at once, and not with the hub's next poll
+//	app.Hub.Hint() // delivers the message now instead of at the hub's next poll
 //
-// The stores on SQLite and PostgreSQL take a *[database/sql.Tx] of the database that they are on, and
-// storage/memory takes its own Tx. In returns an error for anything else, and where the store cannot act in
-// a transaction. It does not touch the database.
+// The stores on SQLite and PostgreSQL take a *[database/sql.Tx] of their own database, and
+// storage/memory takes its own Tx. In returns an error for any other type, and if the store does
+// not support transactions. In itself does not touch the database.
 //
-// Each act is all or nothing: one that fails leaves the transaction as it was before it. An act holds the lock
-// of its conversation until the transaction ends, so keep transactions short; other conversations go on. On
-// SQLite begin the transaction with a write, or with BEGIN IMMEDIATE as storage/sqlite does.
+// Each operation is atomic. If one fails, the transaction is as it was before that operation, and
+// can go on. An operation holds the lock of its conversation until the transaction ends, so keep
+// transactions short. Other conversations are not blocked. On SQLite, begin the transaction with a
+// write, or with BEGIN IMMEDIATE as storage/sqlite does.
 //
-// Built-in users are looked up inside the transaction too, so that one who registers in it can be written to
-// in it. A host's own [user.Directory] is asked as ever, outside of it.
+// Built-in accounts are read inside the transaction, so a user who registers in it can be messaged
+// in it. Your own [user.Directory] is called as usual, outside the transaction.
 //
-// The services are for one goroutine at a time, as the transaction is, and end with it.
+// Like the transaction, the services must be used by one goroutine at a time. They end with the
+// transaction.
 func (a *App) In(tx any) (*Services, error) {
 	store, ok := a.store.(driver.Transactor)
 	if !ok {
-		return nil, fmt.Errorf("buddychat: the store %T cannot act in a transaction: use one of storage/sqlite, storage/postgres, "+
+		return nil, fmt.Errorf("buddychat: the store %T does not support transactions: use storage/sqlite, storage/postgres, "+
 			"storage/bunstore or storage/memory, or implement storage/driver.Transactor", a.store)
 	}
 	acts, err := store.InTx(tx)
@@ -77,7 +83,7 @@ func (a *App) In(tx any) (*Services, error) {
 	return &s, nil
 }
 
-// on returns the services on these acts, with the app's options.
+// on returns the services on these acts, with the options of the app.
 func (a *App) on(acts driver.Acts) Services {
 	s := Services{acts: acts, Directory: a.options.Directory}
 	if a.users != nil {
@@ -92,7 +98,7 @@ func (a *App) on(acts driver.Acts) Services {
 	return s
 }
 
-// buildUsers makes the built-in users, where the host has none of its own.
+// buildUsers makes the services of the built-in accounts, unless the options have a Directory.
 func (a *App) buildUsers() (err error) {
 	if a.options.Directory != nil {
 		return nil
@@ -106,4 +112,4 @@ func (a *App) buildUsers() (err error) {
 	return nil
 }
 
-var errNoStore = errors.New("buddychat: a store is required: see the packages storage/sqlite, storage/postgres and storage/memory")
+var errNoStore = errors.New("buddychat: the store is nil: open one with storage/sqlite, storage/postgres or storage/memory")

@@ -23,13 +23,13 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// A transaction is what the tests need of the application's own, on any store.
+// transaction is a transaction of the application, on any store.
 type transaction interface {
 	Commit() error
 	Rollback() error
 }
 
-// A transactional is a store, and how the application begins a transaction on its database.
+// transactional is a store, with a function that begins a transaction on its database.
 type transactional struct {
 	buddychat.Store
 	begin func() transaction
@@ -77,7 +77,7 @@ func in(t *testing.T, app *buddychat.App, s transactional) (transaction, *buddyc
 	return tx, services
 }
 
-// newAppOn is newApp on the store itself, as a host has it.
+// newAppOn returns an app on the store of s, as an application would make it.
 func newAppOn(t *testing.T, s transactional, o *buddychat.Options) *buddychat.App {
 	t.Helper()
 	app, err := buddychat.New(s.Store, o)
@@ -99,12 +99,12 @@ func registration(name, password string) user.Registration {
 	}
 }
 
-func TestTheServicesInATransactionHaveTheAppsOptions(t *testing.T) {
+func TestServicesInATransactionUseTheOptionsOfTheApp(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, s transactional) {
 		ctx := t.Context()
 		app := newAppOn(t, s, &buddychat.Options{
-			Directory: everybody{}, Messages: chat.Options{MaxContentLength: 5, MaxPageSize: 2}, MaxGroupMembers: 2,
+			Directory: anyUser{}, Messages: chat.Options{MaxContentLength: 5, MaxPageSize: 2}, MaxGroupMembers: 2,
 		})
 		tx, services := in(t, app, s)
 		mine, _, err := services.Chats.Open(ctx, "ada", "grace")
@@ -140,7 +140,7 @@ func TestTheServicesInATransactionHaveTheAppsOptions(t *testing.T) {
 	})
 }
 
-func TestTheBuiltInUsersInATransactionHaveTheAppsOptions(t *testing.T) {
+func TestBuiltInAccountsInATransactionUseTheOptionsOfTheApp(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, s transactional) {
 		ctx := t.Context()
@@ -154,19 +154,19 @@ func TestTheBuiltInUsersInATransactionHaveTheAppsOptions(t *testing.T) {
 		require.NoError(t, err)
 
 		mine, _, err := services.Chats.Open(ctx, grace.ID, ada.ID)
-		require.NoError(t, err, "who registered in the transaction can be written to in it")
+		require.NoError(t, err, "a user who registered in the transaction can be messaged in it")
 		_, err = services.Chats.Send(ctx, grace.ID, mine.ID, chat.Draft{Content: "Welcome!"})
 		require.NoError(t, err)
 		pair, err := services.Tokens.Login(ctx, ada)
 		require.NoError(t, err)
 
 		_, err = app.Users.Authenticate(ctx, "adalovelace", "a-password-of-some-length")
-		require.ErrorIs(t, err, storage.ErrUnauthenticated, "nobody else sees the user yet")
+		require.ErrorIs(t, err, storage.ErrUnauthenticated, "the user is not visible outside the transaction yet")
 		require.NoError(t, tx.Commit())
 		_, err = app.Users.Authenticate(ctx, "adalovelace", "a-password-of-some-length")
 		require.NoError(t, err)
 		claims, err := app.Tokens.Verify(ctx, pair.Access)
-		require.NoError(t, err, "the app's own keys and issuer")
+		require.NoError(t, err, "the token must use the keys and issuer of the app")
 		require.Equal(t, ada.ID, claims.UserID)
 	})
 }
@@ -176,11 +176,11 @@ func pageOfNotifications(ctx context.Context, s *buddychat.Services, p storage.P
 	return err
 }
 
-func TestWhatIsDoneInATransactionIsDeliveredWithItsCommitOrNotAtAll(t *testing.T) {
+func TestEventsOfATransactionAreDeliveredOnlyIfItCommits(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, s transactional) {
 		ctx, cancel := context.WithCancel(t.Context())
-		app := newAppOn(t, s, &buddychat.Options{Directory: everybody{}})
+		app := newAppOn(t, s, &buddychat.Options{Directory: anyUser{}})
 		ran := make(chan error, 1)
 		go func() { ran <- app.Run(ctx) }()
 		events, err := app.Hub.Subscribe(ctx, "grace", "")
@@ -199,7 +199,7 @@ func TestWhatIsDoneInATransactionIsDeliveredWithItsCommitOrNotAtAll(t *testing.T
 			require.NoError(t, err)
 			n, err := app.Chats.Count(ctx, "grace", chat.Filter{})
 			require.NoError(t, err)
-			require.Zero(t, n, "nobody else sees anything of it yet")
+			require.Zero(t, n, "the chat is not visible outside the transaction yet")
 			if text == "undone" {
 				require.NoError(t, tx.Rollback())
 			} else {
@@ -219,7 +219,7 @@ func TestWhatIsDoneInATransactionIsDeliveredWithItsCommitOrNotAtAll(t *testing.T
 	})
 }
 
-func TestAnErasureInATransactionIsUndoneWithIt(t *testing.T) {
+func TestRollbackUndoesAnErasure(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, s transactional) {
 		ctx := t.Context()
@@ -244,10 +244,10 @@ func TestAnErasureInATransactionIsUndoneWithIt(t *testing.T) {
 	})
 }
 
-// plain is a store that has nothing but what it must.
+// plain is a store without any optional interface.
 type plain struct{ buddychat.Store }
 
-func TestWhatIsNoTransactionOfTheStoreIsRefused(t *testing.T) {
+func TestInRefusesWhatIsNoTransactionOfTheStore(t *testing.T) {
 	t.Parallel()
 	db, err := sqlite.Open(t.Context(), ":memory:", &sqlite.Options{Migrate: true})
 	require.NoError(t, err)
@@ -259,17 +259,17 @@ func TestWhatIsNoTransactionOfTheStoreIsRefused(t *testing.T) {
 		tx    any
 		want  string
 	}{
-		"a database":                  {db, db.SQL(), "a *sql.DB is no transaction that this store takes: begin one with BeginTx"},
-		"nothing":                     {db, nil, "begin one with BeginTx"},
-		"a nil transaction":           {db, (*sql.Tx)(nil), "begin one with BeginTx"},
-		"another store's":             {db, other, "a *memory.Tx is no transaction that this store takes"},
-		"another store's, in memory":  {memory.New(nil), other, "the transaction is of another store"},
-		"nothing, in memory":          {memory.New(nil), nil, "begin one with Store.Begin"},
-		"a nil transaction in memory": {memory.New(nil), (*memory.Tx)(nil), "begin one with Store.Begin"},
-		"a store that has none":       {plain{db}, nil, "implement storage/driver.Transactor"},
+		"a database":                   {db, db.SQL(), "a *sql.DB is no transaction that this store takes: begin one with BeginTx"},
+		"nothing":                      {db, nil, "begin one with BeginTx"},
+		"a nil transaction":            {db, (*sql.Tx)(nil), "begin one with BeginTx"},
+		"another store's":              {db, other, "a *memory.Tx is no transaction that this store takes"},
+		"another store's, in memory":   {memory.New(nil), other, "the transaction is of another store"},
+		"nothing, in memory":           {memory.New(nil), nil, "begin one with Store.Begin"},
+		"a nil transaction in memory":  {memory.New(nil), (*memory.Tx)(nil), "begin one with Store.Begin"},
+		"a store without transactions": {plain{db}, nil, "implement storage/driver.Transactor"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app, err := buddychat.New(tc.store, &buddychat.Options{Directory: everybody{}})
+			app, err := buddychat.New(tc.store, &buddychat.Options{Directory: anyUser{}})
 			require.NoError(t, err)
 			services, err := app.In(tc.tx)
 			require.ErrorContains(t, err, tc.want)

@@ -9,21 +9,24 @@ import (
 )
 
 // Store is everything that a database keeps for BuddyChat. The packages storage/memory and
-// storage/bunstore have one; storage/storagetest holds any other to the same promises. One that can act in a
-// transaction of the application's implements [driver.Transactor] too.
+// storage/bunstore implement it; storage/storagetest tests any other implementation. A store that
+// can act inside a transaction of the application also implements [driver.Transactor].
 type Store interface {
 	driver.Acts
 	realtime.Log
 
-	// Purge does at most limit rows of each kind of upkeep, and returns how many it did; 0 says that nothing is left, or that
-	// limit is not positive.
+	// Purge removes at most limit rows of each of the kinds below, and returns how many it removed.
+	// It returns 0 if nothing is left to remove, or if limit is not positive.
 	//
-	//   - The content of messages that no copy shows any more, and of users who were erased, is emptied. No list moves and no count changes.
-	//   - Records older than keep are removed from the beginning of the log on, but for the newest of those, by which positions are
-	//     known (one that looks old because the clock went back waits for those before it); memberships
-	//     that ended before them, and conversations left without a copy, go with them.
-	//   - Refresh tokens that have expired are removed, and sessions all of whose tokens have: see [token.Store.PurgeSessions].
+	//   - It empties the content of messages that no copy shows any more and of messages of erased
+	//     users. No list and no count changes.
+	//   - It removes event records older than keep, from the start of the log. It keeps the newest
+	//     of them, because positions are known by it. A record that looks old because the clock
+	//     went back waits until all records before it are old. Memberships that ended before the
+	//     removed records go with them, as do conversations that no copy is left of.
+	//   - It removes expired refresh tokens, and sessions whose tokens have all expired: see
+	//     [token.Store.PurgeSessions].
 	//
-	// It may run on several nodes at once, and may be interrupted at any point.
+	// Purge may run on several nodes at once, and may be interrupted at any point.
 	Purge(ctx context.Context, keep time.Duration, limit int) (int, error)
 }

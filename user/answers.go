@@ -2,37 +2,37 @@ package user
 
 import "github.com/buddychat/buddychat/storage"
 
-// The answers of this package and of its stores, so that every store gives the same.
+// Errors of this package and its stores. Every store returns the same ones.
 
-// UsernameTaken is the answer to a registration whose username exists. Where several parts of it
-// exist, this comes first, then [EmailTaken], then [PhoneTaken].
+// UsernameTaken is the error if the username of a registration exists. If several fields of it
+// exist, UsernameTaken takes precedence over [EmailTaken], which takes precedence over
+// [PhoneTaken].
 func UsernameTaken() error {
 	return storage.Conflict("this username is taken: choose another one")
 }
 
-// EmailTaken is the answer to a registration whose email exists.
+// EmailTaken is the error if the email of a registration exists.
 func EmailTaken() error {
 	return storage.Conflict("this email is in use: log in, or give another one")
 }
 
-// PhoneTaken is the answer to a phone number that exists, with any user.
+// PhoneTaken is the error if a phone number exists, with any user.
 func PhoneTaken() error {
 	return storage.Conflict("this phone number is in use: give another one")
 }
 
-// TooManyPhones is the answer to one more phone number than the limit.
+// TooManyPhones is the error if a user has limit phone numbers and adds another.
 func TooManyPhones(limit int) error {
 	return storage.Conflict("a user can have at most %d phone numbers: remove one first", limit)
 }
 
-// PasswordChanged is the answer to an act that was allowed by a password that has been replaced
-// since.
+// PasswordChanged is the error if the password that authorised an operation was replaced since.
 func PasswordChanged() error {
 	return storage.Conflict("the password was changed in the meantime: log in again")
 }
 
-// WrongLogin is the one answer to a login with a wrong name, a wrong password, or a password that
-// was replaced while the login was under way.
+// WrongLogin is the error for a wrong username, for a wrong password, and for a password that was
+// replaced while the login was in progress.
 func WrongLogin() error {
 	return storage.Unauthenticated("the username or the password is wrong")
 }

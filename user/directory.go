@@ -6,12 +6,12 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// Get returns those of the accounts that exist.
+// Get returns the accounts that exist among ids.
 func (s *Service) Get(ctx context.Context, ids ...ID) (map[ID]User, error) {
 	return s.store.Users(ctx, ids...)
 }
 
-// Lookup makes the service a [Directory].
+// Lookup implements [Directory].
 func (s *Service) Lookup(ctx context.Context, ids ...ID) (map[ID]Profile, error) {
 	users, err := s.store.Users(ctx, ids...)
 	if err != nil {
@@ -24,17 +24,17 @@ func (s *Service) Lookup(ctx context.Context, ids ...ID) (map[ID]Profile, error)
 	return profiles, nil
 }
 
-// ListUsers makes the service a [Lister]. For pages with cursors see [Service.List].
+// ListUsers implements [Lister]. For pages with cursors use [Service.List].
 func (s *Service) ListUsers(ctx context.Context, f Filter, r storage.Range) ([]User, error) {
 	return s.store.ListUsers(ctx, f, r)
 }
 
-// CountUsers makes the service a [Lister].
+// CountUsers implements [Lister].
 func (s *Service) CountUsers(ctx context.Context, f Filter) (int, error) {
 	return s.store.CountUsers(ctx, f)
 }
 
-// List returns a page of the users that match, ordered by their numbers.
+// List returns a page of the users that match, ordered by number.
 func (s *Service) List(ctx context.Context, f Filter, p storage.Page) (storage.List[User], error) {
 	return List(ctx, s.store, f, p)
 }
@@ -44,8 +44,8 @@ func (s *Service) Count(ctx context.Context, f Filter) (int, error) {
 	return Count(ctx, s.store, f)
 }
 
-// List returns a page of the users of any [Lister] that match. A cursor of another filter is
-// [storage.ErrInvalid], as is a filter that no user could match.
+// List returns a page of the users of a [Lister] that match. It returns [storage.ErrInvalid] for a
+// cursor of another filter, and for a filter that no user can match.
 func List(ctx context.Context, l Lister, f Filter, p storage.Page) (storage.List[User], error) {
 	if err := f.check(); err != nil {
 		return storage.List[User]{}, err
@@ -62,7 +62,7 @@ func List(ctx context.Context, l Lister, f Filter, p storage.Page) (storage.List
 	return storage.NewList(name, r, users, User.Key), nil
 }
 
-// Count returns how many users of any [Lister] match.
+// Count returns how many users of a [Lister] match.
 func Count(ctx context.Context, l Lister, f Filter) (int, error) {
 	if err := f.check(); err != nil {
 		return 0, err

@@ -11,11 +11,11 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// maxLocalPart is the most bytes before the @: no mail can be sent to what is longer (RFC 5321,
-// section 4.5.3.1.1).
+// maxLocalPart is the maximum length of the part before the @ in bytes (RFC 5321, section
+// 4.5.3.1.1).
 const maxLocalPart = 64
 
-// checkEmail takes a plain address, without a display name, comments or quotes.
+// checkEmail accepts a plain address, without a display name, comments or quotes.
 func checkEmail(field, s string) error {
 	if err := checkText(field, s, 1, MaxEmail); err != nil {
 		return err
@@ -40,8 +40,7 @@ func plainAddress(s string) bool {
 	return ok && len(local) <= maxLocalPart && mailDomain(domain)
 }
 
-// mailDomain reports whether a domain, in Unicode or in punycode, is one that mail can be sent to
-// from outside.
+// mailDomain reports whether mail from the internet can reach a domain, in Unicode or in punycode.
 func mailDomain(domain string) bool {
 	for label := range strings.SplitSeq(domain, ".") {
 		if strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInDomain) {
@@ -53,27 +52,29 @@ func mailDomain(domain string) bool {
 		return false
 	}
 	dot := strings.LastIndexByte(ascii, '.')
-	return dot > 0 && !digits(ascii[dot+1:], 0, len(ascii)) // else it is a host of the local network, or an IPv4 address
+	// Without a dot it is a host of the local network; with a numeric last label it is an IPv4
+	// address.
+	return dot > 0 && !digits(ascii[dot+1:], 0, len(ascii))
 }
 
 func notInDomain(r rune) bool {
 	return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
 
-// domains reads names as those who register them do (UTS #46, without what was only for the
-// transition to it).
+// domains converts names the way domain registries do: UTS #46, without its transitional
+// processing.
 var domains = idna.New(
 	idna.MapForLookup(),
 	idna.Transitional(false),
 	idna.BidiRule(),
-	idna.CheckHyphens(false), // "--" stands in the third place of many a name
+	// Many registered names have "--" as their third and fourth characters.
+	idna.CheckHyphens(false),
 	idna.StrictDomainName(true),
 	idna.VerifyDNSLength(true),
 )
 
-// FoldEmail returns the form in which emails are compared: [Fold]ed, with the domain in Unicode, so
-// that "Ada@BÜCHER.example" and "ada@xn--bcher-kva.example" are the same. It is safe for concurrent
-// use.
+// FoldEmail returns the form in which emails are compared: [Fold]ed, with the domain in Unicode. So
+// "Ada@BÜCHER.example" and "ada@xn--bcher-kva.example" are equal. It is safe for concurrent use.
 func FoldEmail(email string) string {
 	at := strings.LastIndexByte(email, '@')
 	if at >= 0 && utf8.ValidString(email) {

@@ -16,22 +16,22 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// fakeStore is a user.Store in maps, as small as these tests allow.
+// fakeStore is a minimal user.Store in memory.
 type fakeStore struct {
 	mu       sync.Mutex
 	accounts map[user.ID]*fakeAccount
 	last     int64
-	// beforeSet and beforeErase, if there are any, run at the start of every SetPassword and
+	// beforeSet and beforeErase, if not nil, run at the start of every SetPassword and
 	// EraseVerified.
 	beforeSet, beforeErase func()
-	err                    error // what everything answers, if it is there
+	err                    error // if set, every method returns it
 }
 
 type fakeAccount struct {
 	user.User
 	hash   string
 	phones []user.Phone
-	ended  int // how often all sessions were ended
+	ended  int // how often all sessions ended
 }
 
 func newFakeStore() *fakeStore { return &fakeStore{accounts: map[user.ID]*fakeAccount{}} }
@@ -252,7 +252,7 @@ func (f *fakeStore) CountUsers(_ context.Context, q user.Filter) (int, error) {
 	return len(f.matching(q)), f.err
 }
 
-// cheap are hash parameters for tests in which the cost of a hash proves nothing.
+// cheap are hash parameters for tests that do not depend on the cost of a hash.
 var cheap = user.HashParams{Memory: 64, Iterations: 1}
 
 const secret = "correct-horse-battery"
@@ -277,7 +277,7 @@ func serviceOn(t testing.TB, store user.Store, o *user.Options) *user.Service {
 	return s
 }
 
-// registration returns what the n-th of the tests' users registers with.
+// registration returns the registration of the n-th test user.
 func registration(n int) user.Registration {
 	return user.Registration{
 		Username: "user" + strconv.Itoa(n), Email: "user" + strconv.Itoa(n) + "@example.com", Password: secret,
@@ -293,7 +293,7 @@ func register(t testing.TB, s *user.Service, n int) user.User {
 	return u
 }
 
-// requireInvalid requires err to be a refusal of the argument named field, with a text for the user.
+// requireInvalid requires err to be a [storage.ErrInvalid] about field, with a text for the user.
 func requireInvalid(t testing.TB, err error, field string) {
 	t.Helper()
 	require.ErrorIs(t, err, storage.ErrInvalid)

@@ -9,21 +9,23 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// Bounds of a list of users.
+// Limits of a list of users.
 const (
-	// MinSearch is the fewest characters of a search, without the white space around it.
+	// MinSearch is the minimum length of a search in characters, without surrounding white space.
 	MinSearch = 2
-	// MaxSearchWords is the most words of a search.
+	// MaxSearchWords is the maximum number of words of a search.
 	MaxSearchWords = 20
-	// MaxCount is the most that users are counted to: of more users than that the count is MaxCount.
+	// MaxCount is where counting of users stops. If more users match, the count is MaxCount.
 	MaxCount = 10_000
 )
 
-// maxFilter bounds what is searched for, in characters. A host's own names may be longer than ours.
+// maxFilter is the maximum length of a filter's text in characters. An application's own names may
+// be longer than [MaxName].
 const maxFilter = 255
 
-// Words returns the words of the search, folded, without those that are parts of others: what has the others has them too.
-// Without a search there are none.
+// Words returns the words of the search, folded and longest first. It leaves out words that are
+// part of another one, because a name that contains the longer word contains both. Without a search
+// it returns no words.
 func (f Filter) Words() []string {
 	words := strings.Fields(Fold(f.Search))
 	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) })
@@ -36,7 +38,8 @@ func (f Filter) Words() []string {
 	return all
 }
 
-// Matches reports whether the filter picks a user. It is for a [Lister] that has its users in memory.
+// Matches reports whether the filter matches a profile. It is for a [Lister] that has its users in
+// memory.
 func (f Filter) Matches(p Profile) bool {
 	is := func(name, wanted string) bool { return wanted == "" || Fold(name) == Fold(wanted) }
 	if !is(p.Username, f.Username) || !is(p.FirstName, f.FirstName) || !is(p.LastName, f.LastName) {
@@ -55,8 +58,8 @@ func (f Filter) Matches(p Profile) bool {
 	return true
 }
 
-// CheckSearch refuses what cannot be searched for: fewer than [MinSearch] characters, or more than [MaxSearchWords] words. The error is
-// [storage.ErrInvalid] about search.
+// CheckSearch returns [storage.ErrInvalid] about search if the search has fewer than [MinSearch]
+// characters or more than [MaxSearchWords] words.
 func CheckSearch(search string) error {
 	if err := checkText("search", search, 0, maxFilter); err != nil {
 		return err
@@ -73,7 +76,7 @@ func CheckSearch(search string) error {
 	return nil
 }
 
-// check refuses what no user could match. It names the GraphQL arguments.
+// check refuses a filter that no user can match. Its errors name the GraphQL arguments.
 func (f Filter) check() error {
 	for _, c := range []struct{ field, value string }{
 		{"username", f.Username}, {"firstName", f.FirstName}, {"lastName", f.LastName},
@@ -88,7 +91,7 @@ func (f Filter) check() error {
 	return CheckSearch(f.Search)
 }
 
-// list names the list that f picks; filters that pick the same have the same name.
+// list names the list that f selects. Filters that select the same users have the same name.
 func (f Filter) list() string {
 	return fmt.Sprintf("users %q %q %q %q", Fold(f.Username), Fold(f.FirstName), Fold(f.LastName), Fold(strings.TrimSpace(f.Search)))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestNamesThatDifferInCaseOrFormFoldAlike(t *testing.T) {
+func TestNamesThatDifferInCaseOrFormFoldToTheSame(t *testing.T) {
 	t.Parallel()
 	for _, same := range [][]string{
 		{"ada", "Ada", "ADA", "ａｄａ", "ＡＤＡ"},
@@ -31,7 +31,7 @@ func TestNamesThatDifferInCaseOrFormFoldAlike(t *testing.T) {
 	}
 }
 
-func TestEveryLetterFoldsToWhatFoldsToItself(t *testing.T) {
+func TestFoldingALetterTwiceChangesNothing(t *testing.T) {
 	t.Parallel()
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		if !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.S) {
@@ -39,7 +39,7 @@ func TestEveryLetterFoldsToWhatFoldsToItself(t *testing.T) {
 		}
 		for _, s := range []string{string(r), "a" + string(r), string(r) + "\u0345"} {
 			if folded := user.Fold(s); folded != user.Fold(folded) {
-				require.Fail(t, "folding twice changes something", "%U", []rune(s))
+				require.Fail(t, "folding twice must not change anything", "%U", []rune(s))
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func FuzzFold(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		folded := user.Fold(s)
-		require.Equal(t, folded, user.Fold(folded), "folding twice changes something")
+		require.Equal(t, folded, user.Fold(folded), "folding twice must not change anything")
 		require.Equal(t, utf8.ValidString(s), utf8.ValidString(folded))
 	})
 }
@@ -78,7 +78,7 @@ func FuzzUsername(f *testing.F) {
 	})
 }
 
-func TestADomainInUnicodeAndInPunycodeIsTheSame(t *testing.T) {
+func TestADomainInUnicodeEqualsTheSameInPunycode(t *testing.T) {
 	t.Parallel()
 	for _, same := range [][]string{
 		{"ada@bücher.example", "ADA@BÜCHER.EXAMPLE", "ada@xn--bcher-kva.example", "Ada@XN--BCHER-KVA.Example", "ada@bu\u0308cher.example"},
@@ -89,12 +89,12 @@ func TestADomainInUnicodeAndInPunycodeIsTheSame(t *testing.T) {
 	} {
 		for _, email := range same {
 			require.Equal(t, user.FoldEmail(same[0]), user.FoldEmail(email), email)
-			require.Equal(t, user.FoldEmail(email), user.FoldEmail(user.FoldEmail(email)), "folding twice changes nothing")
+			require.Equal(t, user.FoldEmail(email), user.FoldEmail(user.FoldEmail(email)), "folding twice must not change anything")
 		}
 	}
 	for _, other := range []string{"ada@bucher.example", "ada@xn--bcher-kva.example.com", "xn--bcher-kva@ada.example", "", "ada", "ada@", "\xff@\xff"} {
 		require.NotEqual(t, user.FoldEmail("ada@bücher.example"), user.FoldEmail(other))
 	}
 	require.Equal(t, user.Fold("not an email xn--bcher-kva"), user.FoldEmail("not an email xn--bcher-kva"))
-	require.NotEqual(t, user.FoldEmail("bücher@example.com"), user.FoldEmail("xn--bcher-kva@example.com"), "before the @ it is no domain")
+	require.NotEqual(t, user.FoldEmail("bücher@example.com"), user.FoldEmail("xn--bcher-kva@example.com"), "only the part after the @ is a domain")
 }

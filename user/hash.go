@@ -12,11 +12,11 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// HashParams say what one guess at a password costs (argon2id, RFC 9106).
+// HashParams set the cost of a password hash (argon2id, RFC 9106).
 type HashParams struct {
-	Memory      uint32 // KiB for each hash; 0 is 19,456 (19 MiB), at most 4 GiB
-	Iterations  uint32 // passes over the memory; 0 is 2, at most 1,000
-	Parallelism uint8  // threads for each hash; 0 is 1
+	Memory      uint32 // KiB for each hash, at most 4 GiB; 0 means 19,456 (19 MiB)
+	Iterations  uint32 // passes over the memory, at most 1,000; 0 means 2
+	Parallelism uint8  // threads for each hash; 0 means 1
 }
 
 const (
@@ -41,24 +41,24 @@ func (p HashParams) orDefault() HashParams {
 
 func (p HashParams) check() error {
 	if p.Memory < 8*uint32(p.Parallelism) || p.Memory > maxHashMemory {
-		return fmt.Errorf("hash memory of %d KiB: want 8 for each thread, and at most %d", p.Memory, maxHashMemory)
+		return fmt.Errorf("the hash memory is %d KiB; at least 8 for each thread and at most %d are allowed", p.Memory, maxHashMemory)
 	}
 	if p.Iterations < 1 || p.Iterations > maxHashIterations {
-		return fmt.Errorf("%d hash iterations: want 1 to %d", p.Iterations, maxHashIterations)
+		return fmt.Errorf("the number of hash iterations is %d; 1 to %d are allowed", p.Iterations, maxHashIterations)
 	}
 	if p.Parallelism < 1 {
-		return errors.New("hash parallelism of 0: want at least 1")
+		return errors.New("the hash parallelism is 0; at least 1 is required")
 	}
 	return nil
 }
 
-// weakerThan reports whether p asks a guesser for less than q.
+// weakerThan reports whether a guess against p costs less memory or fewer passes than against q.
 func (p HashParams) weakerThan(q HashParams) bool {
 	return p.Memory < q.Memory || p.Iterations < q.Iterations
 }
 
-// missing returns what p must be joined by to cost a guesser as much as q, and whether that is
-// anything. The cost of a hash is its memory times its passes.
+// missing returns the work that makes a hash with p cost as much as one with q, and false if it
+// already does. The cost of a hash is its memory times its passes.
 func (p HashParams) missing(q HashParams) (HashParams, bool) {
 	have, want := uint64(p.Memory)*uint64(p.Iterations), uint64(q.Memory)*uint64(q.Iterations)
 	if have >= want {
@@ -69,19 +69,19 @@ func (p HashParams) missing(q HashParams) (HashParams, bool) {
 	return HashParams{Memory: memory, Iterations: uint32(passes), Parallelism: q.Parallelism}, true
 }
 
-// phc is a hash with all that is needed to check a password against it.
+// phc is a password hash with its parameters and salt.
 type phc struct {
 	params    HashParams
 	salt, key []byte
 }
 
-// String returns the PHC string format, in which hashes are stored.
+// String returns the stored form of the hash, the PHC string format.
 func (h phc) String() string {
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$%s$%s$%s", argon2.Version, h.params, b64.EncodeToString(h.salt), b64.EncodeToString(h.key))
 }
 
-// String returns the parameters as the PHC string format writes them.
+// String returns the parameters as in the PHC string format.
 func (p HashParams) String() string {
 	return fmt.Sprintf("m=%d,t=%d,p=%d", p.Memory, p.Iterations, p.Parallelism)
 }
@@ -110,13 +110,14 @@ func parsePHC(s string) (phc, error) {
 	return h, nil
 }
 
-// hasher hashes and checks passwords, no more than cap(slots) at a time: every hash takes its memory,
-// and a crowd of logins must not take all there is.
+// hasher hashes and checks passwords, at most cap(slots) at a time. Each takes params.Memory, and
+// many logins at once must not exhaust the server's memory.
 type hasher struct {
 	params HashParams
 	slots  chan struct{}
 	derive func(password string, salt []byte, p HashParams, size uint32) []byte
-	// decoy is a hash that no password has. Checking against it costs what checking against a real one does.
+	// decoy is a hash that matches no password. Checking against it costs as much as against a real
+	// one.
 	decoy phc
 }
 
@@ -133,7 +134,7 @@ func argon2id(password string, salt []byte, p HashParams, size uint32) []byte {
 	return argon2.IDKey([]byte(password), salt, p.Iterations, p.Memory, p.Parallelism, size)
 }
 
-// run derives a key as soon as there is room, or gives up when ctx ends first.
+// run derives a key once a slot is free, or returns the error of ctx if that ends first.
 func (h *hasher) run(ctx context.Context, password string, salt []byte, p HashParams, size int) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -166,8 +167,9 @@ func (h *hasher) verify(ctx context.Context, stored phc, password string) (bool,
 	return subtle.ConstantTimeCompare(key, stored.key) == 1, nil
 }
 
-// makeUp does the work by which a check against stored was cheaper than one against a new hash.
-// Where the parameters have risen since, a quick answer would tell that the account exists.
+// makeUp spends the time that a check against stored takes less than one against a new hash.
+// Without it, a quick answer would tell that the account exists, if the parameters were raised
+// since the hash was made.
 func (h *hasher) makeUp(ctx context.Context, stored phc) error {
 	rest, some := stored.params.missing(h.params)
 	if !some {

@@ -5,14 +5,16 @@ import (
 	"strconv"
 )
 
-// NumericIDs reports whether an id is a whole number from 1 to 9,223,372,036,854,775,807, in decimal and without zeros before it. It is
-// for a host whose ids are of the type BIGINT, INTEGER or SERIAL.
+// NumericIDs reports whether an id is a whole number from 1 to 9,223,372,036,854,775,807, in
+// decimal and without leading zeros. It is for applications whose ids have the type BIGINT, INTEGER
+// or SERIAL.
 func NumericIDs(id ID) bool {
 	n, err := strconv.ParseInt(string(id), 10, 64)
 	return err == nil && n > 0 && strconv.FormatInt(n, 10) == string(id)
 }
 
-// UUIDs reports whether an id is a UUID as databases write it: in lower case, such as f81d4fae-7dec-11d0-a765-00a0c91e6bf6.
+// UUIDs reports whether an id is a UUID in the form that databases print: in lower case, such as
+// f81d4fae-7dec-11d0-a765-00a0c91e6bf6.
 func UUIDs(id ID) bool {
 	if len(id) != 36 {
 		return false
@@ -30,8 +32,9 @@ func UUIDs(id ID) bool {
 	return true
 }
 
-// Only returns a directory that is asked for the ids alone for which possible is true. Others are unknown, without asking: a client can
-// make up ids of any form, and a database that keeps numbers or UUIDs fails on others. The directory is a [Lister] if d is one.
+// Only returns a directory that passes on only the ids for which possible returns true. Other ids
+// are unknown users. Clients can make up ids of any form, and a query for one fails in a database
+// whose ids are numbers or UUIDs. The returned directory is a [Lister] if d is one.
 func Only(d Directory, possible func(ID) bool) Directory {
 	checked := onlyDirectory{d, possible}
 	if l, ok := d.(Lister); ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestIDsThatCanExistAreToldByTheirForm(t *testing.T) {
+func TestNumericIDsAndUUIDsCheckTheFormOfAnID(t *testing.T) {
 	t.Parallel()
 	const uuid = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 	for _, id := range []user.ID{"1", "42", "9223372036854775807"} {
@@ -32,14 +32,14 @@ func TestIDsThatCanExistAreToldByTheirForm(t *testing.T) {
 	}
 }
 
-// strict is a directory that fails as a database of numbers does.
+// strict is a directory that fails on ids that are no numbers, as a database would.
 type strict struct{ t *testing.T }
 
 func (s strict) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
 	require.NotEmpty(s.t, ids)
 	found := map[user.ID]user.Profile{}
 	for _, id := range ids {
-		require.True(s.t, user.NumericIDs(id), "asked for %q", id)
+		require.True(s.t, user.NumericIDs(id), "the directory was asked for %q", id)
 		found[id] = user.Profile{ID: id}
 	}
 	return found, nil
@@ -52,7 +52,7 @@ func (strictLister) ListUsers(context.Context, user.Filter, storage.Range) ([]us
 }
 func (strictLister) CountUsers(context.Context, user.Filter) (int, error) { return 7, nil }
 
-func TestADirectoryIsAskedOnlyForIDsThatCanExist(t *testing.T) {
+func TestOnlyPassesOnPossibleIDs(t *testing.T) {
 	t.Parallel()
 	d := user.Only(strict{t}, user.NumericIDs)
 	found, err := d.Lookup(t.Context(), "1", "nobody", "2", "")

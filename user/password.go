@@ -15,17 +15,17 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// Bounds of a password, in characters.
+// Limits of a password, in characters.
 const (
 	DefaultMinPassword = 8
 	MaxPassword        = 1024
 )
 
-// passwordPolicy decides which passwords are taken.
+// passwordPolicy decides which passwords are accepted.
 type passwordPolicy struct {
 	min  int
 	rule func(password string) error
-	// common are words that a guesser of this application tries early, the likeliest first.
+	// common are words that an attacker of this application tries early, the likeliest first.
 	common []string
 }
 
@@ -37,10 +37,10 @@ func newPasswordPolicy(shortest int, rule func(string) error) passwordPolicy {
 	return passwordPolicy{min: shortest, rule: rule, common: common}
 }
 
-// clean returns a new password in the form in which passwords are compared, and refuses what could
-// not be anybody's.
+// clean checks a new password and returns it in the form in which passwords are compared.
 func (p passwordPolicy) clean(field, password string) (string, error) {
-	if err := checkText(field, password, 0, MaxPassword); err != nil { // bounds the work of normalising
+	// This check limits the work of normalising.
+	if err := checkText(field, password, 0, MaxPassword); err != nil {
 		return "", err
 	}
 	password = normalPassword(password)
@@ -56,38 +56,42 @@ func (p passwordPolicy) clean(field, password string) (string, error) {
 	return password, nil
 }
 
-// normalPassword returns the form in which passwords are compared (NFKC): keyboards and systems
-// differ in how they write the same character (NIST SP 800-63B, section 3.1.1.2).
+// normalPassword returns the form in which passwords are compared (NFKC). Keyboards and systems
+// encode the same character in different ways (NIST SP 800-63B, section 3.1.1.2).
 func normalPassword(password string) string { return norm.NFKC.String(password) }
 
-// checkGuess refuses what is easily guessed by whoever knows these words about the user.
+// checkGuess refuses a password that is easy to guess for an attacker who knows these words about
+// the user.
 func (p passwordPolicy) checkGuess(field, password string, about ...string) error {
-	least := float64(minEntropy)
+	required := float64(minEntropy)
 	if containsWord(password, about) {
-		least = minEntropyBesideWords
+		required = minEntropyBesideWords
 	}
-	if p.entropy(password, about) < least {
+	if p.entropy(password, about) < required {
 		return storage.Invalid(field, "%s is too easy to guess: use something longer that is not a common password, a pattern, or made of your own name or email", field)
 	}
 	return nil
 }
 
 const (
-	// minEntropy is what a password must have, in bits: what is not among the first sixteen thousand guesses. It keeps out
-	// what a guesser tries early; that nobody gets to guess more is what the throttle is for (NIST SP 800-63B, 3.2.2).
+	// minEntropy is the entropy that a password needs, in bits. It excludes the first 16,000
+	// guesses, which an attacker tries early. Throttling keeps an attacker from trying many more
+	// (NIST SP 800-63B, 3.2.2).
 	minEntropy = 14
-	// minEntropyBesideWords is what it must have beside the user's own words, where it has any: whoever knows them tries longer.
+	// minEntropyBesideWords is what the rest of a password needs if it contains the user's own
+	// words. An attacker who knows those words tries longer.
 	minEntropyBesideWords = 20
-	// judged is how many characters are looked at. The time that zxcvbn takes grows with the cube of the
-	// length, and what is hard to guess within so many stays so, whatever follows.
+	// judged is how many characters are estimated. The time that zxcvbn takes grows with the cube
+	// of the length, and a password whose first characters are hard to guess stays so with more of
+	// them.
 	judged = 48
-	// readable is how many are looked at for the user's own words, which are not counted.
+	// readable is how many characters are searched for the user's own words, which do not count.
 	readable = 4 * judged
 )
 
-// entropy estimates how many bits a guesser must try, who leaves out what is known: the user's
-// own words, repetition, and steady sequences. For what is left zxcvbn knows words, names,
-// common passwords and keyboards. The easiest reading counts.
+// entropy estimates the bits that an attacker must guess who knows the user's own words. It leaves
+// out those words, repetitions and steady sequences. For the rest, zxcvbn knows words, names,
+// common passwords and keyboard patterns. The estimate is that of the easiest reading.
 func (p passwordPolicy) entropy(password string, about []string) float64 {
 	rest := withoutWords(letters(password, readable), ownWords(about))
 	if len(rest) > judged {
@@ -102,13 +106,14 @@ func (p passwordPolicy) entropy(password string, about []string) float64 {
 	return least
 }
 
-// estimate asks zxcvbn. Its own search for letters written as digits is left out: it tries all
-// combinations, half a second for some passwords of 64 characters; unleet tries the likely ones.
+// estimate asks zxcvbn. Its own matching of letters written as digits is off: it tries all
+// combinations, which takes half a second for some passwords of 64 characters. unleet tries the
+// likely ones.
 func (p passwordPolicy) estimate(s []rune) float64 {
 	return zxcvbn.PasswordStrength(placeholders(s), p.common, matching.FilterL33tMatcher).Entropy
 }
 
-// letters returns the first most characters of s without accents, which a guesser leaves off too.
+// letters returns the first most characters of s without accents, which attackers leave off too.
 func letters(s string, most int) []rune {
 	if isASCII(s) {
 		return []rune(s[:min(len(s), most)])
@@ -128,8 +133,8 @@ func letters(s string, most int) []rune {
 	return out
 }
 
-// placeholders makes s ASCII, as zxcvbn confuses bytes and characters: every other character becomes a
-// control character, of which it knows no word, keyboard or sequence.
+// placeholders makes s ASCII, because zxcvbn confuses bytes and characters. Every other character
+// becomes a control character, which occurs in none of its words, keyboards and sequences.
 func placeholders(s []rune) string {
 	const first, count = 1, 31
 	seen := map[rune]byte{}
@@ -147,7 +152,7 @@ func placeholders(s []rune) string {
 	return b.String()
 }
 
-// leet says which letter a digit or sign is often written for.
+// leet returns the letter that a digit or sign often stands for.
 func leet(r rune) (rune, bool) {
 	switch r {
 	case '0':
@@ -170,8 +175,8 @@ func leet(r rune) (rune, bool) {
 	return r, false
 }
 
-// unleet writes the signs that stand beside a letter as the letters they stand for, with one reading
-// of 1, which can be i or l. Others are left: the year behind a word is a year.
+// unleet replaces signs next to a letter by the letters that they stand for. The parameter one is
+// the reading of 1: i or l. Other signs stay, so that a year after a word stays a year.
 func unleet(s []rune, one rune) []rune {
 	out := slices.Clone(s)
 	for i, r := range s {
@@ -187,7 +192,8 @@ func unleet(s []rune, one rune) []rune {
 	return out
 }
 
-// skeleton is what r looks like: without case, digits as letters, i and l alike.
+// skeleton maps characters that look alike to the same one: it ignores case, reads digits as
+// letters, and takes l for i.
 func skeleton(r rune) rune {
 	r, _ = leet(unicode.ToLower(r))
 	if r == 'l' {
@@ -204,11 +210,11 @@ func skeletons(s []rune) []rune {
 	return out
 }
 
-// A part of a name or an email: letters or digits alone.
-var partRx = regexp.MustCompile(`\p{L}{3,}|\p{Nd}{3,}`)
+// wordRx finds the parts of a name or an email: runs of letters or of digits.
+var wordRx = regexp.MustCompile(`\p{L}{3,}|\p{Nd}{3,}`)
 
-// ownWords returns the skeletons of the words in what is known about a user: each whole, an email's local
-// part, and the runs of letters and of digits in them, and each of these backwards as well.
+// ownWords returns the skeletons of the words that are known about a user: each text as a whole,
+// the local part of an email, the runs of letters and of digits, and each of these backwards.
 func ownWords(about []string) [][]rune {
 	var words [][]rune
 	add := func(s string) {
@@ -228,29 +234,29 @@ func ownWords(about []string) [][]rune {
 			}
 			s = local + " " + domain
 		}
-		for _, part := range partRx.FindAllString(s, -1) {
+		for _, part := range wordRx.FindAllString(s, -1) {
 			add(part)
 		}
 	}
 	return words
 }
 
-// containsWord reports whether one of the user's own words is in the password.
+// containsWord reports whether the password contains one of the user's own words.
 func containsWord(password string, about []string) bool {
 	s := letters(password, readable)
 	return len(withoutWords(s, ownWords(about))) < len(s)
 }
 
-// withoutWords removes the words from s, however their letters are written, and those of them that leave the least where
-// they overlap.
+// withoutWords removes the words from s, in any spelling with the same skeleton. Where words
+// overlap, it removes those that leave the least of s.
 func withoutWords(s []rune, words [][]rune) []rune {
-	look := skeletons(s)
-	left := make([]int, len(s)+1) // of s from there on
-	step := make([]int, len(s))   // the length of the word there, 0 for none
+	skel := skeletons(s)
+	left := make([]int, len(s)+1) // left[i] is how many characters of s[i:] remain
+	step := make([]int, len(s))   // step[i] is the length of the word removed at i, or 0
 	for i := len(s) - 1; i >= 0; i-- {
 		left[i] = 1 + left[i+1]
 		for _, w := range words {
-			if len(w) <= len(s)-i && left[i+len(w)] < left[i] && slices.Equal(look[i:i+len(w)], w) {
+			if len(w) <= len(s)-i && left[i+len(w)] < left[i] && slices.Equal(skel[i:i+len(w)], w) {
 				left[i], step[i] = left[i+len(w)], len(w)
 			}
 		}
@@ -264,8 +270,8 @@ func withoutWords(s []rune, words [][]rune) []rune {
 	return out
 }
 
-// condense removes what adds nothing for a guesser: the steady continuation of a sequence (aaa, abc,
-// 321), the repetition of a block (xyxy), and what separates the digits of a date.
+// condense removes what costs an attacker nothing: the continuation of a steady sequence (aaa, abc,
+// 321), the repetition of a block (xyxy), and the separators in a date.
 func condense(s []rune) []rune {
 	var steps []rune
 	for i, r := range s {
@@ -290,8 +296,8 @@ func condense(s []rune) []rune {
 	return out
 }
 
-// repeated returns the length of the block at the start of s that follows once more at once, 0 for none.
-// A doubled letter is no block: words have those.
+// repeated returns the length of a block at the start of s that is followed by the same block, or
+// 0. A doubled letter does not count, because words have those.
 func repeated(s []rune) int {
 	for n := 2; 2*n <= len(s); n++ {
 		if slices.Equal(s[:n], s[n:2*n]) {

@@ -14,7 +14,7 @@ import (
 
 var aboutZarquon = []string{"zarquon", "z.beeblebrox@betelgeuse.example", "Zarquon", "Beeblebrox"}
 
-func TestAPasswordThatAGuesserTriesEarlyIsRefused(t *testing.T) {
+func TestAnEasilyGuessedPasswordIsRefused(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	for name, passwords := range map[string][]string{
@@ -22,7 +22,7 @@ func TestAPasswordThatAGuesserTriesEarlyIsRefused(t *testing.T) {
 		"repeated":          {"aaaaaaaa", "AAAAaaaa", "abababab", "abcabcabcabc", "passwordpassword", "        ", "!!!!!!!!!!", "x1x1x1x1x1x1", strings.Repeat("z", 1024)},
 		"sequential":        {"12345678", "87654321", "abcdefgh", "zyxwvuts", "abcdefghijklmnopqrstuvwxyz", "абвгдежзи", "11223344", "abcd1234", "0123456789"},
 		"a season and year": {"Summer2024", "october2026", "buddychat", "buddychat1"},
-		"one's own":         {"zarquon1", "Zarquon!!", "beeblebrox", "BeebleBrox2024", "z4rqu0n-1999", "zarquonbeeblebrox", "Beeblebrox.Zarquon.7", "nouqraz1999", "Xorbelbeeb!nouqraZ", "z.beeblebrox@betelgeuse.example", "betelgeuse1", "ZARQUONzarquon"},
+		"own words":         {"zarquon1", "Zarquon!!", "beeblebrox", "BeebleBrox2024", "z4rqu0n-1999", "zarquonbeeblebrox", "Beeblebrox.Zarquon.7", "nouqraz1999", "Xorbelbeeb!nouqraZ", "z.beeblebrox@betelgeuse.example", "betelgeuse1", "ZARQUONzarquon"},
 		"in other scripts":  {"パパパパパパパパ", "аааааааа", "ééééééééé", "ПрПрПрПрПр"},
 	} {
 		for _, p := range passwords {
@@ -34,14 +34,14 @@ func TestAPasswordThatAGuesserTriesEarlyIsRefused(t *testing.T) {
 	}
 }
 
-func TestOnesOwnWordsAreFoundWhereTheyOverlap(t *testing.T) {
+func TestTheUsersOwnWordsAreFoundWhereTheyOverlap(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
-	// The username takes the first letter of the last name away from it.
+	// The username overlaps the last name by its first letter.
 	requireInvalid(t, s.CheckGuess("CharlieBrown99", "charlieb", "snoopy@example.com", "Charlie", "Brown"), "password")
 }
 
-func TestAPasswordThatIsHardToGuessIsTaken(t *testing.T) {
+func TestAPasswordThatIsHardToGuessIsAccepted(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	for _, p := range []string{
@@ -92,7 +92,7 @@ func TestTheLengthOfAPasswordIsCountedInCharacters(t *testing.T) {
 	}
 }
 
-func TestTheHostSetsTheLeastLengthAndARuleOfItsOwn(t *testing.T) {
+func TestOptionsSetTheMinimumLengthAndAPasswordRule(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, &user.Options{MinPassword: 12, PasswordRule: func(p string) error {
 		if !strings.ContainsAny(p, "0123456789") {
@@ -118,7 +118,7 @@ func TestTheHostSetsTheLeastLengthAndARuleOfItsOwn(t *testing.T) {
 	requireInvalid(t, err, "newPassword")
 }
 
-func TestJudgingThePasswordThatTakesLongestTakesLessThanASecond(t *testing.T) {
+func TestTheSlowestPasswordCheckTakesLessThanASecond(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	about := []string{strings.Repeat("a1", 75), strings.Repeat("x.", 80) + "a@example.com"}
@@ -126,7 +126,8 @@ func TestJudgingThePasswordThatTakesLongestTakesLessThanASecond(t *testing.T) {
 		password := strings.Repeat(unit, user.MaxPassword)[:user.MaxPassword]
 		began := time.Now()
 		s.Entropy(password, about...)
-		// zxcvbn alone takes half a second for 64 characters of the first, and its time grows with their cube.
+		// For 64 characters of the first one, zxcvbn alone takes half a second. Its time grows with
+		// the cube of the length.
 		require.Less(t, time.Since(began), time.Second, unit)
 	}
 }
@@ -144,7 +145,7 @@ func FuzzPassword(f *testing.F) {
 	})
 }
 
-func BenchmarkJudgePassword(b *testing.B) {
+func BenchmarkCheckPassword(b *testing.B) {
 	s, _ := newService(b, nil)
 	for b.Loop() {
 		s.Entropy("Sup3rS3cure!Horse-b4ttery-st@ple-and-0ther-words", aboutZarquon...)

@@ -11,11 +11,12 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// Service registers users, checks their passwords and changes their accounts. It validates whatever it is
-// given; what it refuses is an answer of package storage, whose [storage.Field] is the name of the
-// GraphQL argument. Whoever calls it decides who the acting user is. It is safe for concurrent use.
+// Service registers users, checks their passwords and changes their accounts. It validates all
+// arguments. Its errors that are meant for the user are those of package storage, and their
+// [storage.Field] is the name of the GraphQL argument. The caller must make sure that the acting
+// user is logged in. It is safe for concurrent use.
 //
-// It is a [Directory] and a [Lister].
+// Service implements [Directory] and [Lister].
 type Service struct {
 	store     Store
 	passwords passwordPolicy
@@ -26,24 +27,26 @@ type Service struct {
 
 // Options of a [Service]. The zero value is ready to use.
 type Options struct {
-	// MinPassword is the least number of characters of a new password, up to [MaxPassword]; 0 is
-	// [DefaultMinPassword].
+	// MinPassword is the minimum length of a new password in characters, at most [MaxPassword]; 0
+	// means [DefaultMinPassword].
 	MinPassword int
-	// PasswordRule, if there is one, is asked about every new password, too. The text of its error is shown to
-	// the user.
+	// PasswordRule, if set, is called for every new password, after the built-in checks of its text
+	// and length. The user sees the text of its error.
 	PasswordRule func(password string) error
-	// Hash says what a password hash costs. When it rises, hashes follow at each user's next login.
+	// Hash is the cost of a password hash. If you raise it, each user's hash is renewed at their
+	// next login.
 	Hash HashParams
-	// MaxHashing is how many passwords are hashed at the same time, each with Hash.Memory; the others
-	// wait, until their context ends. 0 is the number of processors.
+	// MaxHashing is how many passwords are hashed at the same time; each takes Hash.Memory. Other
+	// calls wait until their context ends. 0 means the number of processors.
 	MaxHashing int
-	// MaxPhones is the most phone numbers of one user; 0 is 20.
+	// MaxPhones is the maximum number of phone numbers of a user; 0 means 20.
 	MaxPhones int
-	// Logger is told of what fails beside an answer that is right all the same; nil is silent.
+	// Logger gets failures that do not fail a call, such as a hash that could not be renewed. If
+	// nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// NewService returns a service over a store. A nil Options is the zero value.
+// NewService returns a service on a store. Options may be nil.
 func NewService(store Store, o *Options) (*Service, error) {
 	var opts Options
 	if o != nil {
@@ -64,7 +67,7 @@ func NewService(store Store, o *Options) (*Service, error) {
 	opts.Hash = opts.Hash.orDefault()
 	switch {
 	case store == nil:
-		return nil, errors.New("user: no store")
+		return nil, errors.New("user: the store is nil")
 	case opts.MinPassword < 1 || opts.MinPassword > MaxPassword:
 		return nil, fmt.Errorf("user: MinPassword is %d: want 1 to %d", opts.MinPassword, MaxPassword)
 	case opts.MaxHashing < 0:
@@ -84,30 +87,33 @@ func NewService(store Store, o *Options) (*Service, error) {
 	}, nil
 }
 
-// WithStore returns the same service on another store, such as one that is bound to a transaction. The two share the
-// bound on hashing.
+// WithStore returns the same service on another store, such as one that is bound to a transaction.
+// Both share the limit MaxHashing.
 func (s *Service) WithStore(store Store) *Service {
 	other := *s
 	other.store = store
 	return &other
 }
 
-// Registration is what somebody says to become a user.
+// Registration is what a person enters to get an account.
 type Registration struct {
-	// Username has 4 to 150 letters and digits of any script and _ . + - @; it is stored composed (NFKC).
+	// Username has 4 to 150 letters and digits of any script and _ . + - @. It is stored normalised
+	// to NFKC.
 	Username string
-	// Email is a plain address of up to 254 characters, 64 of them before the @.
+	// Email is a plain address of at most 254 characters, with at most 64 bytes before the @.
 	Email string
-	// Password has up to [MaxPassword] characters, counted after NFKC, and is hashed in that form.
+	// Password has at most [MaxPassword] characters, counted after normalising to NFKC, and is
+	// hashed in that form.
 	Password string
-	// FirstName and LastName have 2 to 150 characters, without the white space around them.
+	// FirstName and LastName have 2 to 150 characters, without surrounding white space.
 	FirstName, LastName string
-	// Phone has 8 to 15 digits, and a country code of 1 to 4 behind an optional +. Its ID is ignored.
+	// Phone has 8 to 15 digits, and a country code of 1 to 4 digits after an optional +. Its ID is
+	// ignored.
 	Phone Phone
 }
 
-// Register creates an account. A username, an email or a phone number that is taken is
-// [storage.ErrConflict]; everything else that is refused [storage.ErrInvalid].
+// Register creates an account. It returns [storage.ErrConflict] if the username, the email or the
+// phone number is taken, and [storage.ErrInvalid] if a field is not acceptable.
 func (s *Service) Register(ctx context.Context, r Registration) (User, Phone, error) {
 	a, err := s.account(&r)
 	if err != nil {
@@ -119,8 +125,8 @@ func (s *Service) Register(ctx context.Context, r Registration) (User, Phone, er
 	return s.store.CreateUser(ctx, a)
 }
 
-// account checks a registration, whose password it cleans, and returns what is to be stored, but
-// for the password's hash.
+// account checks a registration, replaces its password by the normalised one, and returns the
+// account without the password hash.
 func (s *Service) account(r *Registration) (a Account, err error) {
 	if a.Username, err = cleanUsername("username", r.Username); err != nil {
 		return Account{}, err
@@ -144,10 +150,10 @@ func (s *Service) account(r *Registration) (a Account, err error) {
 	return a, s.passwords.checkGuess("password", r.Password, a.Username, a.Email, a.FirstName, a.LastName)
 }
 
-// Authenticate returns the user with this name and password. A wrong name and a wrong password are
-// the same [storage.ErrUnauthenticated], after the same work. The password may be replaced at any
-// moment afterwards: what is done on the strength of it names the user's PasswordVersion, as
-// [github.com/buddychat/buddychat/user/token.Service.Login] does.
+// Authenticate returns the user with this username and password. A wrong username and a wrong
+// password return the same [storage.ErrUnauthenticated], after the same work. The password may be
+// replaced at any time after the check. So an operation that relies on it must check the user's
+// PasswordVersion again, as [github.com/buddychat/buddychat/user/token.Service.Login] does.
 func (s *Service) Authenticate(ctx context.Context, username, password string) (User, error) {
 	c, err := s.credentialsByName(ctx, username)
 	known := !errors.Is(err, storage.ErrNotFound)
@@ -176,7 +182,7 @@ func (s *Service) Authenticate(ctx context.Context, username, password string) (
 	return c.User, nil
 }
 
-// credentialsByName keeps from the store what cannot be a username.
+// credentialsByName does not ask the store for what cannot be a username.
 func (s *Service) credentialsByName(ctx context.Context, username string) (Credentials, error) {
 	if checkText("username", username, 1, maxNameBytes) != nil {
 		return Credentials{}, storage.NotFound()
@@ -184,8 +190,8 @@ func (s *Service) credentialsByName(ctx context.Context, username string) (Crede
 	return s.store.CredentialsByName(ctx, username)
 }
 
-// verify checks a password against a stored hash. One that is longer than any password can be is
-// wrong, and cut before work is done on it, so that the answer takes no longer than another.
+// verify checks a password against a stored hash. A password that is too long is wrong. It is cut
+// before it is hashed, so that the answer takes no longer than for any other password.
 func (s *Service) verify(ctx context.Context, stored phc, password string) (bool, error) {
 	cut, whole := atMost(password, MaxPassword*utf8.UTFMax)
 	normal, stillWhole := atMost(normalPassword(cut), MaxPassword*utf8.UTFMax)
@@ -193,7 +199,7 @@ func (s *Service) verify(ctx context.Context, stored phc, password string) (bool
 	return ok && whole && stillWhole, err
 }
 
-// atMost returns the first bytes of a text, and whether these are all.
+// atMost returns at most the first most bytes of s, and reports whether these are all of s.
 func atMost(s string, most int) (cut string, whole bool) {
 	if len(s) <= most {
 		return s, true
@@ -201,18 +207,20 @@ func atMost(s string, most int) (cut string, whole bool) {
 	return s[:most], false
 }
 
-// rehash replaces a hash that has become cheap. The login is right without it, so it may fail.
+// rehash replaces a hash whose parameters are weaker than those of the options. If that fails, the
+// login still succeeds.
 func (s *Service) rehash(ctx context.Context, c Credentials, password string) {
 	hash, err := s.hasher.hash(ctx, normalPassword(password))
 	if err == nil {
 		err = s.store.ReplaceHash(ctx, c.User.ID, c.PasswordHash, hash)
 	}
 	if err != nil {
-		s.log.WarnContext(ctx, "a password hash was not renewed", "user", c.User.ID, "error", err)
+		s.log.WarnContext(ctx, "a password hash could not be renewed", "user", c.User.ID, "error", err)
 	}
 }
 
-// Update changes the profile of the user. A nil field stays as it is; "" clears the bio and the picture.
+// Update changes the user's profile. A nil field is left unchanged; "" clears the bio or the
+// picture.
 func (s *Service) Update(ctx context.Context, id ID, u Update) (User, error) {
 	u, err := u.clean()
 	if err != nil {
@@ -221,8 +229,9 @@ func (s *Service) Update(ctx context.Context, id ID, u Update) (User, error) {
 	return s.store.UpdateUser(ctx, id, u)
 }
 
-// ChangePassword replaces the user's password and ends every session of the user. A wrong old one is
-// [storage.ErrInvalid] about oldPassword, a new one that is not acceptable about newPassword.
+// ChangePassword replaces the user's password and ends every session of the user. It returns
+// [storage.ErrInvalid] about oldPassword if that is wrong, and about newPassword if that is not
+// acceptable.
 func (s *Service) ChangePassword(ctx context.Context, id ID, oldPassword, newPassword string) (User, error) {
 	newPassword, err := s.passwords.clean("newPassword", newPassword)
 	if err != nil {
@@ -230,8 +239,9 @@ func (s *Service) ChangePassword(ctx context.Context, id ID, oldPassword, newPas
 	}
 	u, err := s.changePassword(ctx, id, oldPassword, newPassword)
 	if errors.Is(err, storage.ErrConflict) {
-		// The hash has changed meanwhile. If a login renewed it, which happens seldom, it is still of the same
-		// password, and the change goes on; if it was another change, the old password is wrong by now.
+		// The stored hash changed in the meantime. If a login renewed it, which is rare, the
+		// password is still the same and the second try succeeds. If another call changed the
+		// password, the second try finds the old one wrong.
 		u, err = s.changePassword(ctx, id, oldPassword, newPassword)
 	}
 	return u, err
@@ -260,7 +270,8 @@ func (s *Service) changePassword(ctx context.Context, id ID, oldPassword, newPas
 	return u, nil
 }
 
-// confirm refuses a password of a user who is logged in already.
+// confirm checks the password of a user who is already logged in. A wrong one is
+// [storage.ErrInvalid] about field.
 func (s *Service) confirm(ctx context.Context, c Credentials, field, password string) error {
 	stored, err := parsePHC(c.PasswordHash)
 	if err != nil {
@@ -273,12 +284,13 @@ func (s *Service) confirm(ctx context.Context, c Credentials, field, password st
 	return err
 }
 
-// Delete erases the user, who confirms it with the password; a wrong one is [storage.ErrInvalid] about
-// password. What erasing means stands at [Store.EraseUser].
+// Delete erases the user, who confirms it with their password. A wrong one is [storage.ErrInvalid]
+// about password. [Store.EraseUser] says what is erased.
 func (s *Service) Delete(ctx context.Context, id ID, password string) error {
 	err := s.delete(ctx, id, password)
 	if errors.Is(err, storage.ErrConflict) {
-		err = s.delete(ctx, id, password) // the password was replaced after it was checked: check it against the new one
+		// The password was replaced after the check: check it against the new one.
+		err = s.delete(ctx, id, password)
 	}
 	return err
 }
@@ -294,14 +306,14 @@ func (s *Service) delete(ctx context.Context, id ID, password string) error {
 	return s.store.EraseVerified(ctx, id, c.User.PasswordVersion)
 }
 
-// Erase erases a user on behalf of the host, who asks for no password. It works for the users of a host's
-// own directory as well, and may be repeated. What it means stands at [Store.EraseUser].
+// Erase erases a user without a password, on behalf of the application. It also works for the users
+// of your own directory, and may be repeated. [Store.EraseUser] says what is erased.
 func (s *Service) Erase(ctx context.Context, id ID) error {
 	return s.store.EraseUser(ctx, id)
 }
 
-// AddPhone adds a phone number to the user. One that exists, with anybody, and one more than a user
-// may have are [storage.ErrConflict].
+// AddPhone adds a phone number to the user. It returns [storage.ErrConflict] if any user has that
+// number, or if the user has the maximum number of them.
 func (s *Service) AddPhone(ctx context.Context, id ID, p Phone) (Phone, error) {
 	p, err := cleanPhone("", p)
 	if err != nil {
@@ -310,7 +322,8 @@ func (s *Service) AddPhone(ctx context.Context, id ID, p Phone) (Phone, error) {
 	return s.store.AddPhone(ctx, id, p, s.maxPhones)
 }
 
-// RemovePhone removes a phone number of the user; one of somebody else is [storage.ErrNotFound].
+// RemovePhone removes a phone number of the user. A number of another user is
+// [storage.ErrNotFound].
 func (s *Service) RemovePhone(ctx context.Context, id ID, phone int64) error {
 	return s.store.RemovePhone(ctx, id, phone)
 }

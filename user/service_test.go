@@ -43,7 +43,7 @@ func TestARegisteredUserCanLogIn(t *testing.T) {
 	}
 }
 
-func TestWhatIsTakenByAnotherUserIsAConflict(t *testing.T) {
+func TestATakenUsernameEmailOrPhoneIsAConflict(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	register(t, s, 1)
@@ -59,7 +59,7 @@ func TestWhatIsTakenByAnotherUserIsAConflict(t *testing.T) {
 	}
 }
 
-func TestAWrongNameAndAWrongPasswordAreOneAnswerAfterTheSameWork(t *testing.T) {
+func TestAWrongNameAndAWrongPasswordGiveTheSameErrorAfterTheSameWork(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	register(t, s, 1)
@@ -88,7 +88,7 @@ func TestAWrongNameAndAWrongPasswordAreOneAnswerAfterTheSameWork(t *testing.T) {
 	}
 }
 
-func TestAnOldHashTellsNothingByTheTimeThatItTakes(t *testing.T) {
+func TestCheckingAnOldHashTakesAsLongAsANewOne(t *testing.T) {
 	t.Parallel()
 	old, store := newService(t, nil) // 64 KiB, once
 	register(t, old, 1)
@@ -104,12 +104,13 @@ func TestAnOldHashTellsNothingByTheTimeThatItTakes(t *testing.T) {
 			require.ErrorIs(t, err, storage.ErrUnauthenticated)
 			return work
 		}
-		require.InDelta(t, took("nobody"), took("user1"), float64(now.Iterations), "%+v", now) // a pass is rounded to a KiB
+		// the memory of a pass is rounded to a KiB
+		require.InDelta(t, took("nobody"), took("user1"), float64(now.Iterations), "%+v", now)
 		require.InDelta(t, now.Memory*now.Iterations, work, float64(now.Iterations))
 	}
 }
 
-func TestAPasswordIsTheSameHoweverItsCharactersAreWritten(t *testing.T) {
+func TestPasswordsAreComparedInNFKC(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	s, _ := newService(t, &user.Options{PasswordRule: func(password string) error {
@@ -132,17 +133,17 @@ func TestAPasswordIsTheSameHoweverItsCharactersAreWritten(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Authenticate(t.Context(), "user1", "another-stable\u0301-donkey")
 	require.NoError(t, err)
-	require.Equal(t, []string{composed, "another-stablé-donkey"}, asked, "the host's rule sees what is compared")
+	require.Equal(t, []string{composed, "another-stablé-donkey"}, asked, "PasswordRule gets the normalised password")
 	require.NoError(t, s.Delete(t.Context(), u.ID, "ａnother-stable\u0301-donkey"))
 }
 
-func TestThePasswordsLengthIsCountedAfterNFKC(t *testing.T) {
+func TestPasswordLengthIsCountedAfterNFKC(t *testing.T) {
 	t.Parallel()
 	for password, ok := range map[string]bool{
-		strings.Repeat("e\u0301", 7):   false, // 7, though 14 were sent
+		strings.Repeat("e\u0301", 7):   false, // 7 characters, although 14 were sent
 		"qé\u0323ｚ7ñv4k":               true,
 		strings.Repeat("e\u0301", 513): false, // more than 1,024 were sent
-		strings.Repeat("ﬃ", 400):       false, // 1,200
+		strings.Repeat("ﬃ", 400):       false, // 1,200 characters
 	} {
 		s, _ := newService(t, nil)
 		r := registration(1)
@@ -156,7 +157,7 @@ func TestThePasswordsLengthIsCountedAfterNFKC(t *testing.T) {
 	}
 }
 
-func TestAPasswordIsNeverEqualToOneThatIsCutShort(t *testing.T) {
+func TestALongPasswordDoesNotMatchItsPrefix(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	r := registration(1)
@@ -169,7 +170,7 @@ func TestAPasswordIsNeverEqualToOneThatIsCutShort(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheHashIsRenewedAtTheNextLoginWhenParametersRise(t *testing.T) {
+func TestALoginRenewsTheHashWhenParametersWereRaised(t *testing.T) {
 	t.Parallel()
 	weak, store := newService(t, nil)
 	u := register(t, weak, 1)
@@ -178,20 +179,20 @@ func TestTheHashIsRenewedAtTheNextLoginWhenParametersRise(t *testing.T) {
 	strong := serviceOn(t, store, &user.Options{Hash: user.HashParams{Memory: 128, Iterations: 2}})
 	_, err := strong.Authenticate(t.Context(), "user1", "wrong-horse-battery")
 	require.ErrorIs(t, err, storage.ErrUnauthenticated)
-	require.Equal(t, first, store.accounts[u.ID].hash, "a wrong password renewed the hash")
+	require.Equal(t, first, store.accounts[u.ID].hash, "a wrong password must not renew the hash")
 
 	_, err = strong.Authenticate(t.Context(), "user1", secret)
 	require.NoError(t, err)
 	second := store.accounts[u.ID].hash
 	require.Contains(t, second, "$m=128,t=2,p=1$")
-	require.Zero(t, store.accounts[u.ID].ended, "renewing a hash ends no session")
+	require.Zero(t, store.accounts[u.ID].ended, "renewing a hash must not end a session")
 
 	_, err = weak.Authenticate(t.Context(), "user1", secret)
 	require.NoError(t, err)
 	require.Equal(t, second, store.accounts[u.ID].hash, "a hash must not become weaker")
 }
 
-// brokenRenewal is a store that cannot replace hashes.
+// brokenRenewal is a store in which ReplaceHash fails.
 type brokenRenewal struct{ *fakeStore }
 
 func (brokenRenewal) ReplaceHash(context.Context, user.ID, string, string) error {
@@ -215,7 +216,7 @@ func TestALoginSucceedsWhenItsHashCannotBeRenewed(t *testing.T) {
 	}
 }
 
-func TestNoMorePasswordsAreHashedAtOnceThanTheHostAllows(t *testing.T) {
+func TestMaxHashingLimitsConcurrentHashes(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, &user.Options{MaxHashing: 2})
 	register(t, s, 1)
@@ -228,7 +229,8 @@ func TestNoMorePasswordsAreHashedAtOnceThanTheHostAllows(t *testing.T) {
 	}
 	<-hashing
 	<-hashing
-	// Both places are taken: a third waits, until its context ends. Were it hashed it would wait for release.
+	// Both slots are taken: a third call waits until its context ends. If it were hashed, it would
+	// block until release.
 	ctx, cancel := context.WithCancel(t.Context())
 	third := make(chan error)
 	go func() {
@@ -244,7 +246,7 @@ func TestNoMorePasswordsAreHashedAtOnceThanTheHostAllows(t *testing.T) {
 		_, err := s.Authenticate(context.Background(), "user1", secret)
 		third <- err
 	}()
-	<-hashing // there is room again
+	<-hashing // a slot is free again
 	require.NoError(t, <-third)
 }
 
@@ -278,7 +280,7 @@ func TestOfTwoPasswordChangesAtTheSameTimeOneWins(t *testing.T) {
 	t.Parallel()
 	s, store := newService(t, nil)
 	u := register(t, s, 1)
-	store.beforeSet = reentrant(func() {
+	store.beforeSet = once(func() {
 		_, err := s.ChangePassword(t.Context(), u.ID, secret, "the-winning-stable-donkey")
 		require.NoError(t, err)
 	})
@@ -288,12 +290,12 @@ func TestOfTwoPasswordChangesAtTheSameTimeOneWins(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAPasswordIsChangedAlthoughALoginRenewedItsHash(t *testing.T) {
+func TestAPasswordChangeSucceedsWhenALoginRenewsTheHash(t *testing.T) {
 	t.Parallel()
 	weak, store := newService(t, nil)
 	u := register(t, weak, 1)
 	strong := serviceOn(t, store, &user.Options{Hash: user.HashParams{Memory: 128}})
-	store.beforeSet = reentrant(func() {
+	store.beforeSet = once(func() {
 		_, err := strong.Authenticate(t.Context(), "user1", secret)
 		require.NoError(t, err)
 	})
@@ -303,8 +305,9 @@ func TestAPasswordIsChangedAlthoughALoginRenewedItsHash(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// reentrant returns a function that runs f the first time, and nothing while f runs or afterwards.
-func reentrant(f func()) func() {
+// once returns a function that runs f at its first call. Later calls, also from f itself, do
+// nothing. (A [sync.Once] would deadlock there.)
+func once(f func()) func() {
 	ran := false
 	return func() {
 		if !ran {
@@ -314,7 +317,7 @@ func reentrant(f func()) func() {
 	}
 }
 
-func TestDeletingTakesThePasswordAndErasingDoesNot(t *testing.T) {
+func TestDeleteNeedsThePasswordAndEraseDoesNot(t *testing.T) {
 	t.Parallel()
 	s, store := newService(t, nil)
 	own, byHost := register(t, s, 1), register(t, s, 2)
@@ -328,11 +331,11 @@ func TestDeletingTakesThePasswordAndErasingDoesNot(t *testing.T) {
 	require.Empty(t, store.accounts)
 }
 
-func TestAPasswordThatWasReplacedAfterItWasCheckedDeletesNothing(t *testing.T) {
+func TestDeleteFailsWhenThePasswordIsReplacedAfterTheCheck(t *testing.T) {
 	t.Parallel()
 	s, store := newService(t, nil)
 	u := register(t, s, 1)
-	store.beforeErase = reentrant(func() {
+	store.beforeErase = once(func() {
 		_, err := s.ChangePassword(t.Context(), u.ID, secret, "another-stable-donkey")
 		require.NoError(t, err)
 	})
@@ -365,7 +368,7 @@ func TestInAnUpdateNilIsUnchangedAndEmptyClears(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
-func TestPhonesAreAddedUpToTheLimitAndRemoved(t *testing.T) {
+func TestPhonesCanBeAddedUpToTheLimitAndRemoved(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, &user.Options{MaxPhones: 3})
 	ada, bob := register(t, s, 1), register(t, s, 2)
@@ -391,7 +394,7 @@ func TestPhonesAreAddedUpToTheLimitAndRemoved(t *testing.T) {
 	require.Len(t, phones[bob.ID], 1)
 }
 
-func TestProfilesAreFoundByIDAndUnknownOnesLeftOut(t *testing.T) {
+func TestLookupLeavesOutUnknownIDs(t *testing.T) {
 	t.Parallel()
 	s, store := newService(t, nil)
 	u := register(t, s, 1)
@@ -459,7 +462,7 @@ func TestACursorOfAnotherFilterIsRefused(t *testing.T) {
 	requireInvalid(t, err, "first")
 }
 
-func TestAFailureBelowIsNotAnAnswer(t *testing.T) {
+func TestAStoreFailureIsPassedOnUnchanged(t *testing.T) {
 	t.Parallel()
 	s, store := newService(t, nil)
 	u := register(t, s, 1)
@@ -476,7 +479,7 @@ func TestAFailureBelowIsNotAnAnswer(t *testing.T) {
 	require.Empty(t, storage.Message(err))
 }
 
-func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, o := range []user.Options{
 		{MinPassword: -1}, {MinPassword: 1025}, {MaxHashing: -1}, {MaxPhones: -1},

@@ -1,12 +1,12 @@
-// Package user knows who takes part: the opaque [ID] by which every other package knows a user, the
-// [Directory] that says how a user is shown, and, for applications that have no users of their own,
-// a [Service] that registers them.
+// Package user defines who takes part: the opaque [ID] that every other package uses for a user,
+// and the [Directory] that looks up user profiles. For applications without users of their own, a
+// [Service] keeps built-in accounts.
 //
-// An application with its own users needs the first two alone:
+// An application with its own users needs only the first two:
 //
 //	type directory struct{ db *sql.DB }
 //
-//	func (d directory) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) { … }
+//	func (d directory) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]user.Profile, error)
 package user
 
 import (
@@ -16,21 +16,22 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// ID names a user. Only the application that issues it knows its form: a number, a UUID, anything of 1
-// to [MaxIDLength] bytes that is valid UTF-8 without NUL. The built-in users have decimal numbers. The
-// id of a user who was erased must not be given to another.
+// ID identifies a user. The application that issues it chooses its form: a number, a UUID, or any
+// other valid UTF-8 of 1 to [MaxIDLength] bytes without NUL. Built-in accounts have decimal
+// numbers. The id of an erased user must never be used again.
 type ID string
 
-// MaxIDLength is the most bytes that an [ID] may have.
+// MaxIDLength is the maximum length of an [ID] in bytes.
 const MaxIDLength = 255
 
-// Valid reports whether id can be a user's: whether it has 1 to [MaxIDLength] bytes of valid UTF-8 without NUL. A store knows no
-// user of another: an act for one is [storage.ErrNotFound], and a question about one finds nothing.
+// Valid reports whether id has 1 to [MaxIDLength] bytes of valid UTF-8 without NUL. Stores treat an
+// invalid id as an unknown user: a change for it returns [storage.ErrNotFound], and a read for it
+// finds nothing.
 func (id ID) Valid() bool {
 	return id != "" && len(id) <= MaxIDLength && storage.Storable(string(id))
 }
 
-// Profile is what everybody may see of a user.
+// Profile is what every user may see of a user.
 type Profile struct {
 	ID        ID
 	Username  string
@@ -41,52 +42,60 @@ type Profile struct {
 	Joined    time.Time
 }
 
-// Directory says how users are shown. It must be safe for concurrent use.
+// Directory looks up user profiles. It must be safe for concurrent use.
 type Directory interface {
-	// Lookup returns the profiles of those ids that it knows; the others are left out, which is no error.
-	// It is called once for a whole page.
+	// Lookup returns the profiles of the ids that it knows. It leaves out unknown ids without an
+	// error. It is called once for all users of a page.
 	Lookup(ctx context.Context, ids ...ID) (map[ID]Profile, error)
 }
 
-// Lister is what a [Directory] may offer beside it: the list of all users. Without it the list is empty. It must be safe for concurrent use.
+// Lister is an optional interface of a [Directory]: it lists all users. Without it, the list of
+// users is empty. It must be safe for concurrent use.
 //
-// The list may be in any order that stays, such as that of the ids, and its keys may be any texts: see [User.ListKey]. They come back in
-// the bounds of a range, as Text. With ids that are UUIDs, a page forward is
+// The list may have any order that does not change, such as the order of the ids. The key of a user
+// in that order may be any text: see [User.ListKey]. The bounds of a range have such keys as their
+// Text. If ids are UUIDs, the query for a page forward is
 //
 //	SELECT … FROM members WHERE id > $1 ORDER BY id LIMIT $2
 //
-// where $1 is r.After.Text, if there is an After, and $2 is r.Limit. Clients can make up cursors, so a key may be one that the lister never
-// gave: answer [storage.ErrInvalid] about after or before, or any page, where it cannot be used.
+// where $1 is r.After.Text, if After is set, and $2 is r.Limit. Clients can make up cursors, so a
+// bound may be a key that the lister never returned. If it cannot be used, return
+// [storage.ErrInvalid] about after or before, or return any page.
 type Lister interface {
-	// ListUsers returns the users that match, by [User.Key]. The filter was checked; a search has at least [MinSearch] characters. Few
-	// searches run at the same time, but how many users one looks at is for the lister to bound.
+	// ListUsers returns the users that match, ordered by [User.Key]. The filter was checked before:
+	// a search has at least [MinSearch] characters. Only a few searches run at the same time, but
+	// the lister must itself limit how many users a search reads.
 	ListUsers(ctx context.Context, f Filter, r storage.Range) ([]User, error)
-	// CountUsers returns how many match. It need not count beyond [MaxCount].
+	// CountUsers returns how many users match. It need not count above [MaxCount].
 	CountUsers(ctx context.Context, f Filter) (int, error)
 }
 
-// Filter picks users. Empty fields pick everybody; several must all hold. Comparison is by [Fold]ed text.
+// Filter selects users. An empty field matches every user, and all fields must match. Text is
+// compared in its [Fold]ed form.
 type Filter struct {
 	Username, FirstName, LastName string // the whole name
-	// Search has words, of which each is a part of username, first or last name: see [Filter.Words].
+	// Search is a list of words. Each must be part of the username, first name or last name: see
+	// [Filter.Words].
 	Search string
 }
 
-// User is an account of the built-in users. Everything outside Profile is the user's own.
+// User is a built-in account. Only Profile is visible to other users.
 type User struct {
 	Profile
-	// Number is the account's number, of which ID is the decimal form; lists are ordered by it.
+	// Number is the number of the account, and ID is its decimal form. Lists are ordered by it.
 	Number int64
 	Email  string
-	// PasswordVersion is 1 at first and rises with every new password. An act that was allowed by a
-	// password names the version that was checked, and is refused once there is a newer one.
+	// PasswordVersion is 1 at first and rises by one with every new password. An operation that was
+	// authorised by a password states the version that was checked, and fails if the password was
+	// replaced since.
 	PasswordVersion int64
-	// ListKey is for the [Lister] of a host alone, where its list is not in the order of ids: any text by which it can go on from this
-	// user, of at most [storage.MaxKeyText] bytes.
+	// ListKey is only for the [Lister] of an application whose list is not ordered by id. It is any
+	// text, of at most [storage.MaxKeyText] bytes, from which the lister can continue after this
+	// user.
 	ListKey string
 }
 
-// Key is the place of u in the list of users: ListKey, or else Number, or else the ID.
+// Key is the position of u in the list of users: ListKey if set, else Number if set, else the ID.
 func (u User) Key() storage.Key {
 	switch {
 	case u.ListKey != "":
@@ -104,34 +113,34 @@ type Phone struct {
 	CountryCode string // 1 to 4 digits
 }
 
-// Credentials are what a login is checked against.
+// Credentials are an account with its password hash.
 type Credentials struct {
 	User         User
 	PasswordHash string // PHC string format
 }
 
-// Account is a user to be created, normalised and checked by [Service.Register].
+// Account is a new account. [Service.Register] has normalised and checked it.
 type Account struct {
 	Username, Email, FirstName, LastName string
 	PasswordHash                         string
 	Phone                                Phone
 }
 
-// Update changes a profile. A nil field stays as it is.
+// Update changes a profile. A nil field is left unchanged.
 type Update struct {
 	FirstName, LastName, Bio, Picture *string
 }
 
-// Store keeps the built-in users. Every method is one atomic act, safe for concurrent use; unknown
-// users and phones are [storage.ErrNotFound].
+// Store keeps the built-in accounts. Every method is atomic and safe for concurrent use. An unknown
+// user or phone number is [storage.ErrNotFound].
 type Store interface {
 	Lister
 
-	// CreateUser stores a new account. A username, email or phone number that exists is
-	// [storage.ErrConflict], saying which; of two at the same time one wins.
+	// CreateUser stores a new account. If its username, email or phone number exists, it returns
+	// [storage.ErrConflict], which says which one. If two calls run at the same time, one wins.
 	// Usernames are compared by [Fold], emails by [FoldEmail].
 	CreateUser(ctx context.Context, a Account) (User, Phone, error)
-	// Users returns those of the accounts that exist.
+	// Users returns the accounts that exist among ids.
 	Users(ctx context.Context, ids ...ID) (map[ID]User, error)
 	// CredentialsByName finds an account by its username, compared by [Fold].
 	CredentialsByName(ctx context.Context, username string) (Credentials, error)
@@ -139,36 +148,38 @@ type Store interface {
 	Credentials(ctx context.Context, id ID) (Credentials, error)
 	// UpdateUser changes the profile. An empty [Update] changes nothing.
 	UpdateUser(ctx context.Context, id ID, u Update) (User, error)
-	// ReplaceHash stores a new hash of the same password, where the old one is still there. It ends
-	// no session, and leaves the PasswordVersion. Where the hash has changed meanwhile it does
-	// nothing.
+	// ReplaceHash stores a new hash of the same password, if the stored hash is still old.
+	// Otherwise it does nothing. It ends no session and keeps the PasswordVersion.
 	ReplaceHash(ctx context.Context, id ID, old, hash string) error
-	// SetPassword stores the hash of a new password, where the old one is still there, and ends
-	// every session of the user. The PasswordVersion rises by one. Where the hash has changed
-	// meanwhile it is [storage.ErrConflict].
+	// SetPassword stores the hash of a new password, if the stored hash is still old. Otherwise it
+	// returns [storage.ErrConflict]. It ends every session of the user and raises the
+	// PasswordVersion by one.
 	SetPassword(ctx context.Context, id ID, old, hash string) error
 
-	// AddPhone adds a phone number, at most limit to one user. One too many is [TooManyPhones],
-	// whether it exists or not, and one that exists, with anybody, [PhoneTaken].
+	// AddPhone adds a phone number; one user has at most limit. Above the limit it returns
+	// [TooManyPhones], even if the number exists. If the number exists, with any user, it returns
+	// [PhoneTaken].
 	AddPhone(ctx context.Context, id ID, p Phone, limit int) (Phone, error)
 	// RemovePhone removes a phone number of this user.
 	RemovePhone(ctx context.Context, id ID, phone int64) error
 	// Phones returns the phone numbers of each of the users, in the order of their ids.
 	Phones(ctx context.Context, ids ...ID) (map[ID][]Phone, error)
 
-	// EraseUser erases a user, one's own or a host's: the account with its phone numbers and sessions,
-	// the chats on both sides, the memberships (a group left without an admin gets its
-	// longest-standing member as one, a group left empty is removed). What the user wrote can be seen by nobody
-	// from the return on; its rows are emptied in batches by the store's Purge. The id can take part in
-	// nothing afterwards. An id that has nothing stored is no error; an erased one neither;
-	// one that is not [ID.Valid] is [storage.ErrNotFound].
-	// Events: MEMBER_LEFT with Erased in every group, those included that the user had left before and has written in (with the last
-	// membership, until it is purged), CHAT_DELETED with Erased to the other user of
-	// every chat, and the end of every session. The end of the sessions comes first, then one conversation after another in the
-	// order of their ids. None of them has an actor.
+	// EraseUser erases a user, built-in or of your application: the account with its phone numbers
+	// and sessions, the user's chats on both sides, and the memberships. A group left without an
+	// admin gets its longest-standing member as admin, and a group left empty is removed. When
+	// EraseUser returns, no user can see what the user wrote; the store's Purge later empties those
+	// rows in batches. The id cannot be used for anything afterwards. An id that has nothing stored
+	// is no error, and neither is an erased one. An id that is not [ID.Valid] is
+	// [storage.ErrNotFound].
+	//
+	// Events: first the end of every session. Then, one conversation after another in the order of
+	// their ids, MEMBER_LEFT with Erased in every group, and CHAT_DELETED with Erased to the other
+	// user of every chat. MEMBER_LEFT also goes to the groups that the user left earlier and has
+	// written in, with the last membership, until it is purged. No event has an actor.
 	EraseUser(ctx context.Context, id ID) error
-	// EraseVerified is EraseUser for an account whose password was checked. Where the account has
-	// another PasswordVersion by now it is [storage.ErrConflict], and nothing is erased. The check
-	// and the erasure are one act.
+	// EraseVerified is EraseUser for an account whose password was checked. If the account has
+	// another PasswordVersion by now, it returns [storage.ErrConflict] and erases nothing. The
+	// check and the erasure are one atomic step.
 	EraseVerified(ctx context.Context, id ID, passwordVersion int64) error
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// Bounds of what an account holds, in characters (code points).
+// Limits of the fields of an account, in characters (code points).
 const (
 	MinUsername = 4
 	MaxUsername = 150
@@ -22,12 +22,13 @@ const (
 	MaxImage    = 2048
 )
 
-// maxNameBytes bounds names before work is spent on them. No form of an acceptable one is longer: it
-// leaves each character its base, and several marks yet to be composed with it.
+// maxNameBytes limits a username before it is normalised, which takes time. It leaves room for a
+// base character and several combining marks for each of [MaxUsername] characters, so no acceptable
+// username is longer.
 const maxNameBytes = 16 * MaxUsername
 
-// checkText refuses text that is not valid UTF-8, has a NUL, or is of another length than shortest to
-// longest characters.
+// checkText refuses text that is not valid UTF-8, has a NUL, or has fewer than shortest or more
+// than longest characters.
 func checkText(field, s string, shortest, longest int) error {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return storage.Invalid(field, "%s must be valid UTF-8 text without NUL", field)
@@ -43,7 +44,7 @@ func checkText(field, s string, shortest, longest int) error {
 	return nil
 }
 
-// cleanUsername returns a username as it is stored, composed (NFKC).
+// cleanUsername checks a username and returns it normalised to NFKC.
 func cleanUsername(field, s string) (string, error) {
 	if err := checkText(field, s, 0, maxNameBytes); err != nil {
 		return "", err
@@ -54,16 +55,17 @@ func cleanUsername(field, s string) (string, error) {
 	}
 	afterLetter := false
 	for _, r := range s {
-		mark := unicode.IsMark(r) && afterLetter // the vowels of many scripts are marks on letters
+		// In many scripts, vowels are marks on letters.
+		mark := unicode.IsMark(r) && afterLetter
 		afterLetter = unicode.IsLetter(r) || mark
 		if invisible(r) || !afterLetter && !unicode.IsDigit(r) && !strings.ContainsRune("_.+-@", r) {
-			return "", storage.Invalid(field, "%s may have letters, digits and _ . + - @ only", field)
+			return "", storage.Invalid(field, "%s may only have letters, digits and _ . + - @", field)
 		}
 	}
 	return s, nil
 }
 
-// cleanName returns a first or last name as it is stored, without white space around it.
+// cleanName checks a first or last name and returns it without surrounding white space.
 func cleanName(field, s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if err := checkText(field, s, MinName, MaxName); err != nil {
@@ -75,7 +77,8 @@ func cleanName(field, s string) (string, error) {
 	return s, nil
 }
 
-// cleanPhone returns a phone number as it is stored. The names of its fields begin with prefix.
+// cleanPhone checks a phone number and returns it as it is stored. In its errors, prefix comes
+// before the field names.
 func cleanPhone(prefix string, p Phone) (Phone, error) {
 	number, code := prefix+"number", prefix+"countryCode"
 	p.CountryCode = strings.TrimPrefix(p.CountryCode, "+")
@@ -83,7 +86,7 @@ func cleanPhone(prefix string, p Phone) (Phone, error) {
 		return Phone{}, storage.Invalid(number, "%s must have 8 to 15 digits and nothing else", number)
 	}
 	if !digits(p.CountryCode, 1, 4) {
-		return Phone{}, storage.Invalid(code, "%s must have 1 to 4 digits; a + may stand before them", code)
+		return Phone{}, storage.Invalid(code, "%s must have 1 to 4 digits, with or without a + before them", code)
 	}
 	return Phone{Number: p.Number, CountryCode: p.CountryCode}, nil
 }
@@ -92,9 +95,10 @@ func digits(s string, shortest, longest int) bool {
 	return len(s) >= shortest && len(s) <= longest && strings.Trim(s, "0123456789") == ""
 }
 
-// CheckImage decides what can be shown as an image of a user or a group: an http(s) URL with a host,
-// or a path on the host that serves the application, at most [MaxImage] characters, without white
-// space. "" is none, and is taken. The error is [storage.ErrInvalid] about field.
+// CheckImage checks the image of a user or a group. It must be an http or https URL with a host, or
+// a path on the host that serves the application, of at most [MaxImage] characters and without
+// white space. An empty value means no image and is accepted. The error is [storage.ErrInvalid]
+// about field.
 func CheckImage(field, value string) error {
 	if value == "" {
 		return nil
@@ -110,8 +114,8 @@ func CheckImage(field, value string) error {
 
 func imageReference(s string) bool {
 	for _, r := range s {
-		// Browsers drop white space and control characters, and read a backslash as a slash: what they see
-		// would not be what is checked here.
+		// Browsers drop white space and control characters, and read a backslash as a slash. They
+		// would see another reference than the one checked here.
 		if unicode.IsSpace(r) || !unicode.IsGraphic(r) || r == '\\' {
 			return false
 		}
@@ -129,7 +133,7 @@ func imageReference(s string) bool {
 	return false
 }
 
-// clean returns u as it is stored.
+// clean checks u and returns it as it is stored.
 func (u Update) clean() (Update, error) {
 	var err error
 	if u.FirstName, err = cleanOptional("firstName", u.FirstName); err != nil {

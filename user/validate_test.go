@@ -10,7 +10,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// fieldCase is what is sent in one field of a registration, and how it is stored; "" is refused.
+// fieldCase is the text sent in one field of a registration, and how it is stored. If stored is "",
+// the text must be refused.
 type fieldCase struct {
 	name, sent, stored string
 }
@@ -26,7 +27,7 @@ func testField(t *testing.T, field string, set func(*user.Registration, string),
 			u, p, err := s.Register(t.Context(), r)
 			if c.stored == "" {
 				requireInvalid(t, err, field)
-				require.Empty(t, store.accounts, "something was stored")
+				require.Empty(t, store.accounts, "a refused registration must not be stored")
 				return
 			}
 			require.NoError(t, err)
@@ -35,23 +36,23 @@ func testField(t *testing.T, field string, set func(*user.Registration, string),
 	}
 }
 
-func same(name, s string) fieldCase    { return fieldCase{name, s, s} }
+func kept(name, s string) fieldCase    { return fieldCase{name, s, s} }
 func refused(name, s string) fieldCase { return fieldCase{name, s, ""} }
 
-func TestAUsernameHasFourToAHundredAndFiftyLettersDigitsAndSomeSigns(t *testing.T) {
+func TestUsernameRules(t *testing.T) {
 	t.Parallel()
 	testField(t, "username",
 		func(r *user.Registration, s string) { r.Username = s },
 		func(u user.User, _ user.Phone) string { return u.Username },
 		[]fieldCase{
-			same("all signs", "a_b.c+d-e@f"),
-			same("only digits", "2718"),
-			same("case is kept", "AdaLovelace"),
-			same("Chinese", "我爱聊天"),
-			same("Hindi with vowel signs", "नमस्ते"),
-			same("Arabic with Arabic digits", "آدم٤٢"),
-			same("4 characters", strings.Repeat("é", 4)),
-			same("150 characters", strings.Repeat("é", 150)),
+			kept("all signs", "a_b.c+d-e@f"),
+			kept("only digits", "2718"),
+			kept("case is kept", "AdaLovelace"),
+			kept("Chinese", "我爱聊天"),
+			kept("Hindi with vowel signs", "नमस्ते"),
+			kept("Arabic with Arabic digits", "آدم٤٢"),
+			kept("4 characters", strings.Repeat("é", 4)),
+			kept("150 characters", strings.Repeat("é", 150)),
 			{"wide letters become plain ones", "ＡＤＡ９", "ADA9"},
 			{"accents are composed", strings.Repeat("e\u0301", 150), strings.Repeat("é", 150)},
 			{"ligatures are taken apart before counting", "oﬃ", "offi"},
@@ -76,17 +77,17 @@ func TestAUsernameHasFourToAHundredAndFiftyLettersDigitsAndSomeSigns(t *testing.
 		})
 }
 
-func TestAnEmailIsOnePlainAddress(t *testing.T) {
+func TestAnEmailMustBeAPlainAddress(t *testing.T) {
 	t.Parallel()
 	testField(t, "email",
 		func(r *user.Registration, s string) { r.Email = s },
 		func(u user.User, _ user.Phone) string { return u.Email },
 		[]fieldCase{
-			same("plain", "Ada.Lovelace+chat@example.com"),
-			same("other scripts", "用户@例子.公司"),
-			same("punycode", "ada@xn--bcher-kva.example"),
-			same("two hyphens", "ada@r3---sn.example"),
-			same("digits in the domain", "ada@163.com"),
+			kept("plain", "Ada.Lovelace+chat@example.com"),
+			kept("other scripts", "用户@例子.公司"),
+			kept("punycode", "ada@xn--bcher-kva.example"),
+			kept("two hyphens", "ada@r3---sn.example"),
+			kept("digits in the domain", "ada@163.com"),
 			refused("a host without a dot", "ada@localhost"),
 			refused("an IPv4 address", "ada@127.0.0.1"),
 			refused("punycode of nothing", "ada@xn--.example"),
@@ -94,10 +95,10 @@ func TestAnEmailIsOnePlainAddress(t *testing.T) {
 			refused("punycode of what is not allowed", "ada@xn--a\u0338.example"),
 			refused("63 letters, and more in punycode", "ada@"+strings.Repeat("é", 63)+".cd"),
 			refused("two directions in one label", "ada@aא.example"),
-			same("254 characters", strings.Repeat("a", 64)+"@"+strings.Repeat("b.", 94)+"c"),
+			kept("254 characters", strings.Repeat("a", 64)+"@"+strings.Repeat("b.", 94)+"c"),
 			refused("255 characters", strings.Repeat("a", 64)+"@"+strings.Repeat("b.", 94)+"cd"),
 			refused("65 bytes before the @", strings.Repeat("a", 65)+"@ab.cd"),
-			same("63 characters in a label", "ada@"+strings.Repeat("b", 63)+".cd"),
+			kept("63 characters in a label", "ada@"+strings.Repeat("b", 63)+".cd"),
 			refused("64 characters in a label", "ada@"+strings.Repeat("b", 64)+".cd"),
 			refused("empty", ""),
 			refused("no @", "ada.example.com"),
@@ -124,24 +125,24 @@ func TestAnEmailIsOnePlainAddress(t *testing.T) {
 		})
 }
 
-func TestANameHasTwoToAHundredAndFiftyCharactersOnOneLine(t *testing.T) {
+func TestANameMustBe2To150CharactersOnOneLine(t *testing.T) {
 	t.Parallel()
 	cases := []fieldCase{
-		same("2 characters", "Жу"),
-		same("150 characters", strings.Repeat("é", 150)),
-		same("inner spaces and signs", "Jean-Luc d’Arc, 3rd <b>"),
-		same("Persian with a joiner", "علی\u200cرضا"),
-		{"space around is left off", " \u3000Ada\t\n", "Ada"},
-		{"space around is not counted", strings.Repeat("a", 150) + "   ", strings.Repeat("a", 150)},
+		kept("2 characters", "Жу"),
+		kept("150 characters", strings.Repeat("é", 150)),
+		kept("inner spaces and signs", "Jean-Luc d’Arc, 3rd <b>"),
+		kept("Persian with a joiner", "علی\u200cرضا"),
+		{"surrounding space is removed", " \u3000Ada\t\n", "Ada"},
+		{"surrounding space does not count", strings.Repeat("a", 150) + "   ", strings.Repeat("a", 150)},
 		refused("1 character", "A"),
 		refused("1 character and spaces", " A "),
 		refused("151 characters", strings.Repeat("é", 151)),
 		refused("empty", ""),
 		refused("only spaces", "     "),
-		same("Hebrew with a mark of direction", "דוד\u200f בן"),
-		same("a symbol", "☺\u200d☺"),
-		same("marks on a letter", "e\u0301\u0302"),
-		refused("nothing to see", "\u200b\u200b\u200b"),
+		kept("Hebrew with a mark of direction", "דוד\u200f בן"),
+		kept("a symbol", "☺\u200d☺"),
+		kept("marks on a letter", "e\u0301\u0302"),
+		refused("zero-width spaces", "\u200b\u200b\u200b"),
 		refused("Hangul fillers", "\u3164\uffa0\u115f\u1160"),
 		refused("Braille without dots", "\u2800\u2800"),
 		refused("marks without a letter", "\u0301\u0302"),
@@ -176,31 +177,31 @@ func TestANameHasTwoToAHundredAndFiftyCharactersOnOneLine(t *testing.T) {
 	})
 }
 
-func TestAPhoneNumberHasEightToFifteenDigits(t *testing.T) {
+func TestAPhoneNumberMustBe8To15Digits(t *testing.T) {
 	t.Parallel()
 	testField(t, "phoneNumber.number",
 		func(r *user.Registration, s string) { r.Phone.Number = s },
 		func(_ user.User, p user.Phone) string { return p.Number },
 		[]fieldCase{
-			same("8", "01234567"), same("15", "012345678901234"),
+			kept("8", "01234567"), kept("15", "012345678901234"),
 			refused("7", "0123456"), refused("16", "0123456789012345"), refused("empty", ""), refused("a plus", "+01234567"),
 			refused("a space", "0123 4567"), refused("a letter", "0123456x"), refused("other digits", "٠١٢٣٤٥٦٧"), refused("NUL", "01234567\x00"),
 		})
 }
 
-func TestACountryCodeHasOneToFourDigitsBehindAPlusOrNone(t *testing.T) {
+func TestACountryCodeMustBe1To4DigitsWithAnOptionalPlus(t *testing.T) {
 	t.Parallel()
 	testField(t, "phoneNumber.countryCode",
 		func(r *user.Registration, s string) { r.Phone.CountryCode = s },
 		func(_ user.User, p user.Phone) string { return p.CountryCode },
 		[]fieldCase{
-			same("1", "1"), same("4", "1684"), {"a plus", "+44", "44"}, {"a plus and 4", "+1684", "1684"},
+			kept("1", "1"), kept("4", "1684"), {"a plus", "+44", "44"}, {"a plus and 4", "+1684", "1684"},
 			refused("5", "12345"), refused("a plus and 5", "+12345"), refused("empty", ""), refused("only a plus", "+"),
 			refused("two pluses", "++44"), refused("a space", "4 4"), refused("a letter", "4a"),
 		})
 }
 
-func TestAnImageIsAWebAddressOrAPath(t *testing.T) {
+func TestAnImageMustBeAnHTTPURLOrAPath(t *testing.T) {
 	t.Parallel()
 	long := "/" + strings.Repeat("é", user.MaxImage-1)
 	for _, taken := range []string{
@@ -219,7 +220,7 @@ func TestAnImageIsAWebAddressOrAPath(t *testing.T) {
 	}
 }
 
-func TestEveryRefusalNamesItsArgument(t *testing.T) {
+func TestEveryErrorNamesItsArgument(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t, nil)
 	u := register(t, s, 1)
@@ -246,7 +247,7 @@ func TestEveryRefusalNamesItsArgument(t *testing.T) {
 	}
 }
 
-func TestASearchHasTwoCharactersAndNotTooManyWords(t *testing.T) {
+func TestASearchMustHave2CharactersAndAtMost20Words(t *testing.T) {
 	t.Parallel()
 	for _, search := range []string{"ab", " ab ", "\u00a0ab\t", "a b", "王伟", "😀😀", "e\u0301", "´´", strings.Repeat("ab ", user.MaxSearchWords)} {
 		require.NoError(t, user.CheckSearch(search), "%q", search)
@@ -258,7 +259,7 @@ func TestASearchHasTwoCharactersAndNotTooManyWords(t *testing.T) {
 	}
 }
 
-func TestTheWordsOfASearchAreFoldedAndSaidOnce(t *testing.T) {
+func TestSearchWordsAreFoldedAndDeduplicated(t *testing.T) {
 	t.Parallel()
 	for search, want := range map[string][]string{
 		"":                     nil,

@@ -2,11 +2,11 @@ package token
 
 import "github.com/buddychat/buddychat/storage"
 
-const notValid = "the token is not valid, or no longer: log in again"
+const notValid = "the token is invalid or no longer valid: log in again"
 
-// Refused is the one answer to every token that is not good, from the service and from its stores,
-// so that nobody learns why.
+// Refused is the error for every invalid token, from the service and from its stores. It is always
+// the same, so that an attacker does not learn the reason.
 func Refused() error { return storage.Unauthenticated(notValid) }
 
-// Expired is the same answer, in the same words, to an access token that was good until it expired.
+// Expired is the error for an access token that was valid until it expired. It has the same text.
 func Expired() error { return storage.TokenExpired(notValid) }

@@ -14,14 +14,15 @@ import (
 func Example() {
 	ctx := context.Background()
 	secret := make([]byte, 32)
-	rand.Read(secret) // a real server keeps its key
+	rand.Read(secret) // a real server loads its key from its configuration
 	tokens, err := token.NewService(newFakeStore(), &token.Options{Keys: []token.Key{{ID: "2026-11", Secret: secret}}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	ada := user.User{Profile: user.Profile{ID: "7", Username: "ada"}, PasswordVersion: 1} // as Authenticate returned her
-	users := directory{"7": "ada"}                                                        // or a *user.Service
+	// Ada is the result of Service.Authenticate. The directory can also be a *user.Service.
+	ada := user.User{Profile: user.Profile{ID: "7", Username: "ada"}, PasswordVersion: 1}
+	users := directory{"7": "ada"}
 
 	login, err := tokens.Login(ctx, ada)
 	if err != nil {

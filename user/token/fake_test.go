@@ -13,14 +13,14 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// fakeStore is a token.Store in maps.
+// fakeStore is a token.Store in memory.
 type fakeStore struct {
 	mu        sync.Mutex
 	sessions  map[string]*fakeSession
 	refresh   map[string]*fakeRefresh // by hash
 	passwords map[user.ID]int64       // the version of each account's password
-	asked     int                     // how often anything was asked
-	err       error                   // what everything answers, if it is there
+	asked     int                     // number of calls
+	err       error                   // if set, every method returns it
 }
 
 type fakeSession struct {
@@ -69,7 +69,7 @@ func (f *fakeStore) SessionActive(_ context.Context, u user.ID, id string) (bool
 func (f *fakeStore) find(hash []byte, now time.Time) (*fakeRefresh, error) {
 	r, ok := f.refresh[string(hash)]
 	if !ok || !now.Before(r.expires) || r.session.ended {
-		return nil, storage.Unauthenticated("why is nobody's business")
+		return nil, storage.Unauthenticated("the store's own text, which the service must replace")
 	}
 	return r, nil
 }
@@ -133,7 +133,7 @@ func (f *fakeStore) PurgeSessions(_ context.Context, expired time.Time, limit in
 	return n, err
 }
 
-// directory knows users by their names.
+// directory maps user ids to usernames.
 type directory map[user.ID]string
 
 func (d directory) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -146,11 +146,11 @@ func (d directory) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.P
 	return found, nil
 }
 
-// clock stands still until it is moved.
+// clock stands still until a test advances it.
 type clock struct{ at time.Time }
 
-func (c *clock) now() time.Time       { return c.at }
-func (c *clock) pass(d time.Duration) { c.at = c.at.Add(d) }
+func (c *clock) now() time.Time          { return c.at }
+func (c *clock) advance(d time.Duration) { c.at = c.at.Add(d) }
 
 func newClock() *clock {
 	return &clock{time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.UTC)}
@@ -163,7 +163,7 @@ var (
 	keyB   = token.Key{ID: "b", Secret: []byte("fedcba9876543210fedcba9876543210")}
 )
 
-// fixture is a service over a fake store, with a clock that the test moves.
+// fixture is a service on a fake store, with a clock that the test advances.
 type fixture struct {
 	*token.Service
 	store *fakeStore
@@ -177,7 +177,7 @@ func newFixture(t testing.TB, change ...func(*token.Options)) fixture {
 	return f
 }
 
-// service returns another service over the same store and clock.
+// service returns another service on the same store and clock.
 func (f fixture) service(t testing.TB, change ...func(*token.Options)) *token.Service {
 	t.Helper()
 	o := token.Options{Keys: []token.Key{keyA}, Now: f.clock.now}
@@ -196,9 +196,9 @@ func (f fixture) login(t testing.TB) token.Pair {
 	return p
 }
 
-// requireRefused requires the one answer to every token that is not good.
+// requireRefused requires the error that every invalid token gets.
 func requireRefused(t testing.TB, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, storage.ErrUnauthenticated)
-	require.Equal(t, "the token is not valid, or no longer: log in again", storage.Message(err))
+	require.Equal(t, "the token is invalid or no longer valid: log in again", storage.Message(err))
 }

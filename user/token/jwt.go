@@ -10,31 +10,33 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// maxAccess is the most bytes of an access token that are looked at. Ours have a few hundred.
+// maxAccess is the maximum length of an access token in bytes. Ours have a few hundred.
 const maxAccess = 4 << 10
 
-// maxSkew is how far the clock of the node that made a token may be ahead of ours. It is for nbf
-// and iat alone: at its exp a token ends by the clock of the node that checks it.
+// maxSkew is how far the clock of the node that issued a token may be ahead of ours. It applies to
+// nbf and iat. A token expires by the clock of the node that checks it, without tolerance.
 const maxSkew = 10 * time.Second
 
-// accessType is the media type of access tokens (RFC 9068), by which no other JWT is taken for one.
+// accessType is the media type of access tokens (RFC 9068). It keeps other JWTs from being
+// accepted.
 const accessType = "at+jwt"
 
-// Claims are what an access token says. Times are whole seconds in UTC.
+// Claims are the claims of an access token. Times are whole seconds in UTC.
 type Claims struct {
 	UserID   user.ID
 	Username string
-	// Session is the id of the [Session] to which the token belongs.
+	// Session is the id of the token's [Session].
 	Session string
-	// OrigIat is the moment of the login, which refreshing keeps.
+	// OrigIat is the time of the login. Refreshing does not change it.
 	OrigIat time.Time
-	// IssuedAt is the moment of the login or refresh that made the token, Expires that from which it is refused.
+	// IssuedAt is the time of the login or refresh that issued the token. The token is refused from
+	// Expires on.
 	IssuedAt, Expires time.Time
 	Issuer, Audience  string
 }
 
-// Payload returns the claims as they stand in the token: username, sub, sid, iss and aud, and in Unix
-// seconds exp, iat and origIat.
+// Payload returns the claims as JSON values: username, sub, sid, iss and aud, and exp, iat and
+// origIat in Unix seconds.
 func (c Claims) Payload() map[string]any {
 	return map[string]any{
 		"username": c.Username,
@@ -48,47 +50,48 @@ func (c Claims) Payload() map[string]any {
 	}
 }
 
-// wire is the JSON of an access token's claims.
-type wire struct {
+// wireClaims is the JSON of an access token's claims.
+type wireClaims struct {
 	Username string `json:"username"`
 	Sub      string `json:"sub"`
 	Sid      string `json:"sid"`
 	Iss      string `json:"iss"`
 	Aud      string `json:"aud"`
 	Exp      int64  `json:"exp"`
-	Nbf      int64  `json:"nbf,omitempty"` // ours have none, and one that has is held to it
-	Iat      int64  `json:"iat"`
-	OrigIat  int64  `json:"origIat"`
+	// Our tokens have no nbf, but one with an nbf is checked.
+	Nbf     int64 `json:"nbf,omitempty"`
+	Iat     int64 `json:"iat"`
+	OrigIat int64 `json:"origIat"`
 }
 
-var _ jwt.Claims = (*wire)(nil)
+var _ jwt.Claims = (*wireClaims)(nil)
 
-func (w *wire) GetExpirationTime() (*jwt.NumericDate, error) {
+func (w *wireClaims) GetExpirationTime() (*jwt.NumericDate, error) {
 	if w.Exp == 0 {
-		return nil, nil // missing
+		return nil, nil // there is none
 	}
 	return jwt.NewNumericDate(time.Unix(w.Exp, 0)), nil
 }
 
-func (w *wire) GetIssuedAt() (*jwt.NumericDate, error) {
+func (w *wireClaims) GetIssuedAt() (*jwt.NumericDate, error) {
 	return jwt.NewNumericDate(time.Unix(w.Iat, 0)), nil
 }
 
-// GetNotBefore implements [jwt.Claims]; see [wire.fromFuture].
-func (w *wire) GetNotBefore() (*jwt.NumericDate, error) { return nil, nil }
+// GetNotBefore implements [jwt.Claims]. [wireClaims.fromFuture] checks nbf.
+func (w *wireClaims) GetNotBefore() (*jwt.NumericDate, error) { return nil, nil }
 
-// fromFuture reports whether a token is not to be used yet. It compares seconds, since a
-// [time.Time] wraps around where the number of them is very large.
-func (w *wire) fromFuture(now time.Time) bool {
+// fromFuture reports whether a token is not valid yet. It compares seconds, because a [time.Time]
+// overflows for very large numbers of seconds.
+func (w *wireClaims) fromFuture(now time.Time) bool {
 	latest := now.Add(maxSkew).Unix()
 	return w.Nbf > latest || w.Iat > latest || w.OrigIat > latest
 }
 
-func (w *wire) GetIssuer() (string, error)             { return w.Iss, nil }
-func (w *wire) GetSubject() (string, error)            { return w.Sub, nil }
-func (w *wire) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings{w.Aud}, nil }
+func (w *wireClaims) GetIssuer() (string, error)             { return w.Iss, nil }
+func (w *wireClaims) GetSubject() (string, error)            { return w.Sub, nil }
+func (w *wireClaims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings{w.Aud}, nil }
 
-// signer signs access tokens with the first of its keys, and checks those of every key.
+// signer signs access tokens with the first key, and checks tokens of every key.
 type signer struct {
 	first  Key
 	keys   map[string][]byte
@@ -113,7 +116,7 @@ func newSigner(o Options) *signer {
 }
 
 func (s *signer) sign(c Claims) (string, error) {
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, &wire{
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, &wireClaims{
 		Username: c.Username,
 		Sub:      string(c.UserID),
 		Sid:      c.Session,
@@ -132,13 +135,14 @@ func (s *signer) sign(c Claims) (string, error) {
 	return signed, nil
 }
 
-// parse returns the claims of a token that was signed with one of the keys, is for us, is not from
-// the future, and has not expired. Its error is for the log.
+// parse checks an access token and returns its claims. It must be signed with one of the keys, have
+// our issuer and audience, not be from the future, and not be expired. The errors are for logs
+// only.
 func (s *signer) parse(access string) (Claims, error) {
 	if len(access) > maxAccess {
 		return Claims{}, errors.New("the token is too long")
 	}
-	var w wire
+	var w wireClaims
 	if _, err := s.parser.ParseWithClaims(access, &w, s.key); err != nil {
 		return Claims{}, err
 	}
@@ -160,8 +164,8 @@ func (s *signer) parse(access string) (Claims, error) {
 	}, nil
 }
 
-// key returns the key that a token names, if the token is of our type and asks for nothing that we
-// do not know.
+// key returns the key that signed a token. It refuses tokens of another type, and tokens with
+// critical extensions, of which we support none.
 func (s *signer) key(t *jwt.Token) (any, error) {
 	if t.Header["typ"] != accessType {
 		return nil, errors.New("not an access token")

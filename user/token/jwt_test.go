@@ -25,7 +25,8 @@ func segment(t testing.TB, access string, n int) []byte {
 	return b
 }
 
-// forge returns a JWT of this header and claims, signed with the secret, whatever the header says.
+// forge returns a JWT with this header and these claims, signed with HMAC-SHA256 even if the header
+// names another algorithm.
 func forge(t testing.TB, header, claims any, secret []byte) string {
 	t.Helper()
 	encode := func(v any) string {
@@ -41,7 +42,7 @@ func forge(t testing.TB, header, claims any, secret []byte) string {
 
 type object = map[string]any
 
-// with returns o with one entry replaced, or removed where the value is nil.
+// with returns a copy of o with one entry replaced, or removed if value is nil.
 func with(o object, name string, value any) object {
 	o = maps.Clone(o)
 	if o[name] = value; value == nil {
@@ -50,14 +51,14 @@ func with(o object, name string, value any) object {
 	return o
 }
 
-func TestOnlyOurOwnAccessTokensAreGood(t *testing.T) {
+func TestOnlyAccessTokensOfThisServiceAreAccepted(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *token.Options) { o.Keys = []token.Key{keyA, keyB} })
 	p := f.login(t)
 	header := object{"alg": "HS256", "typ": "at+jwt", "kid": "a"}
 	claims := p.Claims.Payload()
 	_, err := f.Verify(t.Context(), forge(t, header, claims, keyA.Secret))
-	require.NoError(t, err, "the forgery that changes nothing is good, else the others prove nothing")
+	require.NoError(t, err, "an unchanged forgery must be valid, or the other cases prove nothing")
 
 	now := f.clock.at.Unix()
 	for name, good := range map[string]object{
@@ -124,7 +125,7 @@ func TestOnlyOurOwnAccessTokensAreGood(t *testing.T) {
 	}
 }
 
-func TestKeysAreReplacedWithoutLoggingAnybodyOut(t *testing.T) {
+func TestKeysCanBeReplacedWithoutEndingSessions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	keys := func(k ...token.Key) func(*token.Options) { return func(o *token.Options) { o.Keys = k } }
@@ -185,8 +186,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzSignedClaims holds the parser to the same with claims that are signed: a key that others use, too, must not
-// make it fail otherwise than by a refusal.
+// FuzzSignedClaims checks that claims with a valid signature, which another service with the same
+// key could make, are accepted or refused but never crash the parser.
 func FuzzSignedClaims(f *testing.F) {
 	x := newFixture(f)
 	payload, err := json.Marshal(x.login(f).Claims.Payload())

@@ -17,9 +17,10 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Service issues, checks and revokes tokens. Every token that it refuses, for whatever reason, is the
-// same [storage.ErrUnauthenticated]; a missing one ("") is [storage.ErrInvalid]. It is safe for
-// concurrent use, and keeps nothing in memory: any node takes the tokens of any other with its keys.
+// Service issues, checks and revokes tokens. A missing token ("") is [storage.ErrInvalid]; every
+// other token that is refused is the same [storage.ErrUnauthenticated], for any reason. It is safe
+// for concurrent use. It keeps no tokens in memory: a token of one node is accepted by every node
+// with the same keys.
 type Service struct {
 	store  Store
 	signer *signer
@@ -28,7 +29,8 @@ type Service struct {
 
 // Key signs access tokens (HMAC with SHA-256).
 type Key struct {
-	// ID stands in the tokens that the key signed; 1 to 64 bytes, another for each key.
+	// ID is stored in the tokens that the key signed. It has 1 to 64 bytes and differs for each
+	// key.
 	ID string
 	// Secret is at least 32 random bytes.
 	Secret []byte
@@ -39,34 +41,38 @@ const (
 	maxKeyID  = 64
 )
 
-// Options of a [Service]. Keys must be there; the zero value of everything else is ready to use.
+// Options configures a [Service]. Keys are required; the zero value of every other field is ready
+// to use.
 type Options struct {
-	// Keys are those whose tokens are taken. The first signs. To replace it put the new one before
-	// it, on every node after every node knows it, and drop the old one after AccessTTL.
+	// Keys are the keys whose tokens are accepted. The first one signs. To replace it, add the new
+	// key after it on every node. Then move the new key to the front on every node. Drop the old
+	// key when AccessTTL has passed since.
 	Keys []Key
-	// Issuer and Audience stand in the tokens and are asked of them; "" is "buddychat".
+	// Issuer and Audience are set in every token and required of it; "" means "buddychat".
 	Issuer, Audience string
-	// AccessTTL is how long an access token lives, counted from the whole second; 0 is 50 minutes,
-	// the least is a second. Clocks of nodes may differ by 10 seconds: a token that says that it
-	// was made later than that from now is refused.
+	// AccessTTL is how long an access token is valid, counted from a whole second; 0 means 50
+	// minutes, and the minimum is a second. The clocks of nodes may differ by 10 seconds: a token
+	// that was issued later than 10 seconds from now is refused.
 	AccessTTL time.Duration
-	// RefreshTTL is how long a refresh token lives unused; 0 is 7 days, the least is a second.
+	// RefreshTTL is how long a refresh token is valid if it is not used; 0 means 7 days, and the
+	// minimum is a second.
 	RefreshTTL time.Duration
-	// SessionTTL is how long a session lives, however often it is refreshed; 0 is 90 days, or the longer of
-	// AccessTTL and RefreshTTL where that is more; the least is a second. None of its tokens outlives it.
+	// SessionTTL is how long a session lasts, even if it is refreshed; the minimum is a second. 0
+	// means 90 days, or the longer of AccessTTL and RefreshTTL if that is more. No token is valid
+	// for longer than its session.
 	SessionTTL time.Duration
 	// Grace is how long after its first use a refresh token can be used again, by a client that
-	// lost the answer or by a second tab; 0 is 30 seconds, negative is never. Each use answers a
-	// token of its own.
+	// lost the answer or by a second tab. 0 means 30 seconds, and a negative value means never.
+	// Each use returns a new refresh token.
 	Grace time.Duration
 	// Now is the clock; nil is [time.Now].
 	Now func() time.Time
 }
 
-// NewService returns a service over a store. It keeps its own copy of the options.
+// NewService returns a service on a store. It copies the options.
 func NewService(store Store, o *Options) (*Service, error) {
 	if store == nil || o == nil {
-		return nil, errors.New("token: a store and options with a key are needed")
+		return nil, errors.New("token: the store or the options are nil: pass a store, and options with a key")
 	}
 	opts := o.withDefaults()
 	if err := opts.check(); err != nil {
@@ -112,42 +118,43 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	if len(o.Keys) == 0 {
-		return errors.New("no key to sign with")
+		return errors.New("there is no key to sign with: set Keys")
 	}
 	seen := map[string]bool{}
 	for i, k := range o.Keys {
 		switch {
 		case k.ID == "" || len(k.ID) > maxKeyID:
-			return fmt.Errorf("key %d: the ID has %d bytes: want 1 to %d", i, len(k.ID), maxKeyID)
+			return fmt.Errorf("key %d: the ID has %d bytes; 1 to %d are allowed", i, len(k.ID), maxKeyID)
 		case seen[k.ID]:
-			return fmt.Errorf("key %d: there is another with the ID %q", i, k.ID)
+			return fmt.Errorf("key %d: another key has the same ID %q", i, k.ID)
 		case len(k.Secret) < minSecret:
-			return fmt.Errorf("key %q: the secret has %d bytes: want %d or more", k.ID, len(k.Secret), minSecret)
+			return fmt.Errorf("key %q: the secret has %d bytes; at least %d are required", k.ID, len(k.Secret), minSecret)
 		}
 		seen[k.ID] = true
 	}
 	for name, d := range map[string]time.Duration{"AccessTTL": o.AccessTTL, "RefreshTTL": o.RefreshTTL, "SessionTTL": o.SessionTTL} {
 		if d < time.Second {
-			return fmt.Errorf("%s is %v: want a second or more", name, d)
+			return fmt.Errorf("%s is %v; at least a second is required", name, d)
 		}
 	}
 	return nil
 }
 
-// Pair is what a login answers: a token to show, and one to get the next pair with.
+// Pair is the result of a login or refresh: an access token, and a refresh token that buys the next
+// pair.
 type Pair struct {
 	Access string
-	// Claims are what the access token says.
+	// Claims are the claims of the access token.
 	Claims  Claims
 	Refresh string
-	// RefreshExpires is the moment from which Refresh is refused, cut to whole seconds.
+	// RefreshExpires is the time from which Refresh is refused, truncated to whole seconds.
 	RefreshExpires time.Time
 }
 
-// Login begins a session of a user whose password, or whatever stands for it, was checked. The user
-// is as [user.Service.Authenticate], Register or Get answered it: where the account is gone since,
-// or has another password, no session begins, and the error is the [storage.ErrUnauthenticated] of
-// a wrong password.
+// Login starts a session of a user whose password, or other proof of identity, was checked. Pass
+// the user as [user.Service.Authenticate], Register or Get returned it. If the account was erased
+// or its password was replaced since, no session starts, and Login returns the same
+// [storage.ErrUnauthenticated] as for a wrong password.
 func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -170,9 +177,9 @@ func (s *Service) Login(ctx context.Context, u user.User) (Pair, error) {
 	return s.pair(session, u.Username, now, refresh, expires)
 }
 
-// Refresh spends a refresh token for a new pair of the same session. Users are asked for the name
-// of the token's owner. A token that was spent before ends its session, but for the time of
-// [Options.Grace].
+// Refresh exchanges a refresh token for a new pair of the same session. It looks up the name of the
+// token's owner in users. A token that was used before ends its session, unless [Options.Grace]
+// allows another use.
 func (s *Service) Refresh(ctx context.Context, refresh string, users user.Directory) (Pair, error) {
 	if err := checkRefresh(refresh); err != nil {
 		return Pair{}, err
@@ -186,7 +193,7 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 	if err != nil {
 		return Pair{}, refusal(err)
 	}
-	// The store knows no absolute end of a session: a token that it let pass may be too late all the same.
+	// The store does not know SessionTTL, so a token that it accepted may still be too late.
 	if !now.Before(s.ends(session)) {
 		if err := s.store.EndSession(ctx, session.User, session.ID); err != nil {
 			return Pair{}, err
@@ -195,7 +202,8 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 	}
 	profiles, err := users.Lookup(ctx, session.User)
 	if err != nil {
-		return Pair{}, err // the client may repeat the call within the grace
+		// The client can retry the call within the grace period.
+		return Pair{}, err
 	}
 	owner, ok := profiles[session.User]
 	if !ok {
@@ -204,13 +212,13 @@ func (s *Service) Refresh(ctx context.Context, refresh string, users user.Direct
 	return s.pair(session, owner.Username, now, next, s.refreshExpires(session, now))
 }
 
-// Verify returns what an access token says, if it is one of ours, has not expired, and its session
-// is its user's and has not ended. A token of ours that has expired is [storage.ErrTokenExpired].
-// Verify asks the store once for each token that could be good, so that ending a session ends its
-// access tokens at once.
+// Verify returns the claims of an access token. The token must be signed with one of the keys and
+// not expired, and its session must be its user's and not ended. An expired token of this service
+// is [storage.ErrTokenExpired]. For each token that is valid so far, Verify queries the store once,
+// so that ending a session ends its access tokens immediately.
 func (s *Service) Verify(ctx context.Context, access string) (Claims, error) {
 	if access == "" {
-		return Claims{}, storage.Invalid("token", "token is missing: give the access token to verify")
+		return Claims{}, storage.Invalid("token", "token is missing: pass the access token to verify")
 	}
 	claims, err := s.signer.parse(access)
 	if errors.Is(err, jwt.ErrTokenExpired) {
@@ -229,7 +237,7 @@ func (s *Service) Verify(ctx context.Context, access string) (Claims, error) {
 	return claims, nil
 }
 
-// Revoke ends the session of a refresh token, spent or not, and returns the moment at which it did.
+// Revoke ends the session of a refresh token, used or not, and returns the time at which it ended.
 func (s *Service) Revoke(ctx context.Context, refresh string) (time.Time, error) {
 	if err := checkRefresh(refresh); err != nil {
 		return time.Time{}, err
@@ -241,34 +249,36 @@ func (s *Service) Revoke(ctx context.Context, refresh string) (time.Time, error)
 	return now, nil
 }
 
-// End ends one session of the user, or with id "" all of them. Ending what has ended is no error.
+// End ends one session of the user, or all of them if id is "". A session that has already ended is
+// no error.
 func (s *Service) End(ctx context.Context, u user.ID, id string) error {
 	return s.store.EndSession(ctx, u, id)
 }
 
-// Purge removes up to limit refresh tokens that have expired, and up to limit sessions all of whose
-// tokens have, access tokens too. It returns how many it removed: call it now and then until that
-// is 0. An application that runs [github.com/buddychat/buddychat.App.Run] need not.
+// Purge removes at most limit expired refresh tokens, and at most limit sessions whose tokens have
+// all expired, including access tokens. It returns how many of both it removed. Call it regularly,
+// each time until it returns 0. An application that runs [github.com/buddychat/buddychat.App.Run]
+// need not call it.
 func (s *Service) Purge(ctx context.Context, limit int) (int, error) {
 	return s.store.PurgeSessions(ctx, s.now(), limit)
 }
 
-// now is the moment of an act. The stores keep microseconds.
+// now returns the current time in microseconds, the precision of the stores.
 func (s *Service) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
 
-// ends returns the moment at which a session is over, whatever it does.
+// ends returns the time at which SessionTTL ends a session.
 func (s *Service) ends(session Session) time.Time { return session.Began.Add(s.opts.SessionTTL) }
 
 func (s *Service) refreshExpires(session Session, now time.Time) time.Time {
 	return earlier(now.Add(s.opts.RefreshTTL), s.ends(session))
 }
 
-// until returns the moment from which none of the tokens is good that are made now.
+// until returns the time from which every token issued now has expired.
 func (s *Service) until(now time.Time) time.Time {
 	return now.Add(max(s.opts.AccessTTL, s.opts.RefreshTTL))
 }
 
-// pair makes the answer to a login or refresh.
+// pair makes the result of a login or refresh.
 func (s *Service) pair(session Session, username string, now time.Time, refresh string, expires time.Time) (Pair, error) {
 	issued := now.Truncate(time.Second)
 	claims := Claims{
@@ -295,33 +305,36 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// A refresh token is 32 random bytes in base64url.
+// refreshBytes is the number of random bytes of a refresh token, which is their base64url.
 const refreshBytes = 32
 
 func newRefresh() string {
 	b := make([]byte, refreshBytes)
-	rand.Read(b) // never fails: without entropy it ends the process
+	// Read never fails: without entropy it ends the process.
+	rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// checkRefresh refuses what is no refresh token before anything is done with it.
+// checkRefresh refuses anything that cannot be a refresh token, without asking the store.
 func checkRefresh(refresh string) error {
 	switch len(refresh) {
 	case 0:
-		return storage.Invalid("refreshToken", "refreshToken is missing: give the one of your last login or refresh")
+		return storage.Invalid("refreshToken", "refreshToken is missing: pass the one from your last login or refresh")
 	case base64.RawURLEncoding.EncodedLen(refreshBytes):
 		return nil
 	}
 	return Refused()
 }
 
-// hashOf is what is stored of a refresh token. A fast hash does: nobody guesses 32 random bytes.
+// hashOf returns what is stored of a refresh token. A fast hash is enough, because 32 random bytes
+// cannot be guessed.
 func hashOf(refresh string) []byte {
 	sum := sha256.Sum256([]byte(refresh))
 	return sum[:]
 }
 
-// refusal gives a refusal of the store the words of all others.
+// refusal replaces an [storage.ErrUnauthenticated] of the store by [Refused], so that all have the
+// same text.
 func refusal(err error) error {
 	if errors.Is(err, storage.ErrUnauthenticated) {
 		return Refused()

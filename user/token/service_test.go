@@ -16,7 +16,7 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-func TestALoginAnswersAPairWhoseAccessTokenIsGood(t *testing.T) {
+func TestALoginReturnsAValidAccessToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	p := f.login(t)
@@ -33,7 +33,7 @@ func TestALoginAnswersAPairWhoseAccessTokenIsGood(t *testing.T) {
 	require.Equal(t, p.Claims, got)
 }
 
-func TestThePayloadIsWhatTheTokenHolds(t *testing.T) {
+func TestPayloadReturnsTheClaimsOfTheToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	p := f.login(t)
@@ -60,7 +60,7 @@ func TestOnlyTheHashOfARefreshTokenIsStored(t *testing.T) {
 	require.Len(t, f.store.refresh, 1)
 }
 
-func TestNoTwoLoginsAreAlike(t *testing.T) {
+func TestEachLoginHasItsOwnSessionAndTokens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	a, b := f.login(t), f.login(t)
@@ -69,7 +69,7 @@ func TestNoTwoLoginsAreAlike(t *testing.T) {
 	require.NotEqual(t, a.Access, b.Access)
 }
 
-func TestAnAccessTokenEndsAtItsSecond(t *testing.T) {
+func TestAnAccessTokenExpiresAtItsExactSecond(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *token.Options) { o.AccessTTL = time.Minute })
 	p := f.login(t)
@@ -82,11 +82,11 @@ func TestAnAccessTokenEndsAtItsSecond(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrTokenExpired)
 }
 
-func TestRefreshingRotatesTheTokenAndKeepsTheMomentOfTheLogin(t *testing.T) {
+func TestRefreshingRotatesTheTokenAndKeepsTheLoginTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	first := f.login(t)
-	f.clock.pass(time.Hour)
+	f.clock.advance(time.Hour)
 	second, err := f.Refresh(t.Context(), first.Refresh, directory{"7": "ada.renamed"})
 	require.NoError(t, err)
 	require.NotEqual(t, first.Refresh, second.Refresh)
@@ -100,13 +100,13 @@ func TestRefreshingRotatesTheTokenAndKeepsTheMomentOfTheLogin(t *testing.T) {
 	require.Equal(t, second.Claims, got)
 }
 
-func TestUsingASpentTokenEndsTheWholeFamily(t *testing.T) {
+func TestReuseOfASpentTokenEndsTheSession(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	first := f.login(t)
 	second, err := f.Refresh(t.Context(), first.Refresh, people)
 	require.NoError(t, err)
-	f.clock.pass(30 * time.Second)
+	f.clock.advance(30 * time.Second)
 	_, err = f.Refresh(t.Context(), first.Refresh, people)
 	requireRefused(t, err)
 	_, err = f.Refresh(t.Context(), second.Refresh, people)
@@ -117,20 +117,20 @@ func TestUsingASpentTokenEndsTheWholeFamily(t *testing.T) {
 	}
 }
 
-func TestAClientThatLostTheAnswerMayRepeatTheCallWithinTheGrace(t *testing.T) {
+func TestAClientThatLostTheAnswerCanRetryWithinTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	first := f.login(t)
 	_, err := f.Refresh(t.Context(), first.Refresh, people)
 	require.NoError(t, err)
-	f.clock.pass(29 * time.Second)
+	f.clock.advance(29 * time.Second)
 	again, err := f.Refresh(t.Context(), first.Refresh, people)
 	require.NoError(t, err)
 	_, err = f.Refresh(t.Context(), again.Refresh, people)
 	require.NoError(t, err)
-	_, err = f.Refresh(t.Context(), first.Refresh, people) // though a successor was used
+	_, err = f.Refresh(t.Context(), first.Refresh, people) // although a successor was used
 	require.NoError(t, err)
-	f.clock.pass(time.Second)
+	f.clock.advance(time.Second)
 	_, err = f.Refresh(t.Context(), first.Refresh, people)
 	requireRefused(t, err)
 
@@ -142,7 +142,7 @@ func TestAClientThatLostTheAnswerMayRepeatTheCallWithinTheGrace(t *testing.T) {
 	requireRefused(t, err)
 }
 
-func TestTwoTabsThatRefreshAtOnceBothGoOn(t *testing.T) {
+func TestTwoTabsCanRefreshAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	first := f.login(t)
@@ -155,7 +155,7 @@ func TestTwoTabsThatRefreshAtOnceBothGoOn(t *testing.T) {
 	require.NotEqual(t, tabs[0].Refresh, tabs[1].Refresh)
 	for range 3 {
 		for i := range tabs {
-			f.clock.pass(time.Hour)
+			f.clock.advance(time.Hour)
 			tabs[i], err = f.Refresh(t.Context(), tabs[i].Refresh, people)
 			require.NoError(t, err)
 			_, err = f.Verify(t.Context(), tabs[i].Access)
@@ -168,31 +168,31 @@ func TestARefreshTokenExpires(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *token.Options) { o.RefreshTTL = time.Hour })
 	p := f.login(t)
-	f.clock.pass(time.Hour)
+	f.clock.advance(time.Hour)
 	_, err := f.Refresh(t.Context(), p.Refresh, people)
 	requireRefused(t, err)
 }
 
-func TestASessionEndsHoweverOftenItIsRefreshed(t *testing.T) {
+func TestASessionEndsEvenIfItIsRefreshed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *token.Options) { o.SessionTTL, o.RefreshTTL, o.AccessTTL = 10*time.Hour, 4*time.Hour, time.Hour })
 	p := f.login(t)
 	ends := f.clock.at.Add(10 * time.Hour).Truncate(time.Second)
 	var err error
 	for range 3 { // at 3, 6 and 9 hours
-		f.clock.pass(3 * time.Hour)
+		f.clock.advance(3 * time.Hour)
 		p, err = f.Refresh(t.Context(), p.Refresh, people)
 		require.NoError(t, err)
 	}
 	require.Equal(t, ends, p.RefreshExpires)
 	require.Equal(t, ends, p.Claims.Expires)
-	f.clock.pass(time.Hour)
+	f.clock.advance(time.Hour)
 	_, err = f.Refresh(t.Context(), p.Refresh, people)
 	requireRefused(t, err)
 	require.True(t, f.store.sessions[p.Claims.Session].ended)
 }
 
-func TestALifeLongerThanItsSessionIsCut(t *testing.T) {
+func TestNoTokenOutlivesItsSession(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *token.Options) { o.SessionTTL = time.Minute })
 	p := f.login(t)
@@ -201,7 +201,7 @@ func TestALifeLongerThanItsSessionIsCut(t *testing.T) {
 	require.Equal(t, ends, p.RefreshExpires)
 }
 
-func TestALongLifeIsNotCutByASessionThatNobodySet(t *testing.T) {
+func TestTheDefaultSessionTTLIsNotShorterThanTheTokenTTLs(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	f := newFixture(t, func(o *token.Options) { o.AccessTTL, o.RefreshTTL = year, 2*year })
@@ -210,11 +210,11 @@ func TestALongLifeIsNotCutByASessionThatNobodySet(t *testing.T) {
 	require.Equal(t, f.clock.at.Add(2*year).Truncate(time.Second), p.RefreshExpires)
 }
 
-func TestRevokingEndsTheSessionAtOnceAndNoOther(t *testing.T) {
+func TestRevokingEndsOnlyItsOwnSessionImmediately(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	gone, stays := f.login(t), f.login(t)
-	f.clock.pass(time.Minute)
+	f.clock.advance(time.Minute)
 	at, err := f.Revoke(t.Context(), gone.Refresh)
 	require.NoError(t, err)
 	require.Equal(t, f.clock.at.Truncate(time.Microsecond), at)
@@ -253,7 +253,7 @@ func TestAUserWhoWasErasedGetsNoToken(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrUnauthenticated)
 }
 
-func TestALoginWhosePasswordWasReplacedMeanwhileIsAnsweredAsAWrongPassword(t *testing.T) {
+func TestALoginFailsWhenThePasswordIsReplacedDuringIt(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.store.passwords[ada.ID]++
@@ -268,7 +268,7 @@ func TestALoginWhosePasswordWasReplacedMeanwhileIsAnsweredAsAWrongPassword(t *te
 	require.NoError(t, err)
 }
 
-func TestAnAccessTokenIsGoodForTheUserOfItsSessionAlone(t *testing.T) {
+func TestAnAccessTokenIsValidOnlyForTheUserOfItsSession(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	p := f.login(t)
@@ -281,7 +281,7 @@ func TestAnAccessTokenIsGoodForTheUserOfItsSessionAlone(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAMissingTokenIsInvalidAndAnyOtherIsRefusedWithoutAskingTheStore(t *testing.T) {
+func TestAMalformedTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	calls := map[string]func(string) error{
@@ -307,14 +307,14 @@ func TestAMissingTokenIsInvalidAndAnyOtherIsRefusedWithoutAskingTheStore(t *test
 	require.Equal(t, 1, f.store.asked)
 }
 
-// brokenDirectory is one whose database is away.
+// brokenDirectory is a directory whose database cannot be reached.
 type brokenDirectory struct{ err error }
 
 func (d brokenDirectory) Lookup(context.Context, ...user.ID) (map[user.ID]user.Profile, error) {
 	return nil, d.err
 }
 
-func TestAFailureBelowIsNotARefusal(t *testing.T) {
+func TestAStoreFailureIsNotReportedAsAnInvalidToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	p := f.login(t)
@@ -322,7 +322,7 @@ func TestAFailureBelowIsNotARefusal(t *testing.T) {
 
 	_, err := f.Refresh(t.Context(), p.Refresh, brokenDirectory{away})
 	require.ErrorIs(t, err, away)
-	_, err = f.Refresh(t.Context(), p.Refresh, people) // the call may be repeated
+	_, err = f.Refresh(t.Context(), p.Refresh, people) // the client can retry the call
 	require.NoError(t, err)
 
 	f.store.err = away
@@ -336,12 +336,12 @@ func TestAFailureBelowIsNotARefusal(t *testing.T) {
 	require.ErrorIs(t, err, away)
 }
 
-func TestWhatHasExpiredIsPurged(t *testing.T) {
+func TestExpiredTokensArePurged(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *token.Options) { o.RefreshTTL = time.Hour })
 	f.login(t)
 	f.login(t)
-	f.clock.pass(time.Hour + time.Second)
+	f.clock.advance(time.Hour + time.Second)
 	stays := f.login(t)
 	for _, want := range []int{1, 1, 0} {
 		n, err := f.Purge(t.Context(), 1)
@@ -352,7 +352,7 @@ func TestWhatHasExpiredIsPurged(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	long := token.Key{ID: strings.Repeat("k", 65), Secret: keyA.Secret}
 	for name, o := range map[string]*token.Options{
@@ -369,7 +369,7 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	} {
 		_, err := token.NewService(newFakeStore(), o)
 		require.Error(t, err, name)
-		require.NotContains(t, err.Error(), string(keyA.Secret[:31]), "a secret is shown")
+		require.NotContains(t, err.Error(), string(keyA.Secret[:31]), "the error must not contain the secret")
 	}
 	_, err := token.NewService(nil, &token.Options{Keys: []token.Key{keyA}})
 	require.Error(t, err)

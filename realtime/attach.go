@@ -7,29 +7,30 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// arrival asks for a subscription to be taken into the audience.
+// arrival asks the dispatcher to register a subscription in the audience.
 type arrival struct {
 	subscription *Subscription
 	resume       bool
 	from         Position     // where to resume
-	answer       chan welcome // has room for the one answer
+	answer       chan welcome // buffered, for the one answer
 }
 
 // welcome is the answer to an arrival.
 type welcome struct {
-	// safe is the Safe of the moment.
+	// safe is the Safe of the dispatcher when it answered.
 	safe Position
-	// in says that the subscription is in: from now on it gets everything that is dispatched. Otherwise it must first be replayed up
-	// to safe, and arrive again.
-	in bool
-	// missed is what was dispatched behind the position that it resumes from, and concerns the copies, in the order of the ids.
+	// registered says that the subscription is registered: from now on it gets everything that is
+	// dispatched. Otherwise it must first be replayed up to safe, and then arrive again.
+	registered bool
+	// missed has the records dispatched after the resume position in the user's conversations, in
+	// the order of their ids.
 	missed []Record
 	copies []Membership
 }
 
-// takeIn answers arrivals, at a moment when all that was found in the log is handed out: what follows goes to the
-// queues of those who are in, and what came before they get now.
-func (d *dispatcher) takeIn(ctx context.Context, arrivals []*arrival) error {
+// answerArrivals answers arrivals. Everything read from the log has been delivered by then: later records
+// go to the queues of the registered subscriptions, and earlier ones are in the answer.
+func (d *dispatcher) answerArrivals(ctx context.Context, arrivals []*arrival) error {
 	ready := arrivals[:0]
 	for _, a := range arrivals {
 		if !a.resume || d.window.covers(a.from) {
@@ -43,7 +44,7 @@ func (d *dispatcher) takeIn(ctx context.Context, arrivals []*arrival) error {
 	}
 	copies, err := d.memberships(ctx, ready)
 	if err != nil {
-		return fmt.Errorf("loading the copies of those who arrive: %w", err)
+		return fmt.Errorf("loading the copies of arriving users: %w", err)
 	}
 	for _, a := range ready {
 		if d.hub.claim(a) {
@@ -53,7 +54,8 @@ func (d *dispatcher) takeIn(ctx context.Context, arrivals []*arrival) error {
 	return nil
 }
 
-// memberships loads the copies of all who arrive, and of each those that ended behind the earliest position that any of them comes from.
+// memberships loads the copies of all arriving users, including those that ended after the earliest
+// position that any of them resumes from.
 func (d *dispatcher) memberships(ctx context.Context, arrivals []*arrival) (map[user.ID][]Membership, error) {
 	copies := make(map[user.ID][]Membership, len(arrivals))
 	users := make([]user.ID, 0, len(arrivals))
@@ -63,7 +65,7 @@ func (d *dispatcher) memberships(ctx context.Context, arrivals []*arrival) (map[
 			earliest = min(earliest, a.from.ID)
 		}
 		u := a.subscription.user
-		if _, there := copies[u]; !there {
+		if _, known := copies[u]; !known {
 			copies[u] = nil
 			users = append(users, u)
 		}
@@ -81,7 +83,7 @@ func (d *dispatcher) memberships(ctx context.Context, arrivals []*arrival) (map[
 }
 
 func (d *dispatcher) welcome(a *arrival, copies []Membership) welcome {
-	s, w := a.subscription, welcome{safe: d.safe, in: true}
+	s, w := a.subscription, welcome{safe: d.safe, registered: true}
 	from := d.safe
 	if a.resume {
 		from = a.from
@@ -90,11 +92,12 @@ func (d *dispatcher) welcome(a *arrival, copies []Membership) welcome {
 			w.copies = copies
 		}
 		if len(w.missed) > s.queue.limit && from.ID < d.safe.ID {
-			return welcome{safe: d.safe} // a replay up to there leaves less to hold
+			// replay up to safe first: then fewer records must be held in memory
+			return welcome{safe: d.safe}
 		}
 	}
-	if !s.takenIn(from) {
-		return w // closed meanwhile
+	if !s.register(from) {
+		return w // closed in the meantime
 	}
 	d.audience.add(s)
 	for _, m := range copies {
@@ -110,7 +113,7 @@ func (d *dispatcher) missed(u user.ID, copies []Membership, from Position) []Rec
 	for _, m := range copies {
 		conversations[m.Conversation] = true
 	}
-	return d.window.behind(from, func(r Record) bool {
+	return d.window.after(from, func(r Record) bool {
 		return conversations[r.Conversation] && (r.Recipient == "" || r.Recipient == u)
 	})
 }

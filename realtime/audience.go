@@ -6,7 +6,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// audience is who is online here, and which copies are theirs, by conversation. It is the dispatcher's alone.
+// audience has the users who are online here, and their copies by conversation. Only the
+// dispatcher's goroutine uses it.
 type audience struct {
 	bus           Bus
 	listeners     map[user.ID]*listener
@@ -23,14 +24,14 @@ type listener struct {
 type member struct {
 	Membership
 	listener *listener
-	place    int // in its conversation
+	index    int // in its conversation
 }
 
 func newAudience(bus Bus) audience {
 	return audience{bus: bus, listeners: map[user.ID]*listener{}, conversations: map[int64][]*member{}}
 }
 
-// add takes in a subscription. One that is there already is fine.
+// add registers a subscription. Adding it again is a no-op.
 func (a *audience) add(s *Subscription) {
 	l := a.listeners[s.user]
 	if l == nil {
@@ -43,7 +44,8 @@ func (a *audience) add(s *Subscription) {
 	}
 }
 
-// remove forgets a subscription, and with the last of a user everything about them. One that is not there is fine.
+// remove forgets a subscription, and the user with their last one. An unknown subscription is
+// ignored.
 func (a *audience) remove(s *Subscription) {
 	l := a.listeners[s.user]
 	if l == nil {
@@ -64,7 +66,7 @@ func (a *audience) remove(s *Subscription) {
 	a.bus.Unfollow(Stream{User: s.user})
 }
 
-// learn takes in the state of a copy, which may be known or new, where its owner is online.
+// learn stores the state of a copy, new or changed, if its owner is online.
 func (a *audience) learn(m Membership) {
 	l := a.listeners[m.Copy.Owner]
 	if l == nil {
@@ -74,29 +76,30 @@ func (a *audience) learn(m Membership) {
 		known.Membership = m
 		return
 	}
-	here := a.conversations[m.Conversation]
-	if len(here) == 0 {
+	members := a.conversations[m.Conversation]
+	if len(members) == 0 {
 		a.bus.Follow(Stream{Conversation: m.Conversation})
 	}
-	fresh := &member{Membership: m, listener: l, place: len(here)}
-	a.conversations[m.Conversation] = append(here, fresh)
+	fresh := &member{Membership: m, listener: l, index: len(members)}
+	a.conversations[m.Conversation] = append(members, fresh)
 	l.members[m.Copy.ID] = fresh
 }
 
-// forget takes a copy out. The last of its conversation takes its place there: whoever iterates goes backwards.
+// forget removes a copy. The last copy of the conversation moves to its index, so iterate backwards
+// while forgetting.
 func (a *audience) forget(m *member) {
 	delete(m.listener.members, m.Copy.ID)
-	here := a.conversations[m.Conversation]
-	last := len(here) - 1
-	here[m.place] = here[last]
-	here[m.place].place = m.place
-	here[last] = nil
+	members := a.conversations[m.Conversation]
+	last := len(members) - 1
+	members[m.index] = members[last]
+	members[m.index].index = m.index
+	members[last] = nil
 	if last == 0 {
 		delete(a.conversations, m.Conversation)
 		a.bus.Unfollow(Stream{Conversation: m.Conversation})
 		return
 	}
-	a.conversations[m.Conversation] = here[:last]
+	a.conversations[m.Conversation] = members[:last]
 }
 
 // memberships returns the copies of a conversation.

@@ -12,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// crowd is a log with one group, of which the benchmark hands the records to the dispatcher itself.
+// crowd is a log with one group, whose records the benchmark passes to the dispatcher itself.
 type crowd struct {
 	Log
 	message chat.Message
@@ -22,8 +22,8 @@ func (c *crowd) View(context.Context, []Record, []Membership) (View, error) {
 	return View{Messages: map[int64]*chat.Message{c.message.ID: &c.message}}, nil
 }
 
-// BenchmarkDeliver hands one message to subscriptions, each of another member of a group, and takes it out of their queues: the
-// figures are those of one message to all.
+// BenchmarkDeliver delivers one message to subscriptions, each of another member of a group, and
+// takes it out of their queues. The figures are per message, for all of them.
 func BenchmarkDeliver(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("to=%d", n), func(b *testing.B) {
@@ -42,8 +42,8 @@ func BenchmarkDeliver(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				record.ID++
-				d.rest, d.trail = []Record{record}, trail{at: d.safe, safe: record.Position}
-				if err := d.handOut(b.Context()); err != nil {
+				d.rest, d.cursors = []Record{record}, cursors{at: d.safe, safe: record.Position}
+				if err := d.deliverBatch(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 				for _, s := range subs {

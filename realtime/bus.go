@@ -8,18 +8,19 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Stream is what news is on: a conversation, or a user, for what concerns one alone. One of the two is set.
+// Stream names what changed: either a conversation, or a user if only that user is affected.
+// Exactly one field is set.
 type Stream struct {
 	Conversation int64
 	User         user.ID
 }
 
-// AppendStreams appends the streams that the record is on, and those of the users whose copies begin with it, where they are not among the news
-// already.
-func (r Record) AppendStreams(news []Stream, joined ...user.ID) []Stream {
+// AppendStreams appends the streams of the record and those of the joined users, whose copies begin
+// with it. It skips streams that are in the slice already.
+func (r Record) AppendStreams(changed []Stream, joined ...user.ID) []Stream {
 	add := func(s Stream) {
-		if s != (Stream{}) && !slices.Contains(news, s) {
-			news = append(news, s)
+		if s != (Stream{}) && !slices.Contains(changed, s) {
+			changed = append(changed, s)
 		}
 	}
 	add(Stream{Conversation: r.Conversation})
@@ -27,47 +28,53 @@ func (r Record) AppendStreams(news []Stream, joined ...user.ID) []Stream {
 	for _, u := range joined {
 		add(Stream{User: u})
 	}
-	return news
+	return changed
 }
 
-// Bus carries hints between the nodes that follow one log: word that there is something new, and never what. A hint may be lost, late, or come
-// twice: the hub looks into the log every [Options.Poll] anyway, and a hint only has it look at once. So a bus keeps nothing, and
-// promises nothing but to try.
+// Bus carries hints between the nodes that follow one log. A hint says that the log has new
+// records, not which ones. Hints may be lost, late or repeated: the hub polls the log every
+// [Options.Poll] anyway, and a hint only makes it poll at once. So a bus stores nothing and
+// delivers on a best-effort basis.
 //
-// Tell, Follow and Unfollow may be called from any goroutine, whether the bus runs or not, and never block.
+// Tell, Follow and Unfollow are safe for concurrent use, whether the bus runs or not, and never
+// block.
 type Bus interface {
-	// Run carries hints until ctx ends, and then returns nil, or until it cannot, and returns the error; the hub calls it again after a
-	// pause. It calls heard for hints of other nodes, and once when it begins to hear them: what was told before is found then. heard never
-	// blocks.
+	// Run carries hints until ctx ends, and then returns nil. If it fails it returns the error, and
+	// the hub calls it again after a pause. It calls heard for each hint of another node, and once
+	// when it starts to receive them, so that the hub finds what earlier hints were about. heard
+	// never blocks.
 	Run(ctx context.Context, heard func()) error
-	// Tell tells the other nodes that there is news on these streams; without any, that there may be on all.
-	Tell(news ...Stream)
-	// Follow says that somebody here gets what is on a stream, and Unfollow takes one such call back: the same stream may be followed several
-	// times. A bus may leave out hints on streams that are not followed, or pay no heed to it.
+	// Tell tells the other nodes that these streams have new records. Without arguments, any stream
+	// may have some.
+	Tell(changed ...Stream)
+	// Follow says that a user on this node receives events of the stream. Unfollow undoes one such
+	// call: a stream may be followed several times. A bus may drop hints for streams that are not
+	// followed, or ignore both calls.
 	Follow(s Stream)
 	Unfollow(s Stream)
 }
 
-// Alone is the bus of a node that has no others beside it, or that leaves the news of others to its poll.
-type Alone struct{}
+// NoBus is a bus that carries nothing. Use it if there is a single node, or if polling is fast
+// enough.
+type NoBus struct{}
 
 // Run implements [Bus].
-func (Alone) Run(ctx context.Context, _ func()) error {
+func (NoBus) Run(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return nil
 }
 
 // Tell implements [Bus].
-func (Alone) Tell(...Stream) {}
+func (NoBus) Tell(...Stream) {}
 
 // Follow implements [Bus].
-func (Alone) Follow(Stream) {}
+func (NoBus) Follow(Stream) {}
 
 // Unfollow implements [Bus].
-func (Alone) Unfollow(Stream) {}
+func (NoBus) Unfollow(Stream) {}
 
-// carry runs the bus until ctx ends. Without it the hub lives on its polls.
-func (h *Hub) carry(ctx context.Context) {
+// runBus runs the bus until ctx ends. While it fails, the hub relies on polling.
+func (h *Hub) runBus(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		began := time.Now()
 		err := h.opts.Bus.Run(ctx, h.heard)
@@ -78,7 +85,7 @@ func (h *Hub) carry(ctx context.Context) {
 			failures = 0
 		}
 		if failures == 0 {
-			h.opts.Logger.Warn("realtime: no hints between the nodes; they are tried again, and the log is looked into regularly", "error", err, "every", h.opts.Poll)
+			h.opts.Logger.Warn("realtime: no hints between nodes: the bus failed; retrying, and polling meanwhile", "error", err, "poll", h.opts.Poll)
 		}
 		select {
 		case <-time.After(pause(failures)):
@@ -87,11 +94,11 @@ func (h *Hub) carry(ctx context.Context) {
 	}
 }
 
-// heard is what the bus calls.
+// heard is the callback of the bus.
 func (h *Hub) heard() { signal(h.hinted) }
 
-// committed is what the log calls.
-func (h *Hub) committed(news []Stream) {
+// committed is the callback of the log.
+func (h *Hub) committed(changed []Stream) {
 	signal(h.hinted)
-	h.opts.Bus.Tell(news...)
+	h.opts.Bus.Tell(changed...)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// A recorder is a bus that keeps what it is told.
+// A recorder is a bus that records the hints it is told.
 type recorder struct {
 	mu      sync.Mutex
 	heard   func()
@@ -48,7 +48,7 @@ func (b *recorder) Tell(news ...Stream) {
 	b.told = append(b.told, slices.Clone(news))
 }
 
-// hear is a hint of another node.
+// hear simulates a hint of another node.
 func (b *recorder) hear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,7 +79,7 @@ func (b *recorder) followed() []Stream {
 	return slices.Collect(maps.Keys(b.follows))
 }
 
-func TestABusFollowsNothingForAHubThatEnded(t *testing.T) {
+func TestAnEndedHubUnfollowsAllStreams(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, b := newWorld(), newRecorder()
 		w.chat(alice, bob)
@@ -87,11 +87,11 @@ func TestABusFollowsNothingForAHubThatEnded(t *testing.T) {
 		subscribe(t, h, alice, "")
 		require.NotEmpty(t, b.followed())
 		require.NoError(t, h.Shutdown(t.Context()))
-		require.Empty(t, b.followed(), "the next hub may have the same bus")
+		require.Empty(t, b.followed(), "the next hub may use the same bus")
 	})
 }
 
-func TestABusFollowsTheStreamsOfThoseWhoAreHere(t *testing.T) {
+func TestTheHubFollowsTheStreamsOfOnlineUsers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, b := newWorld(), newRecorder()
 		c, g := w.chat(alice, bob), w.group(alice)
@@ -107,7 +107,7 @@ func TestABusFollowsTheStreamsOfThoseWhoAreHere(t *testing.T) {
 		require.ElementsMatch(t, append(here, Stream{User: carol}), b.followed())
 		w.do(func(x *tx) { x.leave(g, w.copyOf(g, alice)) })
 		time.Sleep(2 * time.Second)
-		require.ElementsMatch(t, append(here, Stream{User: carol}), b.followed(), "carol is there still")
+		require.ElementsMatch(t, append(here, Stream{User: carol}), b.followed(), "carol is still online")
 		w.do(func(x *tx) { x.leave(g, w.copyOf(g, carol)) })
 		time.Sleep(2 * time.Second)
 		require.ElementsMatch(t, []Stream{{User: alice}, {Conversation: c.id}, {User: carol}}, b.followed())
@@ -124,24 +124,24 @@ func TestABusFollowsTheStreamsOfThoseWhoAreHere(t *testing.T) {
 	})
 }
 
-func TestAHintOfAnotherNodeHasTheHubLookAtOnce(t *testing.T) {
+func TestAHintFromAnotherNodeMakesTheHubPollAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, b := newWorld(), newRecorder()
 		c := w.chat(alice, bob)
 		h := start(t, w, &Options{Bus: b, Poll: time.Hour})
 		s := subscribe(t, h, bob, "")
-		w.set(func() { w.hook = nil }) // what is committed now is another node's
+		w.set(func() { w.hook = nil }) // from now on, commits come from another node
 		w.do(func(x *tx) { x.send(c, alice, "hello") })
 		require.Empty(t, drain(t, s))
 		b.hear()
 		require.Len(t, drain(t, s), 2)
-		require.Empty(t, b.all(), "what is heard is not told again")
+		require.Empty(t, b.all(), "hints that were heard are not sent again")
 		h.Hint()
-		require.Equal(t, [][]Stream{nil}, b.all(), "a hint of the host's is for everybody")
+		require.Equal(t, [][]Stream{nil}, b.all(), "a hint from the application covers all streams")
 	})
 }
 
-func TestABusThatFailsIsRunAgainAndMissedByNobody(t *testing.T) {
+func TestAFailedBusIsRestartedAndNoEventIsLost(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, b := newWorld(), newRecorder()
 		c := w.chat(alice, bob)
@@ -160,11 +160,11 @@ func TestABusThatFailsIsRunAgainAndMissedByNobody(t *testing.T) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		require.Equal(t, 4, b.runs)
-		require.Equal(t, 3, strings.Count(logged.String(), "no hints between the nodes"))
+		require.Equal(t, 3, strings.Count(logged.String(), "no hints between nodes"))
 	})
 }
 
-func TestALogThatIsNotThereAnyMoreEndsWhatHangsOnIt(t *testing.T) {
+func TestALostLogEndsSubscriptionsAndSessionWatches(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, b := newWorld(), newRecorder()
 		c := w.chat(alice, bob)

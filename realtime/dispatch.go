@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// What lies at least between two looks into the log while there is always something new: a stream of
-	// commits is then read in batches. Whoever asks does not wait for it.
+	// The shortest time between two polls, so that under a constant stream of commits the log is
+	// read in batches. Requests do not wait for it.
 	busyGap = 5 * time.Millisecond
 	// The first and the longest pause after a failure.
 	firstPause, longestPause = 50 * time.Millisecond, time.Second
@@ -21,31 +21,31 @@ const (
 	callTimeout = 5 * time.Second
 )
 
-// dispatcher follows the log and hands out what it finds. It is one goroutine's alone.
+// dispatcher follows the log and delivers its records. All its methods run on one goroutine.
 type dispatcher struct {
 	hub      *Hub
 	tail     Tail // nil until it is open
 	audience audience
 	window   window
 
-	begun  bool       // a batch has come
-	look   look       // that brought the last
-	safe   Position   // of the last batch that was handed out
-	trail  trail      // of the batch in hand
-	rest   []Record   // what of it was not handed out yet
-	handed *handedOut // for those whose queues overflow; nil while none did
+	begun     bool          // a first batch has arrived
+	poll      poll          // the last one
+	safe      Position      // of the last batch that was delivered
+	cursors   cursors       // of the current batch
+	rest      []Record      // the records of the current batch that were not delivered yet
+	delivered *deliveredIDs // for queues that overflow in the current batch; nil until one does
 
-	events    []Event   // scratch
-	idleUntil time.Time // until then it had nothing to look for, as far as it knew
+	events    []Event   // scratch space
+	idleUntil time.Time // when the last hint came that found it idle
 	failures  int
 	since     time.Time // of the first failure in a row
 }
 
-// A look into the log brings a batch.
-type look struct {
+// A poll of the log reads one batch.
+type poll struct {
 	number uint64
 	at     time.Time
-	late   bool // it came long after there was something to look for, so that there may be much in the batch
+	late   bool // it came long after there was something to read, so the batch may be large
 }
 
 func newDispatcher(h *Hub) *dispatcher {
@@ -82,7 +82,7 @@ func (d *dispatcher) closeTail() {
 		return
 	}
 	if err := d.tail.Close(); err != nil {
-		d.hub.opts.Logger.Warn("realtime: closing the tail of the log failed", "error", err)
+		d.hub.opts.Logger.Warn("realtime: cannot close the tail of the log", "error", err)
 	}
 }
 
@@ -90,7 +90,7 @@ func (d *dispatcher) closeTail() {
 func (d *dispatcher) wait(ctx context.Context, began time.Time, timer *time.Timer) {
 	timer.Reset(d.hub.opts.Poll)
 	select {
-	case <-d.hub.hinted: // while it was busy
+	case <-d.hub.hinted: // it came during the round
 	default:
 		select {
 		case <-ctx.Done():
@@ -117,7 +117,7 @@ func (d *dispatcher) failed(ctx context.Context, err error, timer *time.Timer) {
 	}
 	if d.failures == 0 {
 		d.since = time.Now()
-		d.hub.opts.Logger.Warn("realtime: the log cannot be read; delivery waits for it", "error", err)
+		d.hub.opts.Logger.Warn("realtime: cannot read the log; delivery is paused", "error", err)
 	}
 	timer.Reset(pause(d.failures))
 	d.failures++
@@ -129,29 +129,30 @@ func (d *dispatcher) failed(ctx context.Context, err error, timer *time.Timer) {
 
 func (d *dispatcher) succeeded() {
 	if d.failures > 0 {
-		d.hub.opts.Logger.Info("realtime: the log is back", "after", time.Since(d.since).Round(time.Millisecond))
+		d.hub.opts.Logger.Info("realtime: the log is readable again", "after", time.Since(d.since).Round(time.Millisecond))
 		d.failures = 0
 	}
 }
 
-// pause returns how long to wait after so many failures before: with some chance in it, so that nodes do not come back all at once.
+// pause returns how long to wait after this many earlier failures. It is random, so that nodes do
+// not all retry at once.
 func pause(failures int) time.Duration {
 	longest := min(firstPause<<min(failures, 10), longestPause)
-	return longest/2 + rand.N(longest/2) //nolint:gosec // chance, not secrecy
+	return longest/2 + rand.N(longest/2) //nolint:gosec // jitter, not a secret
 }
 
-// patience returns how long the next call may take after so many failures.
-func patience(failures int) time.Duration {
+// callLimit returns how long the next call may take after this many failures.
+func callLimit(failures int) time.Duration {
 	return min(callTimeout<<min(failures, 10), time.Minute)
 }
 
-// round looks into the log once, and does what was asked before. After an error the next one goes on where it stopped: nothing of a batch is
-// handed out twice, or left out.
+// round polls the log once, and handles the pending requests. After an error the next round
+// continues where this one stopped: no record of a batch is delivered twice, or skipped.
 func (d *dispatcher) round(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return fmt.Errorf("following the log: %w", err)
 	}
-	if err := d.handOut(ctx); err != nil {
+	if err := d.deliverBatch(ctx); err != nil {
 		return err
 	}
 	turn := d.hub.turn()
@@ -160,19 +161,19 @@ func (d *dispatcher) round(ctx context.Context) error {
 	}
 	err := d.next(ctx)
 	if errors.Is(err, storage.ErrCursorExpired) {
-		d.beginAnew()
+		d.restart()
 	}
 	if err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
-	if err := d.handOut(ctx); err != nil {
+	if err := d.deliverBatch(ctx); err != nil {
 		return err
 	}
 	d.hub.pollDone(turn.number, d.safe)
-	return d.takeIn(ctx, turn.arrivals)
+	return d.answerArrivals(ctx, turn.arrivals)
 }
 
-// open begins to follow the log. The context is not limited in time: a tail may keep it.
+// open starts to follow the log. It sets no timeout: a tail may keep the context.
 func (d *dispatcher) open(ctx context.Context) error {
 	if d.tail != nil {
 		return nil
@@ -185,7 +186,7 @@ func (d *dispatcher) open(ctx context.Context) error {
 	return nil
 }
 
-// next takes a batch in hand. The ends of sessions need no state, and wait for none.
+// next reads a batch. The ends of sessions need no state, and take effect at once.
 func (d *dispatcher) next(ctx context.Context) error {
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
@@ -193,18 +194,18 @@ func (d *dispatcher) next(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !d.begun { // all that is behind the first Safe is known from here on
+	if !d.begun { // everything after the first Safe is known from here on
 		d.begun, d.safe, d.window.floor = true, batch.Safe, batch.Safe.ID
 	}
 	now := time.Now()
-	since := d.look.at
+	since := d.poll.at
 	if d.idleUntil.After(since) {
 		since = d.idleUntil
 	}
-	d.look = look{number: d.look.number + 1, at: now, late: now.Sub(since) > lateAfter}
-	d.handed = nil
+	d.poll = poll{number: d.poll.number + 1, at: now, late: now.Sub(since) > lateAfter}
+	d.delivered = nil
 	d.rest = batch.Records
-	d.trail = trail{at: d.safe, safe: batch.Safe}
+	d.cursors = cursors{at: d.safe, safe: batch.Safe}
 	for _, r := range batch.Records {
 		if r.Operation == SessionEnded {
 			d.hub.sessionEnded(r)
@@ -213,9 +214,9 @@ func (d *dispatcher) next(ctx context.Context) error {
 	return nil
 }
 
-// beginAnew lets go of a log that is not there any more. Those who are here may have missed something, and are told so; so are those who wait for
-// the end of a login.
-func (d *dispatcher) beginAnew() {
+// restart abandons a log that no longer exists. Subscriptions may have missed something, so they
+// end with an error. So do the watches of sessions.
+func (d *dispatcher) restart() {
 	for _, l := range d.audience.listeners {
 		for _, s := range slices.Clone(l.subscriptions) {
 			s.end(storage.CursorExpired())
@@ -229,31 +230,32 @@ func (d *dispatcher) beginAnew() {
 
 // limit bounds one call to the log.
 func (d *dispatcher) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, patience(d.failures))
+	return context.WithTimeout(ctx, callLimit(d.failures))
 }
 
-// handOut hands out the batch in hand.
-func (d *dispatcher) handOut(ctx context.Context) error {
+// deliverBatch delivers the rest of the current batch.
+func (d *dispatcher) deliverBatch(ctx context.Context) error {
 	for len(d.rest) > 0 {
 		n := chunk(d.rest, d.hub.chunkSize)
-		if err := d.deliver(ctx, d.rest[:n]); err != nil {
+		if err := d.deliverChunk(ctx, d.rest[:n]); err != nil {
 			return err
 		}
 		d.window.add(d.rest[:n])
 		d.rest = d.rest[n:]
 	}
-	if d.trail.safe.ID > d.safe.ID {
-		d.safe = d.trail.safe
+	if d.cursors.safe.ID > d.safe.ID {
+		d.safe = d.cursors.safe
 	}
 	d.window.trim(d.safe)
 	return nil
 }
 
-// chunk returns how many of the records, of at most so many, to hand out together. A read mark does not go together with the joining of
-// somebody whom it may concern: their copy must be known before the state is asked for.
-func chunk(records []Record, most int) int {
+// chunk returns how many of the records to deliver together, at most limit. A read mark may concern
+// a user who joined just before it. Their copy must be known before the state is loaded, so the two
+// are never in one chunk.
+func chunk(records []Record, limit int) int {
 	var joined conversations
-	n := min(len(records), most)
+	n := min(len(records), limit)
 	for i, r := range records[:n] {
 		switch {
 		case r.Operation == MemberAdded:
@@ -265,7 +267,7 @@ func chunk(records []Record, most int) int {
 	return n
 }
 
-// conversations is a set, made when the first comes in.
+// conversations is a set of ids. The map is allocated with the first one.
 type conversations map[int64]bool
 
 func (c *conversations) add(conversation int64) {
@@ -275,27 +277,28 @@ func (c *conversations) add(conversation int64) {
 	(*c)[conversation] = true
 }
 
-// deliver hands out records, all or, with an error, none.
-func (d *dispatcher) deliver(ctx context.Context, records []Record) error {
+// deliverChunk delivers all of the records or, with an error, none.
+func (d *dispatcher) deliverChunk(ctx context.Context, records []Record) error {
 	var view View
 	if concern := d.concerning(records); len(concern) > 0 {
 		ctx, cancel := d.limit(ctx)
 		defer cancel()
 		var err error
 		if view, err = d.hub.log.View(ctx, concern, readers(concern, d.audience.memberships)); err != nil {
-			return fmt.Errorf("loading what the events show: %w", err)
+			return fmt.Errorf("loading the content of events: %w", err)
 		}
 	}
 	for _, m := range view.Copies {
 		d.audience.learn(m)
 	}
 	for _, r := range records {
-		d.tell(r, &view)
+		d.deliverRecord(r, &view)
 	}
 	return nil
 }
 
-// concerning picks the records that somebody who is online may be told of, or must learn of.
+// concerning returns the records that affect an online user: those with an event for them, and
+// those that change their copies.
 func (d *dispatcher) concerning(records []Record) []Record {
 	if len(d.audience.listeners) == 0 {
 		return nil
@@ -315,7 +318,7 @@ func (d *dispatcher) concerning(records []Record) []Record {
 	return concern
 }
 
-// readers returns the copies of those whom the read marks among the records might concern.
+// readers returns the copies that the read marks among the records might concern.
 func readers(records []Record, copies func(conversation int64) []Membership) []Membership {
 	var (
 		found []Membership
@@ -330,17 +333,18 @@ func readers(records []Record, copies func(conversation int64) []Membership) []M
 	return found
 }
 
-// tell gives a record to those of the audience who may have it, and lets go of the copies that end with it.
-func (d *dispatcher) tell(r Record, view *View) {
-	before, behind := d.trail.next(r)
+// deliverRecord delivers a record to the users who may see it, and forgets the copies that end with
+// it.
+func (d *dispatcher) deliverRecord(r Record, view *View) {
+	before, after := d.cursors.next(r)
 	members := d.audience.conversations[r.Conversation]
-	delivery := delivery{Record: r, before: before, behind: behind, view: view}
-	for _, m := range slices.Backward(members) { // as forget needs it
+	delivery := delivery{Record: r, before: before, after: after, view: view}
+	for _, m := range slices.Backward(members) { // forget requires this order
 		d.events = delivery.appendTo(d.events[:0], m.Membership)
 		if len(d.events) > 0 {
 			for _, s := range m.listener.subscriptions {
-				if !s.push(&d.look, r.ID, d.events) {
-					s.overflowed(&d.look, overflow{from: before, without: d.handedOutBefore(r)})
+				if !s.push(&d.poll, r.ID, d.events) {
+					s.overflowed(&d.poll, overflow{from: before, without: d.deliveredBefore(r)})
 				}
 			}
 		}

@@ -8,46 +8,51 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Event is one event as one user gets it. It shows the state at the moment of delivery: a CREATED may carry a later edit.
+// Event is one event for one user. It shows the state at the moment of delivery: a CREATED event
+// may show a later edit.
 //
-// What it points to is shared by all recipients, and must not be changed.
+// All recipients share what its pointers point to. Do not modify it.
 type Event struct {
-	// ID is the same for every recipient, on every device and node: the record's number, followed by "n" in the NOTIFICATION_CREATED
-	// that is derived from a message's CREATED.
+	// ID is the same for every recipient, on every device and node. It is the record's number, with
+	// "n" appended in the NOTIFICATION_CREATED that is derived from a message's CREATED.
 	ID string
-	// Cursor is where to resume from once this event is dealt with. It never falls within a subscription. A resume
-	// may repeat events, with the same ID, and skips none.
+	// Cursor is the position to resume from once this event has been handled. It never decreases
+	// within a subscription. A resume may repeat events, with the same ID, and skips none.
 	Cursor    string
 	Operation Operation
-	At        time.Time // when it happened; in a GROUP_MESSAGE_READ, when the Actor read
-	// Actor is who did it, "" for nobody, or somebody who was erased.
+	// At is when it happened. In a GROUP_MESSAGE_READ it is when the Actor read.
+	At time.Time
+	// Actor is the user who caused it: "" for none, or for a user who was erased.
 	Actor user.ID
-	// Copy is the recipient's copy of the conversation that it happened in, also where that ended with this very event.
-	// The recipient is its Owner.
+	// Copy is the recipient's copy of the conversation, even if it ended with this event. Its Owner
+	// is the recipient.
 	Copy chat.Copy
-	// Conversation is what all recipients share: of a group it is the group's id.
+	// Conversation is the id that all recipients share. For a group it is the group's id.
 	Conversation int64
-	// MessageID is the message that it is about, 0 for none, and Message its state, nil where it has no content any more or
-	// the event needs none (UNSENT, DELETED). In a GROUP_MESSAGE_READ that is to the reader the message that was marked, and to a
-	// sender the newest of theirs that is newly covered. ClientID is the sender's business alone: whoever renders
-	// the message for others leaves it out.
+	// MessageID is the message that the event is about, 0 for none. Message is its state: nil if
+	// its content is gone or the event needs none (UNSENT, DELETED). In a GROUP_MESSAGE_READ, the
+	// reader gets the message that was marked, and a sender gets their newest message that is newly
+	// covered. Only the sender may see ClientID: leave it out when you render the message for
+	// others.
 	MessageID int64
 	Message   *chat.Message
-	// Member is, in a MEMBER_*, the id of the membership, 0 elsewhere. MemberUser is, in a MEMBER_ADDED, whose it is, also where they are gone
-	// again; "" for somebody who was erased.
+	// Member is the id of the membership in a MEMBER_* event, else 0. MemberUser is set in a
+	// MEMBER_ADDED: the user who joined, even if they have left again, or "" if they were erased.
 	Member     int64
 	MemberUser user.ID
-	// Erased says that it happened because a user was erased: what the Actor of it wrote is gone.
+	// Erased says that it happened because a user was erased: everything that its Actor wrote is
+	// gone.
 	Erased bool
 
-	position Position // of the Cursor
+	position Position
 	memo     *memo
 }
 
-// Memo returns what make made for this key when it was first asked for by any of the events that differ from this one in
-// Copy and Cursor alone, so that what all recipients share is rendered once. The key is compared by ==; two packages that
-// use it tell their keys apart by types of their own, as with a context. Calls may be concurrent: all wait for the first.
-// make must not call Memo of the same event. An event that was not delivered by a [Hub] remembers nothing.
+// Memo returns what make returned for this key in the first call on any event that differs from
+// this one only in Copy and Cursor. So content that all recipients share is rendered once. Keys are
+// compared with ==; as with context keys, each package uses key types of its own. Concurrent calls
+// wait for the first one. make must not call Memo of the same event. An event that no [Hub]
+// delivered does not remember anything.
 func (e Event) Memo(key any, make func() any) any {
 	if e.memo == nil {
 		return make()
@@ -55,7 +60,7 @@ func (e Event) Memo(key any, make func() any) any {
 	return e.memo.get(key, make)
 }
 
-// A memo keeps few entries: one for each form that an event is rendered in.
+// A memo has few entries: one for each form in which an event is rendered.
 type memo struct {
 	mu      sync.Mutex
 	entries []memoEntry

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// everybody is a directory of users who all exist.
+// everybody is a directory in which every user exists.
 type everybody struct{}
 
 func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -21,7 +21,7 @@ func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Pro
 	return profiles, nil
 }
 
-// A bot subscribes as any user does, and answers what it is notified of.
+// A bot subscribes like any user, and answers the messages that it is notified of.
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -49,13 +49,15 @@ func Example() {
 
 	for event, err := range bot.Events(ctx) {
 		if err != nil {
-			fmt.Println(err) // resume behind the last event's Cursor, see the example of Hub.Subscribe
+			// to resume after the last event's Cursor, see the example of Hub.Subscribe
+			fmt.Println(err)
 			return
 		}
 		fmt.Println(event.Operation, event.Message.Content)
 		switch event.Operation {
 		case realtime.NotificationCreated:
-			// The event's id makes sure that an event that comes again after a resume is answered once.
+			// A resume may repeat an event. Its id as the ClientID makes sure that it is answered
+			// only once.
 			draft := chat.Draft{Content: "You said: " + event.Message.Content, ClientID: event.ID}
 			if _, err := chats.Send(ctx, "bot", event.Copy.ID, draft); err != nil {
 				fmt.Println(err)
@@ -73,7 +75,8 @@ func Example() {
 	// CHAT_MESSAGE_CREATED You said: Hello, bot
 }
 
-// Whoever keeps the cursor of the last event that they dealt with goes on behind it, on whichever node: after a restart, too.
+// A client that keeps the cursor of the last event that it handled resumes after it on any node,
+// even after a restart.
 func ExampleHub_Subscribe() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -85,17 +88,17 @@ func ExampleHub_Subscribe() {
 		return
 	}
 
-	cursor := "" // a bot keeps it on disk
+	cursor := "" // a real bot stores it on disk
 	for _, sent := range [][]string{{"one", "two"}, {"three"}} {
 		node := realtime.NewHub(store, nil)
 		go func() { _ = node.Run(ctx) }()
-		if cursor == "" { // for the first time: from now on
+		if cursor == "" { // the first time: from now on
 			if cursor, err = node.Position(ctx); err != nil {
 				fmt.Println(err)
 				return
 			}
 		}
-		for _, content := range sent { // while the bot is away
+		for _, content := range sent { // while the bot is offline
 			if _, err := chats.Send(ctx, "alice", alice.ID, chat.Draft{Content: content}); err != nil {
 				fmt.Println(err)
 				return
@@ -120,7 +123,7 @@ func ExampleHub_Subscribe() {
 			}
 		}
 		bot.Close()
-		if err := node.Shutdown(ctx); err != nil { // the node ends, and another takes its place
+		if err := node.Shutdown(ctx); err != nil { // the node stops, and another one replaces it
 			fmt.Println(err)
 		}
 	}

@@ -11,55 +11,60 @@ import (
 )
 
 var (
-	// ErrSlowConsumer ends a subscription whose queue is full. Nothing is lost: subscribe again behind the cursor of the last
-	// event that was received.
+	// ErrSlowConsumer ends a subscription whose queue is full. Nothing is lost: subscribe again
+	// after the cursor of the last event received.
 	ErrSlowConsumer = errors.New("slow consumer")
-	// ErrClosed says that the hub has ended. Subscribe again, on another node, behind the cursor of the last event that was received.
+	// ErrClosed says that the hub has ended. Subscribe again, on another node, after the cursor of
+	// the last event received.
 	ErrClosed = errors.New("hub closed")
-	// ErrNotRunning says that nothing delivers events, because Run was never called. Call App.Run of
-	// the application, or [Hub.Run] of a hub that stands alone.
+	// ErrNotRunning says that no events are delivered because Run was never called. Call App.Run of
+	// the application, or [Hub.Run] of a hub without an application.
 	ErrNotRunning = errors.New("realtime: the hub is not running: call App.Run, which delivers events for as long as it runs")
 )
 
-// startGrace is how long a call waits for a Run that is about to begin. In `go app.Run(ctx)`, followed
-// by a subscription, the subscription may come first.
+// startGrace is how long a call waits for a Run that is about to start: after `go app.Run(ctx)`, a
+// subscription may come first.
 const startGrace = 500 * time.Millisecond
 
-// Options of a [Hub]. The zero value is what most use.
+// Options configures a [Hub]. The zero value is valid and suits most applications.
 type Options struct {
-	// Poll is how long the hub waits at most before it looks into the log, for hints may get lost. 0 is a second.
+	// Poll is the longest time between two polls of the log: hints may get lost. 0 is one second.
 	Poll time.Duration
-	// Queue is how many events a subscription holds for a consumer that is behind, before it ends with [ErrSlowConsumer]. 0 is 256. Where the
-	// hub itself was late, as after an outage, and finds more at once, that is nobody's fault: the consumer gets what is in the queue, and the rest by a replay.
+	// Queue is how many events a subscription queues for a lagging consumer before it ends with
+	// [ErrSlowConsumer]. 0 is 256. If the hub itself was late, as after an outage, more events at
+	// once do not count against the consumer: it gets the queued ones, and the rest by a replay.
 	Queue int
-	// Window is how many of the newest records are kept in memory, so that whoever comes back soon needs no replay
-	// from the database. 0 is 4096. More are kept while a transaction that began before them is open.
+	// Window is how many of the newest records stay in memory, so that a client that reconnects
+	// soon needs no replay from the database. 0 is 4096. More are kept while a transaction that
+	// began before them is open.
 	Window int
-	// Bus brings word from other nodes on the same database that there is something new, so that it is delivered sooner than with the next
-	// poll. Nil is [Alone].
+	// Bus carries hints from other nodes on the same database, so that their events are delivered
+	// sooner than with the next poll. Nil is [NoBus].
 	Bus Bus
-	// Logger is told of outages of the log, once each. Nil is silence.
+	// Logger gets outages of the log, once each. Nil logs nothing.
 	Logger *slog.Logger
 }
 
-// Hub knows who is online on this node, follows the log, and gives each of them the events that they may see, in the
-// order of their commit within each conversation. Every method is safe for concurrent use.
+// Hub tracks the users who are online on this node, follows the log, and gives each user the events
+// that they may see, in commit order within each conversation. Every method is safe for concurrent
+// use.
 //
-// While the database is away nothing ends: subscriptions stay, calls wait, and delivery goes on where it was.
+// While the database is down, nothing ends: subscriptions stay, calls wait, and delivery continues
+// where it stopped.
 //
-// [Hub.Position] and [Hub.Subscribe] answer only while [Hub.Run] runs. Where it was not called they wait
-// half a second for it, since it may be starting in another goroutine, and then return [ErrNotRunning].
+// [Hub.Position] and [Hub.Subscribe] need a running [Hub.Run]. If it was not called they wait half
+// a second for it, since it may be starting in another goroutine, and then return [ErrNotRunning].
 type Hub struct {
 	log  Log
 	opts Options
 
-	hinted  chan struct{} // there may be news
+	hinted  chan struct{} // there may be new records
 	asked   chan struct{} // there are requests
-	replays chan struct{} // a place for each replay that may ask the database at the same time
+	replays chan struct{} // a slot for each replay that may query the database at the same time
 	running chan struct{} // closed when Run begins
 	done    chan struct{} // closed when the hub has ended
 
-	chunkSize, pageSize int // records handled at a time: live, and in a replay
+	chunkSize, pageSize int // records handled at a time, live and in a replay
 
 	mu       sync.Mutex
 	cancel   context.CancelFunc // ends Run; nil before it
@@ -69,7 +74,7 @@ type Hub struct {
 	warned   time.Time // when an outage of the replays was last logged
 }
 
-// NewHub returns a hub over a store's log. It does nothing before [Hub.Run].
+// NewHub returns a hub over a store's log. It is idle until [Hub.Run] is called.
 func NewHub(log Log, opts *Options) *Hub {
 	h := &Hub{
 		log:      log,
@@ -97,7 +102,7 @@ func NewHub(log Log, opts *Options) *Hub {
 		h.opts.Window = 4096
 	}
 	if h.opts.Bus == nil {
-		h.opts.Bus = Alone{}
+		h.opts.Bus = NoBus{}
 	}
 	if h.opts.Logger == nil {
 		h.opts.Logger = slog.New(slog.DiscardHandler)
@@ -105,9 +110,9 @@ func NewHub(log Log, opts *Options) *Hub {
 	return h
 }
 
-// Run follows the log until ctx ends or [Hub.Shutdown] is called, and returns nil then. All subscriptions end with [ErrClosed].
-// A Run that Shutdown was faster than returns nil at once. A hub runs once: a second call while it runs
-// is an error, and one after its end [ErrClosed].
+// Run follows the log until ctx ends or [Hub.Shutdown] is called, and then returns nil. All
+// subscriptions end with [ErrClosed]. If Shutdown was called first, Run returns nil at once. A hub
+// runs once: a second call while it runs is an error, and one after its end returns [ErrClosed].
 func (h *Hub) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -117,7 +122,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer h.end()
 	defer h.log.OnCommit(h.committed)()
 	var carrying sync.WaitGroup
-	carrying.Go(func() { h.carry(ctx) })
+	carrying.Go(func() { h.runBus(ctx) })
 	defer carrying.Wait()
 	defer cancel()
 	d := newDispatcher(h)
@@ -135,7 +140,7 @@ func (h *Hub) begin(cancel context.CancelFunc) (begun bool, err error) {
 	case h.ended:
 		return false, nil
 	case h.cancel != nil:
-		return false, errors.New("realtime: the hub is running already")
+		return false, errors.New("realtime: the hub is already running: call Run once")
 	}
 	h.cancel = cancel
 	close(h.running)
@@ -151,9 +156,9 @@ func (h *Hub) end() {
 	}
 }
 
-// Shutdown ends [Hub.Run] and waits for its return, or for the end of ctx, whose error it returns then. A hub that did not
-// run yet can not be run afterwards: its Run returns nil at once. Shutdown may be called again, and by
-// several goroutines.
+// Shutdown ends [Hub.Run] and waits until it has returned. If ctx ends first it returns the error
+// of ctx. A hub that was shut down before it ran cannot run: its Run returns nil at once. Shutdown
+// may be called several times and concurrently.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	switch {
@@ -172,13 +177,14 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Hint says, here and to the other nodes, that there may be something new in the log. It never blocks, and many hints cost little more than
-// one. What is committed through its own [Log] the hub learns by itself; this is for the rest, as what was done in a transaction of the host's.
+// Hint tells this node and the others that the log may have new records. It never blocks, and many
+// hints cost little more than one. The hub learns of commits through its own [Log] by itself. Hint
+// is for all other commits, such as a transaction that the application ran.
 func (h *Hub) Hint() { h.committed(nil) }
 
-// Position returns the cursor of now: whoever reads the data afterwards, and then subscribes behind it, misses nothing. It costs a look
-// into the log, which all who ask at the same time share. The errors are [ErrNotRunning], [ErrClosed] and
-// that of ctx.
+// Position returns the current cursor. A client that reads its data afterwards, and then subscribes
+// after the cursor, misses nothing. It costs one poll of the log, which all concurrent callers
+// share. The errors are [ErrNotRunning], [ErrClosed] and that of ctx.
 func (h *Hub) Position(ctx context.Context) (string, error) {
 	p, err := h.nextPoll(ctx)
 	if err != nil {
@@ -187,10 +193,10 @@ func (h *Hub) Position(ctx context.Context) (string, error) {
 	return p.String(), nil
 }
 
-// Subscribe returns the events of a user: with after "" all that are committed after the call, with a cursor all behind that. The ctx
-// is that of the call; the subscription lasts until it is closed. What has expired, or is no cursor, is
-// [github.com/buddychat/buddychat/storage.ErrCursorExpired]; the other errors are [ErrNotRunning], [ErrClosed]
-// and that of ctx.
+// Subscribe returns the events of a user: if after is "", all that are committed after the call,
+// else all after that cursor. ctx bounds the call only; the subscription lasts until it is closed.
+// An expired or malformed cursor is [github.com/buddychat/buddychat/storage.ErrCursorExpired]. The
+// other errors are [ErrNotRunning], [ErrClosed] and that of ctx.
 func (h *Hub) Subscribe(ctx context.Context, u user.ID, after string) (*Subscription, error) {
 	s := newSubscription(h, u)
 	if err := s.begin(ctx, after); err != nil {
@@ -200,10 +206,11 @@ func (h *Hub) Subscribe(ctx context.Context, u user.ID, after string) (*Subscrip
 	return s, nil
 }
 
-// WatchSession returns a channel that is closed when the log says that this session of the user ended, or that all of them did. Begin to
-// watch before asking the store whether the session is still there, so that no end falls between. Ends are noticed from the hub's first
-// look into the log on; wait for it with [Hub.Position]. stop ends the watch; it must be called, and may be called again. The
-// end of the hub closes nothing.
+// WatchSession returns a channel that is closed when the log says that this session of the user
+// ended, or that all of the user's sessions did. Start to watch before asking the store whether the
+// session exists, so that no end is missed. Ends are noticed from the hub's first poll on; wait for
+// it with [Hub.Position]. Call stop to end the watch; it may be called again. The channel is not
+// closed when the hub ends.
 func (h *Hub) WatchSession(u user.ID, session string) (ended <-chan struct{}, stop func()) {
 	w := &watch{session: session, ended: make(chan struct{})}
 	h.mu.Lock()
@@ -226,7 +233,7 @@ type watch struct {
 }
 
 func (h *Hub) unwatch(u user.ID, w *watch) {
-	if _, there := h.watches[u][w]; !there {
+	if _, open := h.watches[u][w]; !open {
 		return
 	}
 	delete(h.watches[u], w)
@@ -236,7 +243,7 @@ func (h *Hub) unwatch(u user.ID, w *watch) {
 	}
 }
 
-// endWatches closes all watches, when it is not known any more what they watch.
+// endWatches closes all watches. Once the log is lost, no watch can know whether its session ended.
 func (h *Hub) endWatches() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -248,7 +255,7 @@ func (h *Hub) endWatches() {
 	}
 }
 
-// sessionEnded closes the watches that the record is about.
+// sessionEnded closes the watches of the session that the record ends.
 func (h *Hub) sessionEnded(r Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -22,7 +22,7 @@ const (
 	carol user.ID = "carol"
 )
 
-// inBubble runs a test with a clock that goes on only when everybody waits.
+// inBubble runs a test with a fake clock, which advances when all goroutines wait.
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
@@ -54,7 +54,7 @@ func subscribe(t *testing.T, h *Hub, u user.ID, after string) *Subscription {
 	return s
 }
 
-// drain returns the events that come within a time in which everything that can happen does.
+// drain returns the events of the next ten seconds, in which everything pending happens.
 func drain(t *testing.T, s *Subscription) []Event {
 	t.Helper()
 	events, err := receive(t, s)
@@ -75,7 +75,7 @@ func receive(t *testing.T, s *Subscription) (events []Event, err error) {
 	return events, nil
 }
 
-// lines writes events down, shortly.
+// lines returns a short text for each event.
 func lines(events []Event) []string {
 	found := []string{}
 	for _, e := range events {
@@ -88,7 +88,7 @@ func lines(events []Event) []string {
 	return found
 }
 
-// at returns the position that a cursor stands for.
+// at returns the record id in a cursor.
 func at(t *testing.T, cursor string) int64 {
 	t.Helper()
 	p, err := ParseCursor(cursor)
@@ -96,7 +96,7 @@ func at(t *testing.T, cursor string) int64 {
 	return p.ID
 }
 
-func TestBothUsersOfAChatGetAMessageAndTheRecipientItsNotification(t *testing.T) {
+func TestBothUsersOfAChatGetAMessageAndTheRecipientANotification(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -132,7 +132,7 @@ func TestAChatWithOneselfHasNoNotifications(t *testing.T) {
 	})
 }
 
-func TestAChatThatIsOpenedWhileOnlineIsFollowed(t *testing.T) {
+func TestAUserGetsEventsOfAChatOpenedWhileOnline(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		s := subscribe(t, start(t, w, nil), bob, "")
@@ -142,7 +142,7 @@ func TestAChatThatIsOpenedWhileOnlineIsFollowed(t *testing.T) {
 	})
 }
 
-func TestAMemberIsToldFromTheirJoiningToTheirLeaving(t *testing.T) {
+func TestAMemberGetsEventsFromJoiningToLeaving(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		g := w.group(alice)
@@ -161,11 +161,11 @@ func TestAMemberIsToldFromTheirJoiningToTheirLeaving(t *testing.T) {
 		w.do(func(x *tx) { x.removeGroup(g) })
 		require.Equal(t, []string{"9 GROUP_PERMANENTLY_REMOVED"}, lines(drain(t, s)))
 		require.Equal(t, []string{"6 MEMBER_LEFT", "9 GROUP_PERMANENTLY_REMOVED"}, lines(drain(t, subscribe(t, h, bob, from))),
-			"on a resume nothing of what is over but its end")
+			"a resume gets only the end of a copy that ended")
 	})
 }
 
-func TestTheErasureOfTheOtherUserIsTheLastOfAChat(t *testing.T) {
+func TestTheErasureOfTheOtherUserIsTheLastEventOfAChat(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -179,7 +179,7 @@ func TestTheErasureOfTheOtherUserIsTheLastOfAChat(t *testing.T) {
 	})
 }
 
-func TestAReadMarkReachesItsReaderAndTheSendersOfWhatItCovers(t *testing.T) {
+func TestAReadMarkReachesItsReaderAndTheSendersItCovers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		g := w.group(alice, bob)
@@ -208,11 +208,11 @@ func TestAReadMarkReachesItsReaderAndTheSendersOfWhatItCovers(t *testing.T) {
 		require.Equal(t, "carol's", second.Message.Content)
 		text := func(e Event) any { return e.Memo("text", func() any { return e.Message.Content }) }
 		require.Equal(t, "alice's", text(reader))
-		require.Equal(t, "carol's", text(second), "what differs by recipient is not remembered for all")
+		require.Equal(t, "carol's", text(second), "the memo must not share what differs by recipient")
 	})
 }
 
-func TestAPositionIsThatOfAPollThatBeganAfterTheCall(t *testing.T) {
+func TestPositionWaitsForAPollThatBeganAfterTheCall(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		h := start(t, w, nil)
@@ -226,7 +226,7 @@ func TestAPositionIsThatOfAPollThatBeganAfterTheCall(t *testing.T) {
 	})
 }
 
-func TestTheEndOfASessionIsToldToThoseWhoWatchIt(t *testing.T) {
+func TestTheEndOfASessionClosesItsWatches(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		h := start(t, w, nil)
@@ -271,7 +271,7 @@ func TestAHubRunsOnceAndEndsEverySubscription(t *testing.T) {
 		w := newWorld()
 		h := start(t, w, nil)
 		s := subscribe(t, h, alice, "")
-		require.ErrorContains(t, h.Run(t.Context()), "running already")
+		require.ErrorContains(t, h.Run(t.Context()), "already running")
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
 			_, err := receive(t, s)
@@ -292,7 +292,7 @@ func TestAHubRunsOnceAndEndsEverySubscription(t *testing.T) {
 	})
 }
 
-func TestAHubThatIsShutDownBeforeItRanDoesNotRun(t *testing.T) {
+func TestAHubShutDownBeforeRunDoesNotRun(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		h := NewHub(w, nil)
@@ -304,7 +304,7 @@ func TestAHubThatIsShutDownBeforeItRanDoesNotRun(t *testing.T) {
 	})
 }
 
-func TestWhatIsAskedOfAHubThatDoesNotRunSaysSo(t *testing.T) {
+func TestCallsOnAHubThatDoesNotRunSaySo(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := NewHub(newWorld(), nil)
 		began := time.Now()
@@ -323,7 +323,7 @@ func TestWhatIsAskedOfAHubThatDoesNotRunSaysSo(t *testing.T) {
 	})
 }
 
-func TestAHubThatIsAboutToRunIsWaitedFor(t *testing.T) {
+func TestCallsWaitForAHubThatIsAboutToRun(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := NewHub(newWorld(), nil)
 		var waiting sync.WaitGroup
@@ -365,7 +365,7 @@ func TestAReplayEndsWithTheHub(t *testing.T) {
 	})
 }
 
-func TestAClosedSubscriptionEndsWithoutAnErrorAndIsForgotten(t *testing.T) {
+func TestAClosedSubscriptionEndsWithoutErrorAndIsForgotten(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -387,11 +387,11 @@ func TestAClosedSubscriptionEndsWithoutAnErrorAndIsForgotten(t *testing.T) {
 		w.do(func(x *tx) { x.send(c, alice, "m") })
 		_, err = h.Position(t.Context())
 		require.NoError(t, err)
-		require.Zero(t, w.count("View"), "nobody is there to be told")
+		require.Zero(t, w.count("View"), "no user is online")
 	})
 }
 
-func TestEventsGoOnWhereTheLastCallStopped(t *testing.T) {
+func TestEventsContinuesWhereTheLastCallStopped(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -414,7 +414,7 @@ func TestEventsGoOnWhereTheLastCallStopped(t *testing.T) {
 	})
 }
 
-func TestWhatAllRecipientsShareIsMadeOnce(t *testing.T) {
+func TestContentThatAllRecipientsShareIsRenderedOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.group(alice, bob, carol)

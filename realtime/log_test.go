@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-func TestACursorIsReadBackAsThePositionThatItWasMadeOf(t *testing.T) {
+func TestACursorParsesToTheSamePosition(t *testing.T) {
 	t.Parallel()
 	for _, p := range []Position{{}, {1, 2}, {math.MaxInt64, math.MinInt64}, {-1, -1}} {
 		cursor := p.String()
@@ -21,7 +21,7 @@ func TestACursorIsReadBackAsThePositionThatItWasMadeOf(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoCursorHasExpired(t *testing.T) {
+func TestAMalformedCursorHasExpired(t *testing.T) {
 	t.Parallel()
 	good := Position{1, 2}.String()
 	for _, cursor := range []string{

@@ -16,12 +16,12 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Whatever happens in whatever order, transactions that end late or never, slow consumers, breaks and failures included,
-// every client gets all that it may see, in order, and nothing else.
-func TestEveryClientGetsAllThatItMaySeeInOrderAndNothingElse(t *testing.T) {
+// Events and failures come in any order, with transactions that end late or never, slow consumers
+// and disconnects. Every client must get all events that it may see, in order, and no others.
+func TestEveryClientGetsExactlyTheEventsItMaySeeInOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		var failure any // rapid's own way of stopping, which must not end the bubble's goroutine
+		var failure any // rapid stops a test by a panic, which must not end the bubble's goroutine
 		synctest.Test(t, func(*testing.T) {
 			defer func() { failure = recover() }()
 			m := newModel(rt)
@@ -46,23 +46,23 @@ type model struct {
 	clients []*client
 }
 
-// A client is one device, which comes back behind the last cursor that it has.
+// A client is one device, which reconnects after the last cursor that it has.
 type client struct {
 	user         user.ID
-	subscription *Subscription // nil while it is away
+	subscription *Subscription // nil while it is offline
 	cursor       string
-	since        int             // the commits before it first came
+	since        int             // the number of commits before it first connected
 	got          map[string]bool // the ids of events
 	watched
 }
 
-// watched is what is known of the subscription of the moment.
+// watched is what the test knows of the current subscription.
 type watched struct {
 	from    int64
 	at      int64           // of the last cursor
 	last    map[int64]int64 // the last event of each conversation
-	unsent  map[int64]bool  // the messages without content, when it began
-	endings map[int64]int64 // the copies that were over then, and their last records
+	unsent  map[int64]bool  // the messages that had no content when it began
+	endings map[int64]int64 // the copies that had ended by then, and their last records
 }
 
 func newModel(t *rapid.T) *model {
@@ -99,7 +99,7 @@ func (m *model) step() {
 	case n < 12 && len(m.open) > 0:
 		m.endOne(rapid.IntRange(0, 3).Draw(m.T, "commit") > 0)
 	case n == 12 && len(m.w.conversations) < 8:
-		m.found()
+		m.createConversation()
 	case n == 13:
 		m.w.set(func() { m.w.failures = rapid.IntRange(0, 4).Draw(m.T, "failures") })
 	case n < 16 && len(m.clients) < 6:
@@ -127,7 +127,7 @@ func (m *model) step() {
 	}
 }
 
-// interleave lets something be committed in the midst of what the hub is doing.
+// interleave lets transactions commit while the hub is in the middle of a call.
 func (m *model) interleave() {
 	synctest.Wait()
 	x, fired := m.w.begin(), false
@@ -172,8 +172,8 @@ func (m *model) endOne(commit bool) {
 	m.open = append(m.open[:i], m.open[i+1:]...)
 }
 
-// found makes a conversation.
-func (m *model) found() {
+// createConversation creates a conversation.
+func (m *model) createConversation() {
 	u, other := m.user(), m.user()
 	switch {
 	case rapid.Bool().Draw(m.T, "group"):
@@ -185,7 +185,7 @@ func (m *model) found() {
 	}
 }
 
-// act does something in a conversation that nobody has locked.
+// act changes a conversation that no open transaction has locked.
 func (m *model) act(x *tx) {
 	var free []*conversation
 	for _, c := range m.w.conversations {
@@ -284,7 +284,7 @@ func (m *model) position(cursor string) int64 {
 	return p.ID
 }
 
-// receive takes up to n of the events that come, and reports whether any did.
+// receive takes up to n events, and reports whether any came.
 func (m *model) receive(c *client, n int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -303,24 +303,24 @@ func (m *model) receive(c *client, n int) bool {
 	return n < before
 }
 
-// check looks at one event that a client got.
+// check checks one event that a client got.
 func (m *model) check(c *client, e Event) {
 	at := m.position(e.Cursor)
-	require.GreaterOrEqual(m, at, c.at, "the cursor fell")
+	require.GreaterOrEqual(m, at, c.at, "the cursor decreased")
 	c.at, c.cursor = at, e.Cursor
 
 	number, derived := strings.CutSuffix(e.ID, "n")
 	id, err := strconv.ParseInt(number, 10, 64)
 	require.NoError(m, err)
 	require.Equal(m, derived, e.Operation == NotificationCreated)
-	place := 2 * id
+	order := 2 * id
 	if derived {
-		place++
-		require.Equal(m, place-1, c.last[e.Conversation], "a notification comes directly after its message")
+		order++
+		require.Equal(m, order-1, c.last[e.Conversation], "a notification comes directly after its message")
 	}
-	require.Greater(m, id, c.from, "what is before the cursor came again")
-	require.Greater(m, place, c.last[e.Conversation], "out of order, or twice")
-	c.last[e.Conversation] = place
+	require.Greater(m, id, c.from, "an event before the cursor came again")
+	require.Greater(m, order, c.last[e.Conversation], "out of order, or twice")
+	c.last[e.Conversation] = order
 	c.got[e.ID] = true
 
 	m.w.mu.Lock()
@@ -329,19 +329,19 @@ func (m *model) check(c *client, e Event) {
 	require.Equal(m, c.user, copy.Copy.Owner)
 	require.Equal(m, copy.Copy, e.Copy)
 	require.Equal(m, copy.Conversation, e.Conversation)
-	require.LessOrEqual(m, copy.JoinRecord, id, "from before the joining")
-	require.True(m, copy.EndRecord == 0 || id <= copy.EndRecord, "from after the end")
+	require.LessOrEqual(m, copy.JoinRecord, id, "from before the member joined")
+	require.True(m, copy.EndRecord == 0 || id <= copy.EndRecord, "from after the copy ended")
 	if end := c.endings[e.Copy.ID]; end != 0 {
-		require.Equal(m, end, id, "of what was over when it resumed")
+		require.Equal(m, end, id, "of a copy that had ended before the resume")
 	}
 	r := m.record(id)
-	require.Contains(m, []user.ID{"", c.user}, r.Recipient, "of somebody else")
+	require.Contains(m, []user.ID{"", c.user}, r.Recipient, "for another user")
 	if e.MessageID == 0 {
 		return
 	}
 	if e.Message != nil {
 		require.Equal(m, e.MessageID, e.Message.ID)
-		require.Greater(m, e.Message.Seq, copy.JoinedSeq, "a message from before the joining")
+		require.Greater(m, e.Message.Seq, copy.JoinedSeq, "a message from before the member joined")
 		require.False(m, c.unsent[e.MessageID], "content that was gone when it resumed")
 	}
 	if r.Operation == GroupMessageRead && r.Actor != c.user {
@@ -362,7 +362,8 @@ func (m *model) record(id int64) Record {
 	return Record{}
 }
 
-// settle lets everything end, and everybody come back, and holds what they got against what they had to get.
+// settle ends all transactions, reconnects all clients, and checks that they got every event they
+// should have.
 func (m *model) settle() {
 	for len(m.open) > 0 {
 		m.endOne(true)
@@ -384,28 +385,28 @@ func (m *model) settle() {
 	m.requireNothingLeft()
 }
 
-// requireNothingLeft looks whether the hub forgot all who closed.
+// requireNothingLeft checks that the hub forgot all closed subscriptions.
 func (m *model) requireNothingLeft() {
 	_, err := m.hub.Position(context.Background())
 	require.NoError(m, err)
 	m.w.set(func() { clear(m.w.calls) })
 	for _, c := range m.w.conversations {
-		m.w.do(func(x *tx) { x.send(c, carol, "to nobody") })
+		m.w.do(func(x *tx) { x.send(c, carol, "to no subscriber") })
 	}
 	_, err = m.hub.Position(context.Background())
 	require.NoError(m, err)
 	require.Zero(m, m.w.count("View"))
 }
 
-// due returns the ids of the events that a user must have got of a record, whenever it was delivered: what can be seen at the end could be
-// seen before.
+// due returns the ids of the events that a user must have got for a record, whenever it was
+// delivered: what the user can see at the end, they could see before.
 func (m *model) due(u user.ID, r Record) []string {
 	id := strconv.FormatInt(r.ID, 10)
 	for copy := range maps.Values(m.w.copies) {
 		if copy.Copy.Owner != u || copy.Conversation != r.Conversation || copy.JoinRecord > r.ID || copy.EndRecord != 0 && copy.EndRecord != r.ID {
 			continue
 		}
-		has := func(message, seq int64) bool {
+		shows := func(message, seq int64) bool {
 			return seq > copy.JoinedSeq && seq > copy.ClearedSeq && !m.w.hidden[HiddenMessage{copy.Copy.ID, message}]
 		}
 		message := m.w.messages[r.Message]
@@ -413,20 +414,20 @@ func (m *model) due(u user.ID, r Record) []string {
 		case ChatOpened:
 			return nil
 		case ChatMessageCreated, GroupMessageCreated:
-			if message != nil && has(r.Message, r.Seq) && message.Sender != u {
+			if message != nil && shows(r.Message, r.Seq) && message.Sender != u {
 				return []string{id, id + "n"}
 			}
 			fallthrough
 		case ChatMessageUpdated, GroupMessageUpdated, ChatMessageRead:
-			if message == nil || !has(r.Message, r.Seq) {
+			if message == nil || !shows(r.Message, r.Seq) {
 				return nil
 			}
 		case ChatMessageUnsent, GroupMessageUnsent:
-			if !has(r.Message, r.Seq) {
+			if !shows(r.Message, r.Seq) {
 				return nil
 			}
 		case GroupMessageRead:
-			if !m.concerns(u, r, has) {
+			if !m.concerns(u, r, shows) {
 				return nil
 			}
 		default:
@@ -440,12 +441,12 @@ func (m *model) due(u user.ID, r Record) []string {
 }
 
 // concerns reports whether a read mark is the user's own, or covers a message of theirs.
-func (m *model) concerns(u user.ID, r Record, has func(message, seq int64) bool) bool {
+func (m *model) concerns(u user.ID, r Record, shows func(message, seq int64) bool) bool {
 	if r.Actor == u {
-		return m.w.messages[r.Message] != nil && has(r.Message, r.Seq)
+		return m.w.messages[r.Message] != nil && shows(r.Message, r.Seq)
 	}
 	for _, message := range m.w.messages {
-		if message.Conversation == r.Conversation && message.Sender == u && r.From < message.Seq && message.Seq <= r.Seq && has(message.ID, message.Seq) {
+		if message.Conversation == r.Conversation && message.Sender == u && r.From < message.Seq && message.Seq <= r.Seq && shows(message.ID, message.Seq) {
 			return true
 		}
 	}

@@ -44,12 +44,12 @@ func TestAnOutageDelaysEverythingAndLosesNothing(t *testing.T) {
 			waiting.Wait()
 			require.Len(t, lines(drain(t, s)), 2, call)
 		}
-		require.Equal(t, 2, strings.Count(logged.String(), "level=WARN"), "one line an outage")
+		require.Equal(t, 2, strings.Count(logged.String(), "level=WARN"), "one line for each outage")
 		require.Equal(t, 2, strings.Count(logged.String(), "level=INFO"))
 	})
 }
 
-func TestADatabaseThatIsAwayAtTheStartIsWaitedFor(t *testing.T) {
+func TestTheHubWaitsForADatabaseThatIsDownAtTheStart(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		w.failures = 20
@@ -76,7 +76,7 @@ func TestWhenCopiesCannotBeLoadedOthersStillGetTheirEvents(t *testing.T) {
 	})
 }
 
-func TestAResumeGoesOnAfterTheDatabaseIsBack(t *testing.T) {
+func TestAResumeContinuesAfterAnOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -95,7 +95,7 @@ func TestAResumeGoesOnAfterTheDatabaseIsBack(t *testing.T) {
 	})
 }
 
-func TestALostHintCostsAtMostThePoll(t *testing.T) {
+func TestALostHintDelaysEventsByAtMostOnePollInterval(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -112,7 +112,7 @@ func TestALostHintCostsAtMostThePoll(t *testing.T) {
 	})
 }
 
-func TestHintsInARowAreServedTogether(t *testing.T) {
+func TestConsecutiveHintsShareAPoll(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		h := start(t, w, nil)
@@ -127,7 +127,7 @@ func TestHintsInARowAreServedTogether(t *testing.T) {
 	})
 }
 
-func TestThoseWhoComeTogetherShareTheQueries(t *testing.T) {
+func TestConcurrentSubscribersShareQueries(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		h := NewHub(w, nil)

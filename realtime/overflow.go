@@ -5,64 +5,71 @@ import (
 	"time"
 )
 
-// A queue that has no room ends its subscription, for its consumer is slow. But a hub that was late, as after an outage of the database, may find more at once
-// than a queue holds, and then nobody is to blame: what did not fit is resumed within the subscription.
+// A full queue ends its subscription: its consumer is slow. After an outage of the database,
+// though, the hub may be late and find more events at once than a queue holds. The consumer is not
+// to blame then. The subscription continues, and gets the events that did not fit by a replay.
 
-// What a look brings so long after the one before, or after the hint that it follows, was late; and how long consumers have for what a late look fills their
-// queues with.
+// A poll is late if it comes more than lateAfter after the previous one, or after the hint that
+// prompted it. For lateGrace afterwards, a full queue does not count against the consumer.
 const lateAfter, lateGrace = 100 * time.Millisecond, time.Second
 
-// An overflow is the part of the log that did not fit into a queue: everything behind a position, but for what had been handed out before.
+// An overflow is the part of the log that did not fit into a queue: every record after a position,
+// except for those that had been delivered before.
 type overflow struct {
 	from    Position
 	without idSet // of records
 }
 
-// A pace tells a consumer who is slow from one whom the hub had wait.
-type pace struct {
-	look    uint64    // the one whose batch is being queued
-	backlog int       // how many events were in the queue when that began
-	lateAt  time.Time // when something was queued last that the hub was late with
-	spared  bool      // that was just before
+// A lagPolicy decides whether a full queue is the fault of the consumer or of the hub.
+type lagPolicy struct {
+	poll    uint64    // the number of the poll whose batch is being queued
+	backlog int       // how many events were queued when that batch came
+	lateAt  time.Time // when an event of a late poll was last queued
+	inGrace bool      // the poll came within lateGrace of lateAt
 }
 
-// note notes how many events were queued when a look's batch came.
-func (p *pace) note(l *look, queued int) {
-	if p.look != l.number {
-		p.look, p.backlog, p.spared = l.number, queued, l.at.Sub(p.lateAt) <= lateGrace
+// beginBatch notes how many events were queued when the batch of a poll came.
+func (l *lagPolicy) beginBatch(p *poll, queued int) {
+	if l.poll != p.number {
+		l.poll, l.backlog, l.inGrace = p.number, queued, p.at.Sub(l.lateAt) <= lateGrace
 	}
 }
 
-// queued notes that something of the look's batch was queued.
-func (p *pace) queued(l *look) {
-	if l.late {
-		p.lateAt = l.at
+// queued notes that an event of the poll's batch was queued.
+func (l *lagPolicy) queued(p *poll) {
+	if p.late {
+		l.lateAt = p.at
 	}
 }
 
-// slow reports whether a full queue is the consumer's fault: the hub looked into the log in time, or much was left in the queue all the while that it did not.
-func (p *pace) slow(l *look, limit int) bool { return !p.spared && (!l.late || p.backlog > limit/2) }
+// slow reports whether the consumer is to blame for a full queue: the poll was on time, or the
+// queue was already more than half full when its batch came. During the grace period the consumer
+// is never to blame.
+func (l *lagPolicy) slow(p *poll, limit int) bool {
+	return !l.inGrace && (!p.late || l.backlog > limit/2)
+}
 
-// overflowed decides what becomes of a subscription after a push that had no room: the end, or that the consumer gets what is in the queue, and resumes
-// behind it at its own pace.
-func (s *Subscription) overflowed(l *look, o overflow) {
+// overflowed handles a push for which the queue had no room. A slow consumer's subscription ends.
+// Otherwise the consumer gets what is queued, and then resumes after it at its own speed.
+func (s *Subscription) overflowed(p *poll, o overflow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended != nil:
-	case s.pace.slow(l, s.queue.limit):
+	case s.lag.slow(p, s.queue.limit):
 		s.endLocked(ErrSlowConsumer)
 		s.hub.leave(s)
-	case !s.behind:
-		if o.from.ID < s.from.ID { // on another node it was further already
+	case !s.catchingUp:
+		if o.from.ID < s.from.ID { // it resumed from another node, which was ahead of this one
 			o.from = s.from
 		}
-		s.behind, s.overflow = true, &o
+		s.catchingUp, s.overflow = true, &o
 		signal(s.ready)
 	}
 }
 
-// resumeOverflow has the subscription resume where its queue overflowed, once that is empty.
+// resumeOverflow starts the replay from where the queue overflowed, once the queue is empty, and
+// reports whether it did. The subscription is catching up until it is registered again.
 func (s *Subscription) resumeOverflow() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,13 +78,13 @@ func (s *Subscription) resumeOverflow() bool {
 	}
 	s.resume = resume{at: s.overflow.from, without: s.overflow.without}
 	s.overflow = nil
-	return true // behind until it is taken in again
+	return true
 }
 
-// idSet is a set of ids, in two ordered parts, which it may share with others.
+// idSet is a set of ids in two sorted parts, which several sets may share.
 type idSet [2][]int64
 
-func (s idSet) has(id int64) bool {
+func (s idSet) contains(id int64) bool {
 	for _, part := range s {
 		if _, found := slices.BinarySearch(part, id); found {
 			return true
@@ -86,24 +93,25 @@ func (s idSet) has(id int64) bool {
 	return false
 }
 
-// handedOut are the ids of what was handed out above the safe position when a queue first overflowed in a batch, and of what was to be then, both in
-// their order.
-type handedOut struct{ before, then []int64 }
+// deliveredIDs has the ids of records above the safe position when a queue first overflowed in a
+// batch: those delivered before it, and those in the rest of the batch. Both are sorted.
+type deliveredIDs struct{ before, rest []int64 }
 
-// handedOutBefore returns the ids of what was handed out before a record of the batch in hand, above the safe position.
-func (d *dispatcher) handedOutBefore(r Record) idSet {
-	if d.handed == nil {
-		d.handed = &handedOut{}
+// deliveredBefore returns the ids of the records above the safe position that were delivered before
+// a record of the current batch.
+func (d *dispatcher) deliveredBefore(r Record) idSet {
+	if d.delivered == nil {
+		d.delivered = &deliveredIDs{}
 		for _, r := range d.window.records {
 			if r.ID > d.safe.ID {
-				d.handed.before = append(d.handed.before, r.ID)
+				d.delivered.before = append(d.delivered.before, r.ID)
 			}
 		}
-		slices.Sort(d.handed.before)
+		slices.Sort(d.delivered.before)
 		for _, r := range d.rest {
-			d.handed.then = append(d.handed.then, r.ID)
+			d.delivered.rest = append(d.delivered.rest, r.ID)
 		}
 	}
-	n, _ := slices.BinarySearch(d.handed.then, r.ID)
-	return idSet{d.handed.before, d.handed.then[:n]}
+	n, _ := slices.BinarySearch(d.delivered.rest, r.ID)
+	return idSet{d.delivered.before, d.delivered.rest[:n]}
 }

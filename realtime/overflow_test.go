@@ -13,7 +13,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-func TestASlowConsumerEndsAloneAndMissesNothingWhenItResumes(t *testing.T) {
+func TestOnlyTheSlowConsumerEndsAndItMissesNothingWhenItResumes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -27,12 +27,12 @@ func TestASlowConsumerEndsAloneAndMissesNothingWhenItResumes(t *testing.T) {
 		require.ErrorIs(t, err, ErrSlowConsumer)
 		require.Empty(t, events)
 		_, err = receive(t, slow)
-		require.ErrorIs(t, err, ErrSlowConsumer, "and stays so")
+		require.ErrorIs(t, err, ErrSlowConsumer, "a second call returns the same error")
 		require.Len(t, drain(t, subscribe(t, h, alice, slow.Start())), 9)
 	})
 }
 
-func TestMoreThanAQueueHoldsIsTooMuchWhereTheHubLooksInTime(t *testing.T) {
+func TestAFullQueueEndsTheSubscriptionIfTheHubPollsOnTime(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -50,16 +50,16 @@ func TestMoreThanAQueueHoldsIsTooMuchWhereTheHubLooksInTime(t *testing.T) {
 	})
 }
 
-// outage keeps the hub from looking into the log for a while.
+// outage makes polls of the log fail for a while, and runs f during that time.
 func outage(w *world, meanwhile func()) {
 	w.set(func() { w.broken["Next"] = true })
-	time.Sleep(2 * time.Second) // it has noticed
+	time.Sleep(2 * time.Second) // long enough for the hub to notice
 	meanwhile()
 	w.set(func() { w.broken["Next"] = false })
 	time.Sleep(time.Minute)
 }
 
-func TestWhatComesAllAtOnceAfterAnOutageIsReadAtTheConsumersPace(t *testing.T) {
+func TestABurstAfterAnOutageIsReadAtTheConsumersSpeed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c, held := w.chat(alice, bob), w.chat(alice, carol) // 2, 3
@@ -77,7 +77,7 @@ func TestWhatComesAllAtOnceAfterAnOutageIsReadAtTheConsumersPace(t *testing.T) {
 			x.commit()
 		}
 		burst(5)
-		require.Equal(t, want, lines(drain(t, s)), "above what is open, so that the cursor does not tell what was delivered")
+		require.Equal(t, want, lines(drain(t, s)), "above an open record: the cursor does not say what was delivered")
 		idle := subscribe(t, h, alice, s.Start())
 		require.Len(t, drain(t, idle), 5)
 		outage(w, func() { burst(30) })
@@ -85,7 +85,7 @@ func TestWhatComesAllAtOnceAfterAnOutageIsReadAtTheConsumersPace(t *testing.T) {
 		for e, err := range s.Events(t.Context()) {
 			require.NoError(t, err)
 			if got = append(got, e); len(got) == 10 {
-				break // in the midst of the resume
+				break // in the middle of the resume
 			}
 		}
 		outage(w, func() { burst(50) })
@@ -97,14 +97,15 @@ func TestWhatComesAllAtOnceAfterAnOutageIsReadAtTheConsumersPace(t *testing.T) {
 		require.Equal(t, want[len(want)-3:], lines(drain(t, s)), "live again")
 
 		idle.mu.Lock()
-		require.LessOrEqual(t, len(idle.queue.events), 8, "who takes nothing costs no more than a queue")
+		require.LessOrEqual(t, len(idle.queue.events), 8, "an idle consumer holds no more than a queue")
 		idle.mu.Unlock()
 		_, err := receive(t, idle)
-		require.ErrorIs(t, err, ErrSlowConsumer, "they had a minute to read")
+		require.ErrorIs(t, err, ErrSlowConsumer, "the consumer had a minute to read")
 	})
 }
 
-// reading has a consumer take an event every so often, until enough, and returns how many it got and how the subscription ended.
+// reading makes a consumer take one event every interval, up to enough. It returns how many events
+// it got and how the subscription ended.
 func reading(t *testing.T, s *Subscription, enough int, every time.Duration) (read func() (int, error)) {
 	t.Helper()
 	got, ended := 0, make(chan error, 1)
@@ -127,7 +128,7 @@ func reading(t *testing.T, s *Subscription, enough int, every time.Duration) (re
 	}
 }
 
-func TestASlowConsumerEndsAlsoWhereLittleHappens(t *testing.T) {
+func TestASlowConsumerEndsEvenWhenEventsAreRare(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -137,7 +138,7 @@ func TestASlowConsumerEndsAlsoWhereLittleHappens(t *testing.T) {
 		var sending sync.WaitGroup
 		sending.Go(func() {
 			for done.Err() == nil {
-				w.do(func(x *tx) { x.send(c, alice, "m") }) // found at once
+				w.do(func(x *tx) { x.send(c, alice, "m") }) // delivered at once
 				time.Sleep(2 * lateAfter)
 			}
 		})
@@ -149,7 +150,7 @@ func TestASlowConsumerEndsAlsoWhereLittleHappens(t *testing.T) {
 	})
 }
 
-func TestWhoReadsFastEnoughIsSparedForAWhileAfterAnOutage(t *testing.T) {
+func TestAConsumerThatKeepsReadingHasAGracePeriodAfterAnOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -157,7 +158,7 @@ func TestWhoReadsFastEnoughIsSparedForAWhileAfterAnOutage(t *testing.T) {
 		s := subscribe(t, h, bob, "")
 		const all = 300
 		read := reading(t, s, all, 8*time.Millisecond)
-		send := func() { // a second of a hundred events
+		send := func() { // a hundred events, which take a second
 			for range 50 {
 				w.do(func(x *tx) { x.send(c, alice, "m") })
 				time.Sleep(20 * time.Millisecond)
@@ -171,7 +172,7 @@ func TestWhoReadsFastEnoughIsSparedForAWhileAfterAnOutage(t *testing.T) {
 			w.before["Next"] = func() {
 				go func() {
 					time.Sleep(time.Millisecond)
-					send() // the hub looks in time again, and the queue is full
+					send() // the hub polls on time again, and the queue is full
 				}()
 			}
 		})
@@ -181,7 +182,7 @@ func TestWhoReadsFastEnoughIsSparedForAWhileAfterAnOutage(t *testing.T) {
 	})
 }
 
-func TestTheTimeThatTheHubNeedsForABatchIsNotTheConsumers(t *testing.T) {
+func TestTheTimeThatTheHubNeedsForABatchDoesNotCountAgainstTheConsumer(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -203,7 +204,7 @@ func TestTheTimeThatTheHubNeedsForABatchIsNotTheConsumers(t *testing.T) {
 	})
 }
 
-func TestWhatPilesUpWhileTheHubIsBusyIsNotTheConsumersFault(t *testing.T) {
+func TestABacklogWhileTheHubIsBusyDoesNotCountAgainstTheConsumer(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -222,7 +223,7 @@ func TestWhatPilesUpWhileTheHubIsBusyIsNotTheConsumersFault(t *testing.T) {
 	})
 }
 
-func TestWhatAnOverflowNeedsIsNotHeldForLonger(t *testing.T) {
+func TestAnOverflowIsFreedAfterItsReplay(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c, held := w.chat(alice), w.chat(carol)
@@ -270,7 +271,7 @@ func TestCloseEndsAReplayThatWaitsForTheDatabase(t *testing.T) {
 	}
 }
 
-func TestWhoWasBehindBeforeTheHubWasIsSlow(t *testing.T) {
+func TestAConsumerThatLaggedBeforeTheHubDidIsSlow(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -289,19 +290,19 @@ func TestWhoWasBehindBeforeTheHubWasIsSlow(t *testing.T) {
 	})
 }
 
-func TestALogThatIsExchangedWhileAConsumerIsBehindIsNotGoneOnWith(t *testing.T) {
+func TestALaggingConsumerEndsWhenTheLogIsReplaced(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
 		h := start(t, w, &Options{Queue: 4, Window: 1})
 		from := subscribe(t, h, alice, "").Start()
 		w.sends(c, alice, 9)
-		replaying, behind := subscribe(t, h, alice, from), subscribe(t, h, alice, "")
+		replaying, lagging := subscribe(t, h, alice, from), subscribe(t, h, alice, "")
 		n := 0
 		for _, err := range replaying.Events(t.Context()) {
 			require.NoError(t, err)
 			if n++; n == 9 {
-				break // before it arrives
+				break // before it arrives again
 			}
 		}
 		outage(w, func() { w.sends(c, alice, 9) })
@@ -310,21 +311,22 @@ func TestALogThatIsExchangedWhileAConsumerIsBehindIsNotGoneOnWith(t *testing.T) 
 			w.commits, w.lastID = w.commits[:2], 2
 		})
 		time.Sleep(time.Minute)
-		for _, s := range []*Subscription{replaying, behind} {
+		for _, s := range []*Subscription{replaying, lagging} {
 			events, err := receive(t, s)
-			require.ErrorIs(t, err, storage.ErrCursorExpired, "the ids that it has seen are given again")
+			require.ErrorIs(t, err, storage.ErrCursorExpired, "the new log reuses the ids that it has seen")
 			require.Empty(t, events)
 		}
 	})
 }
 
-func TestACursorDoesNotFallWhereMuchComesAtOnceOnANodeThatIsBehind(t *testing.T) {
+func TestACursorDoesNotDecreaseInABurstOnALaggingNode(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob) // 2
 		h := start(t, w, &Options{Queue: 4})
 		open := w.begin()
-		open.send(w.chat(alice), alice, "rolled back, as another node knows already") // 4; its chat is 3
+		// 4; its chat is 3
+		open.send(w.chat(alice), alice, "rolled back, as another node knows already")
 		seen := w.do(func(x *tx) { x.send(c, alice, "seen there") })
 		s := subscribe(t, h, alice, w.commits[len(w.commits)-1].String())
 		outage(w, func() { w.sends(c, alice, 9) })

@@ -1,22 +1,23 @@
 package realtime
 
-// queue is a bounded first-in first-out queue of events. Its memory grows with what is in it, and is let go of when it was much.
+// queue is a bounded FIFO queue of events. It grows as needed, and frees a large buffer once it is
+// empty.
 type queue struct {
 	limit  int
-	events []Event // a ring; its length is a power of two
+	events []Event // a ring buffer; its length is a power of two
 	first  int
 	count  int
 }
 
 const (
 	queueAtFirst = 4  // events
-	queueKept    = 16 // the most to keep room for while it is empty
+	queueKept    = 16 // largest buffer that an empty queue keeps
 )
 
-// room reports whether so many events find room.
+// room reports whether so many more events fit.
 func (q *queue) room(events int) bool { return q.count+events <= q.limit }
 
-// push appends an event, whether there is room or not.
+// push appends an event, even beyond the limit.
 func (q *queue) push(e *Event) {
 	if q.count == len(q.events) {
 		q.grow()

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// requests are what others ask of the dispatcher. They stay until they are answered or withdrawn, so that nothing piles up
-// while the database is away.
+// requests are pending calls to the dispatcher. Each stays until it is answered or withdrawn, so
+// that nothing piles up while the database is down.
 type requests struct {
-	// begun and answered are the numbers of the last poll that began, and that succeeded, with safe as its result. polled
-	// is closed at the next success; it is nil while nobody waits.
+	// begun is the number of the last poll that began, answered of the last that succeeded, and
+	// safe its result. polled is closed at the next success; it is nil while no caller waits.
 	begun, answered uint64
 	safe            Position
 	polled          chan struct{}
@@ -51,7 +51,7 @@ func (h *Hub) nextPoll(ctx context.Context) (Position, error) {
 	}
 }
 
-// arrive waits until the dispatcher has taken a subscription in, or refused to.
+// arrive waits until the dispatcher has answered.
 func (h *Hub) arrive(ctx context.Context, a *arrival) (welcome, error) {
 	idle, stop := h.notRunning()
 	defer stop()
@@ -76,8 +76,8 @@ func (h *Hub) arrive(ctx context.Context, a *arrival) (welcome, error) {
 	return <-a.answer, nil // too late to withdraw
 }
 
-// notRunning returns a channel that is closed when startGrace has passed and Run was not called. Once
-// Run was called it is nil, which costs nothing. stop must be called.
+// notRunning returns a channel that is closed when startGrace has passed and Run was not called.
+// Once Run was called, the channel is nil, which costs nothing. stop must be called.
 func (h *Hub) notRunning() (idle <-chan struct{}, stop func()) {
 	select {
 	case <-h.running:
@@ -95,7 +95,8 @@ func (h *Hub) notRunning() (idle <-chan struct{}, stop func()) {
 	return late, func() { timer.Stop() }
 }
 
-// claim takes an arrival out of the requests: whoever gets true decides what becomes of it.
+// claim takes an arrival out of the requests. The caller that gets true decides its result: the
+// dispatcher answers it, or the subscriber withdraws it.
 func (h *Hub) claim(a *arrival) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,7 +105,7 @@ func (h *Hub) claim(a *arrival) bool {
 	return waiting
 }
 
-// leave tells the dispatcher that a subscription, which it had taken in, has ended.
+// leave tells the dispatcher that a registered subscription has ended.
 func (h *Hub) leave(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -113,17 +114,18 @@ func (h *Hub) leave(s *Subscription) {
 	}
 }
 
-// A turn is what was asked before a poll.
+// A turn has the requests that were made before a poll.
 type turn struct {
 	number   uint64
 	arrivals []*arrival
 	leaving  []*Subscription
 }
 
-// The most subscriptions to take in at a time, for their memberships are loaded in one query while deliveries wait.
+// maxArrivals caps the subscriptions that are registered at a time: their memberships are loaded in
+// one query while deliveries wait.
 const maxArrivals = 500
 
-// turn begins a poll. Arrivals remain claimable.
+// turn begins a poll. Its arrivals can still be withdrawn.
 func (h *Hub) turn() turn {
 	clearSignal(h.hinted)
 	clearSignal(h.asked)
@@ -143,7 +145,7 @@ func (h *Hub) turn() turn {
 	return t
 }
 
-// pollDone answers those who wait for a poll.
+// pollDone answers the callers who wait for a poll.
 func (h *Hub) pollDone(number uint64, safe Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -155,7 +157,7 @@ func (h *Hub) pollDone(number uint64, safe Position) {
 	}
 }
 
-// A signal is a flag that one goroutine waits for and any may set.
+// signal sets a flag, which any goroutine may set and one waits for.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

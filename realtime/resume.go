@@ -9,28 +9,32 @@ import (
 )
 
 const (
-	// How many replays ask the database at the same time, so that they leave connections to the dispatcher.
+	// How many replays may query the database at the same time, so that connections remain for the
+	// dispatcher.
 	maxReplays = 8
-	// What lies at least between two logged outages of the replays.
+	// The shortest time between two log lines about failing replays.
 	warnEvery = time.Minute
 )
 
-// resume is what a subscription goes through before its queue: pages from the database while the dispatcher
-// does not know of it, then what the dispatcher had in memory when it took it in. None of it blocks anybody else.
+// resume is the replay that a subscription delivers before its queue: first pages from the
+// database, while the dispatcher does not have the subscription, then the records that the
+// dispatcher had in memory when it registered it. No other subscription waits for it.
 type resume struct {
-	in      bool         // taken in
-	checked bool         // once in: the position that it was taken in behind is one of this log
-	at      Position     // everything up to here is in events, or was delivered
-	upTo    Position     // how far the database may be replayed
-	without idSet        // the records behind it that were delivered, too
-	missed  []Record     // once in: what follows
-	copies  []Membership // the user's, as of then
-	events  []Event      // to be delivered next
+	registered bool         // registered with the dispatcher
+	checked    bool         // once registered: the start position was found in this log
+	at         Position     // everything up to here is in events, or was delivered
+	upTo       Position     // how far the database may be replayed
+	without    idSet        // records after at that were delivered, too
+	missed     []Record     // once registered: the records that follow
+	copies     []Membership // the user's copies at that time
+	events     []Event      // to be delivered next
 }
 
-func (r *resume) done() bool { return r.in && r.checked && len(r.missed) == 0 && len(r.events) == 0 }
+func (r *resume) done() bool {
+	return r.registered && r.checked && len(r.missed) == 0 && len(r.events) == 0
+}
 
-// begin is the part of a subscription that its caller waits for.
+// begin is the part of subscribing that the caller of [Hub.Subscribe] waits for.
 func (s *Subscription) begin(ctx context.Context, after string) error {
 	if after == "" {
 		w, err := s.arrive(ctx, false)
@@ -48,41 +52,42 @@ func (s *Subscription) begin(ctx context.Context, after string) error {
 	return s.check(ctx)
 }
 
-// check looks whether the position of the resume is one of this log. It comes after an arrival, so that what is in memory was in the log, too, when it was
-// taken from there.
+// check checks that the resume position is in this log. It runs after arrive, so that the records
+// that came from memory were in the log, too, when they were taken.
 func (s *Subscription) check(ctx context.Context) error {
 	r := &s.resume
-	err := s.hub.insist(ctx, func(ctx context.Context) error { return s.hub.log.CheckPosition(ctx, r.at) })
-	r.checked = r.in && err == nil
+	err := s.hub.retry(ctx, func(ctx context.Context) error { return s.hub.log.CheckPosition(ctx, r.at) })
+	r.checked = r.registered && err == nil
 	return err
 }
 
-// arrive asks the dispatcher to take the subscription in.
+// arrive asks the dispatcher to register the subscription.
 func (s *Subscription) arrive(ctx context.Context, resume bool) (welcome, error) {
 	w, err := s.hub.arrive(ctx, &arrival{subscription: s, resume: resume, from: s.resume.at, answer: make(chan welcome, 1)})
 	if err != nil {
 		return welcome{}, err
 	}
-	s.resume.in, s.resume.upTo, s.resume.missed, s.resume.copies = w.in, w.safe, w.missed, w.copies
+	s.resume.registered, s.resume.upTo, s.resume.missed, s.resume.copies = w.registered, w.safe, w.missed, w.copies
 	return w, nil
 }
 
-// replayed returns the next event of the replay, or false where it must be called again, or is done.
+// replayed returns the next event of the replay. It returns false if it must be called again, or
+// the replay is done.
 func (s *Subscription) replayed(ctx context.Context) (Event, bool, error) {
 	r := &s.resume
 	switch {
 	case len(r.events) > 0:
 		e := r.events[0]
 		if r.events = r.events[1:]; len(r.events) == 0 {
-			r.events = nil // not to hold the page
+			r.events = nil // free the page
 		}
 		return e, true, nil
-	case r.in && !r.checked:
+	case r.registered && !r.checked:
 		return Event{}, false, s.check(ctx)
-	case r.in:
-		return Event{}, false, s.hub.insist(ctx, s.replayMissed)
+	case r.registered:
+		return Event{}, false, s.hub.retry(ctx, s.replayMissed)
 	case r.at.ID < r.upTo.ID:
-		return Event{}, false, s.hub.insist(ctx, s.replayPage)
+		return Event{}, false, s.hub.retry(ctx, s.replayPage)
 	default:
 		_, err := s.arrive(ctx, true)
 		return Event{}, false, err
@@ -102,37 +107,37 @@ func (s *Subscription) replayPage(ctx context.Context) error {
 			return err
 		}
 	}
-	t := trail{at: r.at, safe: r.upTo}
-	events, err := s.replay(ctx, records, copies, &t)
+	c := cursors{at: r.at, safe: r.upTo}
+	events, err := s.replay(ctx, records, copies, &c)
 	if err != nil {
 		return err
 	}
-	// Last, so that nothing of it was pruned before it was read.
+	// Check last: it proves that nothing of the page was pruned before it was read.
 	if err := log.CheckPosition(ctx, r.at); err != nil {
 		return err
 	}
-	r.events, r.at = events, t.at
+	r.events, r.at = events, c.at
 	if len(records) < s.hub.pageSize {
 		r.at = r.upTo
 	}
 	return nil
 }
 
-// replayMissed takes the next of the records that were in memory.
+// replayMissed replays the next of the records that were in memory.
 func (s *Subscription) replayMissed(ctx context.Context) error {
 	r := &s.resume
 	records := r.missed[:min(len(r.missed), s.hub.pageSize)]
-	t := trail{at: r.at, safe: r.upTo}
-	events, err := s.replay(ctx, records, r.copies, &t)
+	c := cursors{at: r.at, safe: r.upTo}
+	events, err := s.replay(ctx, records, r.copies, &c)
 	if err != nil {
 		return err
 	}
-	r.events, r.at, r.missed = events, t.at, r.missed[len(records):]
+	r.events, r.at, r.missed = events, c.at, r.missed[len(records):]
 	return nil
 }
 
-// replay returns the events of the records that the user gets, as of now.
-func (s *Subscription) replay(ctx context.Context, records []Record, copies []Membership, t *trail) ([]Event, error) {
+// replay returns the user's events of the records, in the current state.
+func (s *Subscription) replay(ctx context.Context, records []Record, copies []Membership, c *cursors) ([]Event, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -152,8 +157,8 @@ func (s *Subscription) replay(ctx context.Context, records []Record, copies []Me
 	var events []Event
 	for _, r := range records {
 		d := delivery{Record: r, view: &view}
-		d.before, d.behind = t.next(r)
-		if s.resume.without.has(r.ID) {
+		d.before, d.after = c.next(r)
+		if s.resume.without.contains(r.ID) {
 			continue
 		}
 		for _, m := range mine[r.Conversation] {
@@ -163,7 +168,7 @@ func (s *Subscription) replay(ctx context.Context, records []Record, copies []Me
 	return events, nil
 }
 
-// overlay puts the fresh state of a copy in the place of what was known of it.
+// overlay replaces the known state of a copy with the fresh one.
 func overlay(copies []Membership, fresh Membership) []Membership {
 	for i, m := range copies {
 		if m.Copy.ID == fresh.Copy.ID {
@@ -174,11 +179,11 @@ func overlay(copies []Membership, fresh Membership) []Membership {
 	return append(copies, fresh)
 }
 
-// insist calls a function of a replay until it succeeds, or answers that the cursor has expired, with pauses after failures. The other
-// errors are [ErrClosed] and that of ctx.
-func (h *Hub) insist(ctx context.Context, call func(context.Context) error) error {
+// retry calls a function of a replay until it succeeds or returns that the cursor has expired, with
+// pauses after failures. The other errors are [ErrClosed] and that of ctx.
+func (h *Hub) retry(ctx context.Context, call func(context.Context) error) error {
 	for failures := 0; ; failures++ {
-		err := h.attempt(ctx, patience(failures), call)
+		err := h.attempt(ctx, callLimit(failures), call)
 		switch {
 		case err == nil, errors.Is(err, storage.ErrCursorExpired), errors.Is(err, ErrClosed):
 			return err
@@ -196,7 +201,7 @@ func (h *Hub) insist(ctx context.Context, call func(context.Context) error) erro
 	}
 }
 
-// attempt calls a function once there is a place for it.
+// attempt calls a function once a replay slot is free.
 func (h *Hub) attempt(ctx context.Context, limit time.Duration, call func(context.Context) error) error {
 	select {
 	case <-h.done:
@@ -216,7 +221,7 @@ func (h *Hub) attempt(ctx context.Context, limit time.Duration, call func(contex
 	return call(ctx)
 }
 
-// warn logs that replays fail, for all of them together.
+// warn logs that replays fail, once for all of them.
 func (h *Hub) warn(err error) {
 	h.mu.Lock()
 	now := time.Now()
@@ -226,6 +231,6 @@ func (h *Hub) warn(err error) {
 	}
 	h.mu.Unlock()
 	if due {
-		h.opts.Logger.Warn("realtime: the log cannot be replayed; resumes wait for it", "error", err)
+		h.opts.Logger.Warn("realtime: cannot replay the log; resumes are paused", "error", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-func TestALateRecordIsDeliveredAndHoldsBackOnlyTheCursor(t *testing.T) {
+func TestALateRecordIsDeliveredAndDelaysOnlyTheCursor(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		slow, quick := w.chat(alice, bob), w.chat(alice, carol) // 2, 3
@@ -28,7 +28,7 @@ func TestALateRecordIsDeliveredAndHoldsBackOnlyTheCursor(t *testing.T) {
 		require.Equal(t, int64(3), at(t, before[1].Cursor))
 
 		again := subscribe(t, h, alice, before[0].Cursor)
-		require.Equal(t, lines(before), lines(drain(t, again)), "what is above the open one is repeated")
+		require.Equal(t, lines(before), lines(drain(t, again)), "records above the open one are repeated")
 		late.commit()
 		require.Equal(t, []string{"4 CHAT_MESSAGE_CREATED late"}, lines(drain(t, again)))
 		got := drain(t, s)
@@ -43,7 +43,7 @@ func TestALateRecordIsDeliveredAndHoldsBackOnlyTheCursor(t *testing.T) {
 	})
 }
 
-func TestAResumeBehindAnOpenRecordMissesNothingThatWasCommittedBeforeTheHubBegan(t *testing.T) {
+func TestAResumeAfterAnOpenRecordMissesNothingCommittedBeforeTheHubStarted(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c, other := w.chat(alice), w.chat(alice, bob)
@@ -84,7 +84,7 @@ func TestAQuickResumeIsServedFromMemory(t *testing.T) {
 	})
 }
 
-func TestALongResumeIsReadInPagesAndGoesOnLive(t *testing.T) {
+func TestALongResumeIsReadInPagesAndContinuesLive(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		g := w.group(alice, bob)
@@ -108,7 +108,7 @@ func TestALongResumeIsReadInPagesAndGoesOnLive(t *testing.T) {
 		for e, err := range s.Events(ctx) {
 			require.NoError(t, err)
 			if got = append(got, e); len(got) < 50 {
-				send() // it never overflows, however much comes meanwhile
+				send() // the queue never overflows, however many events come in the meantime
 			}
 		}
 		require.Equal(t, want, lines(got))
@@ -119,7 +119,7 @@ func TestALongResumeIsReadInPagesAndGoesOnLive(t *testing.T) {
 	})
 }
 
-func TestAResumeWithMoreThanAQueueInMemoryWhileTheCursorIsHeldBackGetsAllOfIt(t *testing.T) {
+func TestAResumeFromMemoryMayExceedTheQueueWhileARecordIsOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		held, c := w.chat(alice), w.chat(alice, bob)
@@ -138,7 +138,7 @@ func TestAResumeWithMoreThanAQueueInMemoryWhileTheCursorIsHeldBackGetsAllOfIt(t 
 	})
 }
 
-func TestAResumeInMemoryMayBreakAnywhere(t *testing.T) {
+func TestAResumeFromMemoryMayStopAfterAnyEvent(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		slow, quick := w.chat(alice, bob), w.chat(alice, carol) // 2, 3
@@ -164,7 +164,7 @@ func TestAResumeInMemoryMayBreakAnywhere(t *testing.T) {
 	})
 }
 
-func TestAResumeFromBeforeTheNodeBeganIsReadFromTheDatabase(t *testing.T) {
+func TestAResumeFromBeforeTheNodeStartedIsReadFromTheDatabase(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -178,7 +178,7 @@ func TestAResumeFromBeforeTheNodeBeganIsReadFromTheDatabase(t *testing.T) {
 	})
 }
 
-func TestWhoIsRemovedWhileTheyArriveIsToldOfIt(t *testing.T) {
+func TestAMemberRemovedDuringASubscribeGetsTheRemoval(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		g := w.group(alice, bob)
@@ -197,11 +197,11 @@ func TestWhoIsRemovedWhileTheyArriveIsToldOfIt(t *testing.T) {
 		w.do(func(x *tx) { x.send(g, alice, "without bob") })
 		_, err = h.Position(t.Context())
 		require.NoError(t, err)
-		require.Zero(t, w.count("View"), "the group has nobody online any more")
+		require.Zero(t, w.count("View"), "no member of the group is online any more")
 	})
 }
 
-func TestAReplayShowsNothingThatIsClearedWhileItIsRead(t *testing.T) {
+func TestAReplayOmitsMessagesClearedWhileItIsRead(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -220,7 +220,7 @@ func TestASubscriptionFromNowGetsNothingOlder(t *testing.T) {
 		c := w.chat(alice)
 		h := start(t, w, nil)
 		held := w.begin()
-		held.send(w.chat(alice), alice, "late") // 4, and its chat 3
+		held.send(w.chat(alice), alice, "late") // 4; its chat is 3
 		w.set(func() { w.hook = nil })
 		w.do(func(x *tx) { x.send(c, alice, "before") })
 		s := subscribe(t, h, alice, "")
@@ -231,13 +231,13 @@ func TestASubscriptionFromNowGetsNothingOlder(t *testing.T) {
 	})
 }
 
-func TestACursorOfANodeThatIsAheadIsNeitherExpiredNorRepeated(t *testing.T) {
+func TestACursorFromANodeAheadNeitherExpiresNorRepeatsEvents(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
 		h := start(t, w, nil)
 		subscribe(t, h, alice, "")
-		w.set(func() { w.batch = 0 }) // this node sees nothing for now
+		w.set(func() { w.batch = 0 }) // this node sees no commits for now
 		for range 3 {
 			w.do(func(x *tx) { x.send(c, alice, "seen there") })
 		}
@@ -255,20 +255,20 @@ func TestACursorOfANodeThatIsAheadIsNeitherExpiredNorRepeated(t *testing.T) {
 	})
 }
 
-func TestACursorNeverFallsBelowTheOneOfANodeThatWasAhead(t *testing.T) {
+func TestCursorsNeverDecreaseBelowTheOneFromANodeAhead(t *testing.T) {
 	s := newSubscription(NewHub(newWorld(), nil), alice)
 	defer s.Close()
 	from := Position{ID: 9, Nonce: 1}
 	require.True(t, s.takenIn(from))
-	s.push(&look{number: 1}, 9, []Event{{ID: "9", position: Position{ID: 9}}})
-	s.push(&look{number: 1}, 10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
+	s.push(&poll{number: 1}, 9, []Event{{ID: "9", position: Position{ID: 9}}})
+	s.push(&poll{number: 1}, 10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
 	e, ok := s.pop()
 	require.True(t, ok)
 	require.Equal(t, "10", e.ID)
 	require.Equal(t, from.String(), e.Cursor)
 }
 
-func TestWhatIsNoCursorOfThisLogOrTooOldHasExpired(t *testing.T) {
+func TestACursorOfAnotherLogOrOfPrunedRecordsHasExpired(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -285,7 +285,7 @@ func TestWhatIsNoCursorOfThisLogOrTooOldHasExpired(t *testing.T) {
 	})
 }
 
-func TestAReplayThatTheRetentionOvertakesEndsAsExpired(t *testing.T) {
+func TestAReplayEndsAsExpiredIfItsRecordsArePruned(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice)
@@ -310,7 +310,7 @@ func TestAReplayThatTheRetentionOvertakesEndsAsExpired(t *testing.T) {
 	})
 }
 
-func TestASubscriptionThatIsClosedWhileItArrivesIsNotTakenIn(t *testing.T) {
+func TestASubscriptionClosedWhileItArrivesIsNotRegistered(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld()
 		c := w.chat(alice, bob)
@@ -320,7 +320,7 @@ func TestASubscriptionThatIsClosedWhileItArrivesIsNotTakenIn(t *testing.T) {
 		for range 3 {
 			w.do(func(x *tx) { x.send(c, alice, "m") })
 		}
-		s := subscribe(t, h, bob, from.Start()) // to be replayed, and to arrive again
+		s := subscribe(t, h, bob, from.Start()) // it must be replayed, and arrive again
 		w.set(func() { w.before["Memberships"] = func() { w.set(func() { w.before["Memberships"] = s.Close }) } })
 		require.Len(t, drain(t, s), 6)
 		_, err := h.Position(t.Context())

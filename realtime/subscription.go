@@ -9,26 +9,26 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Subscription is the events of one user, for one consumer: see [Hub.Subscribe].
+// Subscription delivers the events of one user to one consumer: see [Hub.Subscribe].
 type Subscription struct {
 	hub    *Hub
 	user   user.ID
 	start  string
-	ready  chan struct{}   // there is an event in the queue, or an end
+	ready  chan struct{}   // the queue has an event, or the subscription has ended
 	ctx    context.Context //nolint:containedctx // its own: it ends with the subscription
 	cancel context.CancelFunc
 
-	// The consumer's alone: what is to be replayed before the queue.
+	// Used only by the consumer's goroutine: what is replayed before the queue.
 	resume resume
 
-	mu       sync.Mutex
-	in       bool     // the dispatcher knows it
-	from     Position // events up to here are the replay's
-	queue    queue
-	pace     pace
-	behind   bool      // the queue overflowed, and what did not fit is not made up for yet
-	overflow *overflow // where it did, until the queue is empty
-	ended    error
+	mu         sync.Mutex
+	registered bool     // the dispatcher has it
+	from       Position // events up to here come from the replay
+	queue      queue
+	lag        lagPolicy
+	catchingUp bool      // the queue overflowed, and the consumer has not yet caught up by a replay
+	overflow   *overflow // where the queue overflowed; nil once the replay from there has begun
+	ended      error
 }
 
 func newSubscription(h *Hub, u user.ID) *Subscription {
@@ -37,17 +37,19 @@ func newSubscription(h *Hub, u user.ID) *Subscription {
 	return s
 }
 
-// errStopped is the end that the consumer wished for.
+// errStopped ends a subscription that its consumer closed.
 var errStopped = errors.New("subscription closed")
 
-// Start returns the cursor from which on the subscription misses nothing: the one that it resumes from, else that of its beginning.
+// Start returns the cursor from which the subscription misses nothing: the one that it resumed
+// from, or the position at which it began.
 func (s *Subscription) Start() string { return s.start }
 
-// Events returns the events, one after another, and waits for more. It ends without an error when ctx ends or the subscription is closed. Else
-// its last pair has one: [ErrSlowConsumer], [ErrClosed], or
-// [github.com/buddychat/buddychat/storage.ErrCursorExpired] where the retention overtook a resume; the events that were queued are
-// dropped then, and whoever subscribes again behind the last one received gets them. It may be called again, to go
-// on, and is for one goroutine at a time.
+// Events yields the events one after another, and waits for more. It stops without an error when
+// ctx ends or the subscription is closed. Otherwise its last pair has an error: [ErrSlowConsumer],
+// [ErrClosed], or [github.com/buddychat/buddychat/storage.ErrCursorExpired] if records were pruned
+// before a resume had read them. Queued events are dropped then; subscribe again after the last
+// event received to get them. Events may be called again to continue. It is not safe for concurrent
+// use.
 func (s *Subscription) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for {
@@ -68,10 +70,10 @@ func (s *Subscription) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// Close ends the subscription and lets go of what it holds. It may be called again, and from any goroutine.
+// Close ends the subscription and frees what it holds. It may be called again, from any goroutine.
 func (s *Subscription) Close() { s.finish(errStopped) }
 
-// next returns the next event: first of the replay, then of the queue.
+// next returns the next event: first from the replay, then from the queue.
 func (s *Subscription) next(ctx context.Context) (Event, error) {
 	for ctx.Err() == nil {
 		if err := s.cause(); err != nil {
@@ -98,14 +100,14 @@ func (s *Subscription) next(ctx context.Context) (Event, error) {
 	return Event{}, ctx.Err()
 }
 
-// replayWhileOpen is replayed until the subscription ends.
+// replayWhileOpen calls replayed, and aborts it when the subscription ends.
 func (s *Subscription) replayWhileOpen(ctx context.Context) (Event, bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	e, ok, err := s.replayed(ctx)
 	if s.resume.done() {
-		s.resume = resume{in: true, checked: true} // not to hold what it needed
+		s.resume = resume{registered: true, checked: true} // free what the replay held
 	}
 	if ended := s.cause(); err != nil && ended != nil {
 		err = ended
@@ -119,53 +121,55 @@ func (s *Subscription) pop() (Event, bool) {
 	return s.queue.pop()
 }
 
-// push queues the events of a record, all or, where there is no room for them, none, and reports which. It never blocks.
-func (s *Subscription) push(l *look, record int64, events []Event) bool {
+// push queues all events of a record, and reports true, also if the consumer does not need them. If
+// they do not fit it queues none and reports false. It never blocks.
+func (s *Subscription) push(p *poll, record int64, events []Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil || record <= s.from.ID {
 		return true
 	}
-	s.pace.note(l, s.queue.count)
+	s.lag.beginBatch(p, s.queue.count)
 	switch {
 	case !s.queue.room(len(events)):
 		return false
-	case s.behind:
-		return true // the resume brings it
+	case s.catchingUp:
+		return true // the replay brings it
 	}
 	for i := range events {
 		e := &events[i]
-		if e.position.ID < s.from.ID { // on another node it was further already
+		if e.position.ID < s.from.ID { // it resumed from another node, which was ahead of this one
 			ahead := *e
 			ahead.position, ahead.Cursor = s.from, s.from.String()
 			e = &ahead
 		}
 		s.queue.push(e)
 	}
-	s.pace.queued(l)
+	s.lag.queued(p)
 	signal(s.ready)
 	return true
 }
 
-// takenIn tells the subscription that it gets what is dispatched from now on, behind the position. It reports false where it has ended.
-func (s *Subscription) takenIn(from Position) bool {
+// register marks the subscription as registered: it gets what is dispatched from now on, after the
+// position. It reports false if the subscription has ended.
+func (s *Subscription) register(from Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil {
 		return false
 	}
-	s.in, s.from, s.behind = true, from, false
+	s.registered, s.from, s.catchingUp = true, from, false
 	return true
 }
 
-// cause returns why the subscription ended, nil while it lasts.
+// cause returns why the subscription ended, nil if it has not.
 func (s *Subscription) cause() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ended
 }
 
-// finish ends the subscription and has the dispatcher forget it.
+// finish ends the subscription and makes the dispatcher forget it.
 func (s *Subscription) finish(cause error) {
 	if s.end(cause) {
 		s.hub.leave(s)
@@ -187,5 +191,5 @@ func (s *Subscription) endLocked(cause error) bool {
 	s.cancel()
 	s.queue.drop()
 	signal(s.ready)
-	return s.in
+	return s.registered
 }

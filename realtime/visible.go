@@ -7,15 +7,16 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// visible decides whether the owner of a copy is told of a record, and with which message, nil for none. It is the only place that
-// does, live and in a replay. The membership is as fresh as the view: see [overlay].
+// visible decides whether the owner of a copy gets an event for a record, and with which message,
+// nil for none. Nothing else decides that, neither live nor in a replay. The membership must be as
+// fresh as the view: see [overlay].
 func visible(r Record, m Membership, v *View) (about *chat.Message, ok bool) {
 	owner := m.Copy.Owner
 	switch {
 	case r.ID < m.JoinRecord:
-		return nil, false // before they were there
+		return nil, false // before they joined
 	case m.EndRecord != 0 && m.EndRecord != r.ID:
-		return nil, false // whoever is gone is told of that, and of nothing else
+		return nil, false // a former member gets the event of their own end, and no other
 	case r.Recipient != "" && r.Recipient != owner:
 		return nil, false
 	}
@@ -34,7 +35,7 @@ func visible(r Record, m Membership, v *View) (about *chat.Message, ok bool) {
 	case GroupUpdated, GroupPermanentlyRemoved, MemberAdded, MemberRemoved, MemberLeft:
 		return nil, true
 	default:
-		return nil, false // for nodes alone
+		return nil, false // for nodes only
 	}
 }
 
@@ -45,12 +46,12 @@ func shown(message *chat.Message, m Membership, v *View) (*chat.Message, bool) {
 	return message, true
 }
 
-// shows reports whether the copy has the message of this place.
+// shows reports whether the copy shows the message with this sequence number.
 func shows(m Membership, v *View, message, seq int64) bool {
 	return seq > max(m.JoinedSeq, m.ClearedSeq) && !v.Hidden[HiddenMessage{Copy: m.Copy.ID, Message: message}]
 }
 
-// known returns the user, nobody where they were erased.
+// known returns the user, or "" if they were erased.
 func (v *View) known(u user.ID) user.ID {
 	if v.Erased[u] {
 		return ""
@@ -58,7 +59,7 @@ func (v *View) known(u user.ID) user.ID {
 	return u
 }
 
-// joined returns who joined with a MEMBER_ADDED.
+// joined returns the user who joined with a MEMBER_ADDED.
 func (v *View) joined(r Record) user.ID {
 	if r.Operation != MemberAdded {
 		return ""
@@ -71,50 +72,53 @@ func (v *View) joined(r Record) user.ID {
 	return ""
 }
 
-// A trail gives the records of a stretch of the log, in the order in which they are delivered, their cursors.
-type trail struct {
-	at   Position // the cursor of the record before; it never falls
-	safe Position // nothing at or below it comes later
+// cursors assigns cursors to a range of records, in the order in which they are delivered.
+type cursors struct {
+	at   Position // the cursor of the previous record; it never decreases
+	safe Position // no later record is at or below it
 }
 
-// next returns the positions before and behind a record. Whoever resumes from the former gets it again, from either gets
-// everything that was not delivered yet: neither is above what is open.
-func (t *trail) next(r Record) (before, behind Position) {
-	before = t.at
+// next returns the positions before and after a record. A client that resumes from before gets the
+// record again. From either, it gets everything that was not delivered yet: neither is above an
+// open record.
+func (c *cursors) next(r Record) (before, after Position) {
+	before = c.at
 	p := r.Position
-	if p.ID > t.safe.ID {
-		p = t.safe
+	if p.ID > c.safe.ID {
+		p = c.safe
 	}
-	if p.ID > t.at.ID {
-		t.at = p
+	if p.ID > c.at.ID {
+		c.at = p
 	}
-	return before, t.at
+	return before, c.at
 }
 
-// A delivery makes the events of one record, for one copy after another. What they share is made once, and only where there is a recipient.
+// A delivery makes the events of one record, for one copy after another. What they share is made
+// once, and only if there is a recipient.
 type delivery struct {
 	Record
-	before, behind             Position
-	view                       *View
-	id, notifiedID             string
-	actor, memberUser          user.ID
-	cursorBefore, cursorBehind string
-	memo, notified             *memo
+	before, after             Position
+	view                      *View
+	id, notifiedID            string
+	actor, memberUser         user.ID
+	cursorBefore, cursorAfter string
+	memo, notified            *memo
 }
 
-// appendTo appends what the owner of a copy is told: nothing, one event, or a message and its notification.
+// appendTo appends the events for the owner of a copy: none, one, or a message and its
+// notification.
 func (d *delivery) appendTo(events []Event, m Membership) []Event {
 	about, ok := visible(d.Record, m, d.view)
 	if !ok {
 		return events
 	}
 	if d.memo == nil {
-		d.id, d.cursorBehind, d.memo = strconv.FormatInt(d.ID, 10), d.behind.String(), &memo{}
+		d.id, d.cursorAfter, d.memo = strconv.FormatInt(d.ID, 10), d.after.String(), &memo{}
 		d.actor, d.memberUser = d.view.known(d.Actor), d.view.joined(d.Record)
 	}
 	e := Event{
 		ID:           d.id,
-		Cursor:       d.cursorBehind,
+		Cursor:       d.cursorAfter,
 		Operation:    d.Operation,
 		At:           d.At,
 		Actor:        d.actor,
@@ -125,13 +129,13 @@ func (d *delivery) appendTo(events []Event, m Membership) []Event {
 		Member:       d.Member,
 		MemberUser:   d.memberUser,
 		Erased:       d.Erased,
-		position:     d.behind,
+		position:     d.after,
 		memo:         d.memo,
 	}
 	switch {
 	case about == nil:
 		return append(events, e)
-	case about.ID != d.Message: // in a GROUP_MESSAGE_READ, a sender's own
+	case about.ID != d.Message: // in a GROUP_MESSAGE_READ, a message of this sender
 		e.MessageID, e.memo = about.ID, &memo{}
 		return append(events, e)
 	case d.Operation != ChatMessageCreated && d.Operation != GroupMessageCreated, about.Sender == m.Copy.Owner:
@@ -140,8 +144,8 @@ func (d *delivery) appendTo(events []Event, m Membership) []Event {
 	return d.appendNotified(events, e)
 }
 
-// appendNotified appends a CREATED and the notification of it. The cursor of the former lies before the record, so
-// that whoever has it and nothing more gets both again.
+// appendNotified appends a CREATED and its notification. The cursor of the CREATED is before the
+// record: a client that got only the CREATED gets both again after a resume.
 func (d *delivery) appendNotified(events []Event, created Event) []Event {
 	if d.notified == nil {
 		d.notifiedID, d.cursorBefore, d.notified = d.id+"n", d.before.String(), &memo{}

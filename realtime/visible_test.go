@@ -9,23 +9,23 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestWhoIsToldOfWhat(t *testing.T) {
+func TestVisibilityByOperationAndMembership(t *testing.T) {
 	t.Parallel()
 	const (
 		self   = alice
 		copyID = 7
 		about  = 70 // the message that the record is about
-		own    = 71 // the newest of self's that a read mark covers
+		own    = 71 // self's newest message that a read mark covers
 	)
 	message := &chat.Message{ID: about, Seq: 5, Sender: bob}
 	mine := &chat.Message{ID: own, Seq: 4, Sender: self}
-	there := &View{
+	current := &View{
 		Messages: map[int64]*chat.Message{about: message},
 		Covered:  map[int64]map[user.ID]*chat.Message{20: {self: mine}},
 	}
 	gone := &View{}
-	hidden := &View{Messages: there.Messages, Covered: there.Covered, Hidden: map[HiddenMessage]bool{{copyID, about}: true, {copyID, own}: true}}
-	hiddenElsewhere := &View{Messages: there.Messages, Hidden: map[HiddenMessage]bool{{copyID + 1, about}: true}}
+	hidden := &View{Messages: current.Messages, Covered: current.Covered, Hidden: map[HiddenMessage]bool{{copyID, about}: true, {copyID, own}: true}}
+	hiddenElsewhere := &View{Messages: current.Messages, Hidden: map[HiddenMessage]bool{{copyID + 1, about}: true}}
 	member := Membership{Copy: chat.Copy{ID: copyID, Owner: self}, JoinedSeq: 2, JoinRecord: 10}
 	with := func(change func(*Membership)) Membership {
 		m := member
@@ -34,7 +34,7 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}
 	late := with(func(m *Membership) { m.JoinRecord = 21 })
 	justIn := with(func(m *Membership) { m.JoinRecord = 20 })
-	behind := with(func(m *Membership) { m.JoinedSeq = 5 })
+	joinedLater := with(func(m *Membership) { m.JoinedSeq = 5 })
 	cleared := with(func(m *Membership) { m.ClearedSeq = 5 })
 	ends := with(func(m *Membership) { m.EndRecord = 20 })
 	ended := with(func(m *Membership) { m.EndRecord = 19 })
@@ -57,36 +57,36 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 		want      bool
 		message   *chat.Message
 	}{
-		{name: "a message in the copy", of: [][]Operation{content}, member: member, view: there, want: true, message: message},
+		{name: "a message in the copy", of: [][]Operation{content}, member: member, view: current, want: true, message: message},
 		{name: "a message that is gone", of: [][]Operation{content}, member: member, view: gone},
-		{name: "a message that was deleted from the copy", of: [][]Operation{content, unsent}, member: member, view: hidden},
-		{name: "a message that was deleted from another copy", of: [][]Operation{content}, member: member, view: hiddenElsewhere, want: true, message: message},
-		{name: "a message that was sent before the joining", of: [][]Operation{content, unsent}, member: behind, view: there},
-		{name: "a message that was cleared", of: [][]Operation{content, unsent}, member: cleared, view: there},
-		{name: "a message without its content", of: [][]Operation{unsent}, member: member, view: there, want: true},
+		{name: "a message deleted from the copy", of: [][]Operation{content, unsent}, member: member, view: hidden},
+		{name: "a message deleted from another copy", of: [][]Operation{content}, member: member, view: hiddenElsewhere, want: true, message: message},
+		{name: "a message sent before the member joined", of: [][]Operation{content, unsent}, member: joinedLater, view: current},
+		{name: "a message that was cleared", of: [][]Operation{content, unsent}, member: cleared, view: current},
+		{name: "a message without its content", of: [][]Operation{unsent}, member: member, view: current, want: true},
 		{name: "a tombstone", of: [][]Operation{unsent}, member: member, view: gone, want: true},
 
-		{name: "what the user did to their own copy", of: [][]Operation{oneOwn}, member: member, view: gone, recipient: self, want: true},
-		{name: "what another did to theirs", of: all, member: member, view: there, recipient: bob},
-		{name: "what is for one alone, and says not for whom", of: [][]Operation{oneOwn}, member: member, view: there},
-		{name: "what concerns every member", of: [][]Operation{everybody}, member: member, view: gone, want: true},
-		{name: "one's own joining", of: [][]Operation{everybody}, member: justIn, view: gone, want: true},
+		{name: "a change of the user to their own copy", of: [][]Operation{oneOwn}, member: member, view: gone, recipient: self, want: true},
+		{name: "a change of another user to their copy", of: all, member: member, view: current, recipient: bob},
+		{name: "a record for one user that names no recipient", of: [][]Operation{oneOwn}, member: member, view: current},
+		{name: "a record for every member", of: [][]Operation{everybody}, member: member, view: gone, want: true},
+		{name: "the user joins", of: [][]Operation{everybody}, member: justIn, view: gone, want: true},
 
-		{name: "what was before the joining", of: all, member: late, view: there, actor: self},
+		{name: "a record before the member joined", of: all, member: late, view: current, actor: self},
 		{name: "the end of the copy", of: [][]Operation{everybody}, member: ends, view: gone, want: true},
 		{name: "the erasure of the other user", of: [][]Operation{{ChatDeleted}}, member: ends, view: gone, recipient: self, want: true},
-		{name: "the erasure, to the one who was erased", of: [][]Operation{{ChatDeleted}}, member: ends, view: gone, recipient: bob},
-		{name: "what came after the end", of: all, member: ended, view: there, actor: self},
-		{name: "what came before the end, now that it is over", of: all, member: willEnd, view: there, actor: self},
-		{name: "what is for nodes alone", of: [][]Operation{internal}, member: member, view: there, recipient: self},
+		{name: "the erasure, for the erased user", of: [][]Operation{{ChatDeleted}}, member: ends, view: gone, recipient: bob},
+		{name: "a record after the end", of: all, member: ended, view: current, actor: self},
+		{name: "a record before the end, delivered afterwards", of: all, member: willEnd, view: current, actor: self},
+		{name: "a record for nodes only", of: [][]Operation{internal}, member: member, view: current, recipient: self},
 
-		{name: "one's own read mark", of: [][]Operation{{GroupMessageRead}}, member: member, view: there, actor: self, want: true, message: message},
-		{name: "one's own read mark on what is gone", of: [][]Operation{{GroupMessageRead}}, member: member, view: gone, actor: self},
-		{name: "one's own read mark on what was deleted", of: [][]Operation{{GroupMessageRead}}, member: member, view: hidden, actor: self},
-		{name: "a read mark that covers a message of one's own", of: [][]Operation{{GroupMessageRead}}, member: member, view: there, actor: bob, want: true, message: mine},
-		{name: "a read mark that covers none", of: [][]Operation{{GroupMessageRead}}, member: member, view: gone, actor: bob},
-		{name: "a read mark that covers one that was deleted", of: [][]Operation{{GroupMessageRead}}, member: member, view: hidden, actor: bob},
-		{name: "a read mark that covers one that was cleared", of: [][]Operation{{GroupMessageRead}}, member: cleared, view: there, actor: bob},
+		{name: "the user's read mark", of: [][]Operation{{GroupMessageRead}}, member: member, view: current, actor: self, want: true, message: message},
+		{name: "the user's read mark on a message that is gone", of: [][]Operation{{GroupMessageRead}}, member: member, view: gone, actor: self},
+		{name: "the user's read mark on a deleted message", of: [][]Operation{{GroupMessageRead}}, member: member, view: hidden, actor: self},
+		{name: "a read mark that covers a message of the user", of: [][]Operation{{GroupMessageRead}}, member: member, view: current, actor: bob, want: true, message: mine},
+		{name: "a read mark that covers no message", of: [][]Operation{{GroupMessageRead}}, member: member, view: gone, actor: bob},
+		{name: "a read mark that covers a deleted message", of: [][]Operation{{GroupMessageRead}}, member: member, view: hidden, actor: bob},
+		{name: "a read mark that covers a cleared message", of: [][]Operation{{GroupMessageRead}}, member: cleared, view: current, actor: bob},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +102,7 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}
 }
 
-func TestWhoWasErasedIsNamedToNobody(t *testing.T) {
+func TestErasedUsersAreNotNamed(t *testing.T) {
 	t.Parallel()
 	const joined = 8
 	view := &View{
@@ -124,24 +124,24 @@ func TestWhoWasErasedIsNamedToNobody(t *testing.T) {
 		require.Equal(t, carol, event(op, carol, joined).Actor, op)
 		require.Empty(t, event(op, bob, joined).Actor, op)
 	}
-	require.Equal(t, carol, event(MemberAdded, bob, joined).MemberUser, "who is gone again is known")
+	require.Equal(t, carol, event(MemberAdded, bob, joined).MemberUser, "a user who left again is still named")
 	require.Empty(t, event(MemberAdded, carol, joined+1).MemberUser)
 	require.Empty(t, event(MemberAdded, carol, joined+2).MemberUser)
 	require.Empty(t, event(MemberLeft, carol, joined).MemberUser)
 }
 
-func TestATrailNeverFallsAndNeverPassesWhatIsOpen(t *testing.T) {
+func TestCursorsNeverDecreaseAndNeverPassAnOpenRecord(t *testing.T) {
 	t.Parallel()
 	position := func(id int64) Position { return Position{ID: id, Nonce: -id} }
-	trail := trail{at: position(3), safe: position(6)}
-	for _, step := range []struct{ record, before, behind int64 }{
-		{4, 3, 4}, // its own
+	c := cursors{at: position(3), safe: position(6)}
+	for _, step := range []struct{ record, before, after int64 }{
+		{4, 3, 4}, // its own position
 		{6, 4, 6},
-		{8, 6, 6}, // something below it may be open
+		{8, 6, 6}, // a record below it may be open
 		{5, 6, 6},
 	} {
-		before, behind := trail.next(Record{Position: position(step.record)})
+		before, after := c.next(Record{Position: position(step.record)})
 		require.Equal(t, position(step.before), before)
-		require.Equal(t, position(step.behind), behind)
+		require.Equal(t, position(step.after), after)
 	}
 }

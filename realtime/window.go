@@ -5,19 +5,20 @@ import (
 	"slices"
 )
 
-// window is the newest records, in the order in which they were dispatched: all with an id above its floor.
+// window has the newest records in dispatch order: all with an id above its floor.
 type window struct {
 	records []Record
 	floor   int64
 	size    int
 }
 
-// covers reports whether every record behind the position that was dispatched is in the window.
+// covers reports whether the window has every dispatched record after the position.
 func (w *window) covers(p Position) bool { return p.ID >= w.floor }
 
 func (w *window) add(records []Record) { w.records = append(w.records, records...) }
 
-// trim lets the oldest go that are more than its size. It keeps what is above safe, which nothing can be replayed from but the window.
+// trim drops the oldest records beyond the window's size. It keeps records above safe: a replay
+// from the database stops at safe, so only the window has them.
 func (w *window) trim(safe Position) {
 	n := 0
 	for len(w.records)-n > w.size && w.records[n].ID <= safe.ID {
@@ -28,8 +29,8 @@ func (w *window) trim(safe Position) {
 	w.records = w.records[n:]
 }
 
-// behind returns the records behind the position that are picked, in the order of their ids.
-func (w *window) behind(p Position, pick func(Record) bool) []Record {
+// after returns the records after the position that pick accepts, in the order of their ids.
+func (w *window) after(p Position, pick func(Record) bool) []Record {
 	var found []Record
 	for i := range w.records {
 		if w.records[i].ID > p.ID && pick(w.records[i]) {

@@ -18,7 +18,7 @@ func records(ids ...int64) []Record {
 
 func everything(Record) bool { return true }
 
-func TestAWindowKeepsTheNewestAndAllThatIsNotSafe(t *testing.T) {
+func TestAWindowKeepsTheNewestRecordsAndAllAboveSafe(t *testing.T) {
 	t.Parallel()
 	w := window{floor: 2, size: 3}
 	w.add(records(3, 5, 6))
@@ -29,17 +29,17 @@ func TestAWindowKeepsTheNewestAndAllThatIsNotSafe(t *testing.T) {
 	w.add(records(7, 8))
 	w.trim(Position{ID: 3}) // 4 is open
 	require.Equal(t, int64(3), w.floor)
-	require.Equal(t, records(5, 6, 7, 8), w.behind(Position{ID: 3}, everything))
+	require.Equal(t, records(5, 6, 7, 8), w.after(Position{ID: 3}, everything))
 
 	w.add(records(4, 9))
 	w.trim(Position{ID: 9})
 	require.Equal(t, int64(7), w.floor)
-	require.Equal(t, records(8, 9), w.behind(Position{ID: 7}, everything))
-	require.Equal(t, records(9), w.behind(Position{ID: 7}, func(r Record) bool { return r.ID == 9 }))
+	require.Equal(t, records(8, 9), w.after(Position{ID: 7}, everything))
+	require.Equal(t, records(9), w.after(Position{ID: 7}, func(r Record) bool { return r.ID == 9 }))
 	require.LessOrEqual(t, len(w.records), 3)
 }
 
-func TestAQueueIsFirstInFirstOutAndBounded(t *testing.T) {
+func TestAQueueIsFIFOAndBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		q := queue{limit: rapid.IntRange(1, 40).Draw(t, "limit")}
@@ -62,7 +62,7 @@ func TestAQueueIsFirstInFirstOutAndBounded(t *testing.T) {
 				model = model[1:]
 			}
 			if len(model) == 0 {
-				require.LessOrEqual(t, len(q.events), queueKept, "an empty queue keeps little")
+				require.LessOrEqual(t, len(q.events), queueKept, "an empty queue keeps only a small buffer")
 			}
 		}
 	})

@@ -14,22 +14,22 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// world is a small chat database with transactions that stay open for as long as a test wishes: a [Log] whose every
-// batch is under the test's control.
+// world is a small chat database. Its transactions stay open for as long as a test wants, and the
+// test controls every batch of its [Log].
 type world struct {
 	mu       sync.Mutex
 	lastID   int64
-	lastKey  int64           // of conversations, copies and messages
+	lastKey  int64           // the last id of a conversation, copy or message
 	open     map[int64]bool  // ids that are drawn and not committed
-	commits  []Record        // in the order of their commit
+	commits  []Record        // in commit order
 	pruned   int64           // records up to here are gone
 	batch    int             // the most commits in a batch
 	failures int             // how many calls fail
 	broken   map[string]bool // calls that always fail
-	replaced bool            // the next Next finds another log
+	replaced bool            // the next call of Next finds another log
 	calls    map[string]int
 	hook     func()
-	before   map[string]func() // what happens just before the next call
+	before   map[string]func() // called once, just before the next call of that name
 
 	conversations []*conversation
 	messages      map[int64]*chat.Message
@@ -67,7 +67,7 @@ type errorString string
 
 func (e errorString) Error() string { return string(e) }
 
-// enter begins a call, with the lock held.
+// enter begins a call. It returns with the lock held.
 func (w *world) enter(name string) {
 	w.mu.Lock()
 	f := w.before[name]
@@ -79,7 +79,7 @@ func (w *world) enter(name string) {
 	w.mu.Lock()
 }
 
-// called counts a call, and answers the error that it has.
+// called counts a call, and returns the error that it must return.
 func (w *world) called(name string) error {
 	w.calls[name]++
 	switch {
@@ -107,7 +107,7 @@ func (w *world) set(f func()) {
 // A tx is a transaction.
 type tx struct {
 	w       *world
-	pending []func() // what its commit does
+	pending []func() // run by the commit
 	ids     []int64
 	locked  []*conversation
 	undo    []func()
@@ -115,7 +115,7 @@ type tx struct {
 
 func (w *world) begin() *tx { return &tx{w: w} }
 
-// do is a transaction of its own. It returns the id of its last record.
+// do runs a transaction and commits it. It returns the id of its last record.
 func (w *world) do(acts ...func(x *tx)) int64 {
 	x := w.begin()
 	for _, act := range acts {
@@ -125,14 +125,14 @@ func (w *world) do(acts ...func(x *tx)) int64 {
 	return x.ids[len(x.ids)-1]
 }
 
-// sends sends messages, one after another.
+// sends sends messages, each in a transaction of its own.
 func (w *world) sends(c *conversation, by user.ID, many int) {
 	for range many {
 		w.do(func(x *tx) { x.send(c, by, "m") })
 	}
 }
 
-// write draws the id of a record, whose act happens at the commit.
+// write draws the id of a record. apply runs at the commit.
 func (x *tx) write(c *conversation, r Record, apply func(id int64)) int64 {
 	x.w.mu.Lock()
 	defer x.w.mu.Unlock()
@@ -190,12 +190,12 @@ func (x *tx) close() {
 
 func (w *world) key() int64 { w.lastKey++; return w.lastKey }
 
-// newCopy returns a copy that is not in the world yet.
+// newCopy returns a copy, which the world does not have until it is committed.
 func (w *world) newCopy(c *conversation, owner user.ID) *Membership {
 	return &Membership{Copy: chat.Copy{Kind: c.kind, ID: w.key(), Owner: owner}, Conversation: c.id, JoinedSeq: c.seq}
 }
 
-// chat opens a chat.
+// chat creates a chat.
 func (w *world) chat(owners ...user.ID) *conversation {
 	c := &conversation{id: w.key(), kind: chat.OneToOne}
 	w.conversations = append(w.conversations, c)
@@ -211,7 +211,7 @@ func (w *world) chat(owners ...user.ID) *conversation {
 	return c
 }
 
-// group makes a group with these members.
+// group creates a group with these members.
 func (w *world) group(members ...user.ID) *conversation {
 	c := &conversation{id: w.key(), kind: chat.Group, readSeq: map[int64]int64{}}
 	w.conversations = append(w.conversations, c)
@@ -245,7 +245,7 @@ func (x *tx) removeGroup(c *conversation) {
 	})
 }
 
-// eraseChat ends both copies of a chat, and tells the one whose owner remains.
+// eraseChat ends both copies of a chat, with a record for the remaining owner.
 func (x *tx) eraseChat(c *conversation, remains user.ID) {
 	x.write(c, Record{Operation: ChatDeleted, Recipient: remains, Erased: true}, func(id int64) {
 		for _, m := range x.w.copies {
@@ -322,7 +322,7 @@ func (x *tx) endSession(u user.ID, session string) {
 	x.write(nil, Record{Operation: SessionEnded, Recipient: u, Session: session}, nil)
 }
 
-// copyOf returns the present copy of a user.
+// copyOf returns the current copy of a user.
 func (w *world) copyOf(c *conversation, u user.ID) Membership {
 	for _, m := range w.membershipsOf(c.id) {
 		if m.Copy.Owner == u && m.EndRecord == 0 {
@@ -348,11 +348,11 @@ func (w *world) all(pick func(*Membership) bool) []Membership {
 	return found
 }
 
-// The Log.
+// The methods of [Log] and [Tail].
 
 type worldTail struct {
 	w    *world
-	next int // of the commits
+	next int // index in commits
 }
 
 func (w *world) Tail(context.Context) (Tail, error) {
@@ -363,7 +363,7 @@ func (w *world) Tail(context.Context) (Tail, error) {
 	}
 	t := &worldTail{w: w, next: len(w.commits)}
 	safe := t.safe(w.commits)
-	for i, r := range slices.Backward(w.commits) { // what is behind the first Safe is found too
+	for i, r := range slices.Backward(w.commits) { // Next also returns what is after the first Safe
 		if r.ID > safe.ID {
 			t.next = i
 		}
@@ -390,7 +390,7 @@ func (t *worldTail) Next(context.Context) (Batch, error) {
 
 func (t *worldTail) Close() error { return nil }
 
-// safe is below all that is open or was not returned yet.
+// safe returns the position below all records that are open or were not returned yet.
 func (t *worldTail) safe(returned []Record) Position {
 	below := t.w.lastID + 1
 	for id := range t.w.open {
@@ -428,7 +428,7 @@ func (w *world) Records(_ context.Context, u user.ID, after, upTo int64, limit i
 	}
 	for id := range w.open {
 		if id <= upTo {
-			panic("records behind an open one were asked for")
+			panic("Records was called beyond an open record")
 		}
 	}
 	mine := map[int64]bool{}

@@ -40,7 +40,7 @@ func openBus(value string, log *slog.Logger) (bus realtime.Bus, closeBus func(),
 	case hintsOfDatabase:
 		return nil, func() {}, nil
 	case hintsNone:
-		return realtime.Alone{}, func() {}, nil
+		return realtime.NoBus{}, func() {}, nil
 	}
 	conn, err := nats.Connect(value, nats.Name("buddychat"), nats.MaxReconnects(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

@@ -114,7 +114,7 @@ func TestWithoutAnyHintDeliveryTakesAPoll(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	const poll = 700 * time.Millisecond
-	deaf := buddychat.Options{Realtime: realtime.Options{Bus: realtime.Alone{}, Poll: poll}}
+	deaf := buddychat.Options{Realtime: realtime.Options{Bus: realtime.NoBus{}, Poll: poll}}
 	one, two := open(t, nil, address, deaf), open(t, nil, address, deaf)
 	apart := talks(t, 4, one)
 	for i := range apart {

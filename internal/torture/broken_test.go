@@ -72,8 +72,8 @@ var patches = []patch{
 		name:   "no membership check",
 		broken: "Nobody looks whether the recipient was there when it happened.",
 		edits: []edit{
-			{"realtime/visible.go", "	case r.ID < m.JoinRecord:\n		return nil, false // before they were there\n", ""},
-			{"realtime/visible.go", "	case m.EndRecord != 0 && m.EndRecord != r.ID:\n		return nil, false // whoever is gone is told of that, and of nothing else\n", ""},
+			{"realtime/visible.go", "	case r.ID < m.JoinRecord:\n		return nil, false // before they joined\n", ""},
+			{"realtime/visible.go", "	case m.EndRecord != 0 && m.EndRecord != r.ID:\n		return nil, false // a former member gets the event of their own end, and no other\n", ""},
 		},
 	},
 	{

@@ -98,7 +98,7 @@ func Open(ctx context.Context, address string, o *Options) (*DB, error) {
 	case o.ListenAddress != "":
 		err = db.listenAt(ctx, o)
 	case kind == transactionPooler:
-		db.bus = realtime.Alone{}
+		db.bus = realtime.NoBus{}
 	default:
 		db.bus = NewBus(db.Connect, o.Prefix)
 	}

@@ -39,7 +39,7 @@ func TestAPoolerIsToldAndStatementsAreNotPreparedBehindIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := open(t, c.address, &postgres.Options{ListenAddress: c.listen, Migrate: true})
-			_, deaf := db.Bus().(realtime.Alone)
+			_, deaf := db.Bus().(realtime.NoBus)
 			require.Equal(t, c.listens, !deaf)
 			var commit string
 			require.NoError(t, db.SQL().QueryRowContext(t.Context(), `SHOW synchronous_commit`).Scan(&commit))

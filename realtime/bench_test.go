@@ -34,7 +34,7 @@ func BenchmarkDeliver(b *testing.B) {
 			for i := range subs {
 				u := user.ID(fmt.Sprint(i))
 				subs[i] = newSubscription(h, u)
-				require.True(b, subs[i].takenIn(Position{}))
+				require.True(b, subs[i].register(Position{}))
 				d.audience.add(subs[i])
 				d.audience.learn(Membership{Copy: chat.Copy{Kind: chat.Group, ID: int64(i + 1), Owner: u}, Conversation: 1})
 			}

@@ -241,7 +241,7 @@ func TestAnOverflowIsFreedAfterItsReplay(t *testing.T) {
 		require.Len(t, s.overflow.without[0], 100)
 		s.mu.Unlock()
 		require.Len(t, drain(t, s), 9)
-		require.Equal(t, resume{in: true, checked: true}, s.resume)
+		require.Equal(t, resume{registered: true, checked: true}, s.resume)
 		open.commit()
 	})
 }

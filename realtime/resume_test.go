@@ -259,7 +259,7 @@ func TestCursorsNeverDecreaseBelowTheOneFromANodeAhead(t *testing.T) {
 	s := newSubscription(NewHub(newWorld(), nil), alice)
 	defer s.Close()
 	from := Position{ID: 9, Nonce: 1}
-	require.True(t, s.takenIn(from))
+	require.True(t, s.register(from))
 	s.push(&poll{number: 1}, 9, []Event{{ID: "9", position: Position{ID: 9}}})
 	s.push(&poll{number: 1}, 10, []Event{{ID: "10", position: Position{ID: 7}, Cursor: "lower"}})
 	e, ok := s.pop()

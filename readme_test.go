@@ -21,6 +21,20 @@ func TestTheREADMEShowsTheExampleThatRuns(t *testing.T) {
 	require.Equal(t, strings.ReplaceAll("\n"+example, "\n\t", "\n"), "\n"+shown)
 }
 
+func TestTheOtherSnippetsInTheDocsAreExamplesThatCompile(t *testing.T) {
+	t.Parallel()
+	for _, snippet := range []struct{ doc, example string }{
+		{"README.md", filepath.Join("realtime", "natsbus", "example_test.go")},
+		{filepath.Join("docs", "sqlite.md"), filepath.Join("storage", "bunstore", "example_test.go")},
+	} {
+		example := between(t, snippet.example, "this.\n", "\t// Up to here.\n")
+		doc, err := os.ReadFile(snippet.doc)
+		require.NoError(t, err)
+		shown := "```go\n" + strings.TrimPrefix(strings.ReplaceAll("\n"+example, "\n\t", "\n"), "\n") + "```\n"
+		require.Contains(t, string(doc), shown, snippet.example)
+	}
+}
+
 func TestTheREADMEListsEveryPackage(t *testing.T) {
 	t.Parallel()
 	table := between(t, "README.md", "## Packages\n", "\n## ")

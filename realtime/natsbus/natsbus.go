@@ -2,7 +2,10 @@
 //
 //	conn, err := nats.Connect("nats://nats.example.com")
 //	…
-//	app, err := buddychat.New(db, &buddychat.Options{Realtime: realtime.Options{Bus: natsbus.New(conn, nil)}})
+//	app, err := buddychat.New(db, &buddychat.Options{
+//		Tokens:   token.Options{Keys: keys},
+//		Realtime: realtime.Options{Bus: natsbus.New(conn, nil)},
+//	})
 //
 // Each stream has a subject of its own, and a node subscribes to those that it has somebody for: it is not woken by what others talk about.
 // Nothing is kept in NATS, and nothing but the fact that there is news goes through it; JetStream is not used. While NATS is away, delivery goes on

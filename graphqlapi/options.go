@@ -57,26 +57,31 @@ type Options struct {
 	// 100. One more is refused with the status of Throttle. Connections that send no request yet are the [http.Server]'s:
 	// set its ReadHeaderTimeout, and bound connections by address in its listener or in a proxy.
 	MaxBodiesPerAddress int
-	// MaxBodyMemory is how many bytes all of these bodies may hold together, beside the first 16 KiB of each; 0 is 64 MiB.
-	// A body that would be more is refused. One of up to 16 KiB never is.
+	// MaxBodyMemory is how many bytes all of these bodies may hold together, beside the first 16 KiB of
+	// each; 0 is 64 MiB, and 256 KiB, the most of one body, is the least. A body that would be more is
+	// refused with the status of Throttle. One of up to 16 KiB never is.
 	MaxBodyMemory int64
-	// BodyTimeout is how long a body may take to arrive; 0 is 10 seconds. It needs a response writer that can set a read
-	// deadline, as that of net/http can, directly or behind Unwrap methods; elsewhere it is not kept.
+	// BodyTimeout is how long a body may take to arrive; 0 is 10 seconds. One that takes longer is
+	// refused with 408. It needs a response writer that can set a read deadline, as that of net/http
+	// can, directly or behind Unwrap methods; elsewhere it is not kept.
 	BodyTimeout time.Duration
-	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds.
+	// Deadline is the longest that a query or mutation may take; 0 is 15 seconds. One that takes longer
+	// is answered with code INTERNAL.
 	Deadline time.Duration
-	// MaxSearches is how many searches for users run at the same time. More wait for their turn, until their deadline. 0 is
-	// half of the processors, and two at least.
+	// MaxSearches is how many searches for users run at the same time; 0 is half of the processors, and
+	// two at least. More wait for their turn until Deadline.
 	MaxSearches int
-	// MaxCost is the most that a document may cost: 1 for each field, by the lengths of its pages, and more
-	// for texts, searches and counts; 0 is 30,000.
+	// MaxCost is the most points that a document may cost; 0 is 30,000. Each field costs 1, and long
+	// texts, searches and counts cost more. A field of a list counts once for each entry that the page
+	// may have. A document over it is refused with code QUERY_TOO_COMPLEX before anything is done.
 	MaxCost int
 	// MaxEventCost is MaxCost for a subscription, whose selection is resolved for each event; 0 is 500.
 	// All fields of an event, without long lists, cost about 200.
 	MaxEventCost int
-	// MaxAnswerBytes is about the most bytes of an answer, of which the texts are counted while it is made; 0 is
-	// 8 MiB, which is more than a page of 100 messages of 10,000 characters can have. A host that allows
-	// longer messages or pages allows larger answers.
+	// MaxAnswerBytes is the most bytes of users' texts in one answer, as JSON; 0 is 8 MiB, which is more
+	// than a page of 100 messages of 10,000 characters can have. They are counted while the answer is
+	// made, and one that has more ends with code QUERY_TOO_COMPLEX. A host that allows longer messages
+	// or pages should raise it.
 	MaxAnswerBytes int
 	// MaxInFlightBytes is the most memory that all answers together may take on this node, while they are made
 	// and until their clients have read them; 0 is 256 MiB. One user, or one address of clients that are not
@@ -89,9 +94,9 @@ type Options struct {
 
 // Throttle bounds rates.
 type Throttle struct {
-	// Off lifts every limit by rate, address and number of sockets or bodies. It is for load tests.
+	// Off lifts every limit by rate, quota, address and number of sockets or bodies. It is for load tests.
 	Off bool
-	// Status is what HTTP answers over the limit; 0 is 403, as documented. 429 is what new clients expect.
+	// Status is what HTTP answers over the limit: 403 or 429; 0 is 403, as documented. 429 is what new clients expect.
 	Status int
 	// Limits replaces single rates.
 	Limits Limits

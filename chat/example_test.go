@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// names is a directory of the host's own users, whose ids are their names.
+// names is a directory of an application whose user ids are names.
 type names []user.ID
 
 func (n names) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -25,7 +25,7 @@ func (n names) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profi
 	return found, nil
 }
 
-// Two users write to each other, and each deletes what they like from their own copy.
+// Two users write to each other. Each can delete messages from their own copy.
 func Example() {
 	ctx := context.Background()
 	chats := chat.NewService(memory.New(nil), names{"alice", "bob"}, nil)
@@ -47,7 +47,8 @@ func Example() {
 	// bob sees, by alice: Hello, Bob!
 }
 
-// A message that is sent again with its ClientID, after an answer was lost say, is the same message.
+// Sending again with the same ClientID, for example after a lost response, returns the same
+// message.
 func ExampleService_Send_idempotent() {
 	ctx := context.Background()
 	chats := chat.NewService(memory.New(nil), names{"alice", "bob"}, nil)
@@ -62,5 +63,5 @@ func ExampleService_Send_idempotent() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// another message was sent with this clientMessageId: give this one another
+	// another message was sent with this clientMessageId: use a new one for this message
 }

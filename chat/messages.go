@@ -11,34 +11,36 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The bounds of a message.
+// The limits of a message.
 const (
-	// MaxContentLength is the most characters (code points) of a message's content, counted after
-	// trimming, unless [Options] say otherwise.
+	// MaxContentLength is the maximum length of a message's content in characters (code points),
+	// without surrounding white space. It is the default of [Options].
 	MaxContentLength = 10_000
-	// MaxContentSize is the most bytes of it, white space and all, as JSON, which writes six for a control
-	// character. It is what the longest content without white space around it can have, and a little more.
+	// MaxContentSize is the maximum size of the content as JSON in bytes, with surrounding white
+	// space. JSON writes a control character in six bytes. The longest content without surrounding
+	// white space always fits.
 	MaxContentSize = 64 << 10
-	// MaxClientIDLength is the most characters of a [Draft]'s ClientID.
+	// MaxClientIDLength is the maximum length of a [Draft]'s ClientID in characters.
 	MaxClientIDLength = 128
 )
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures messages. The zero value and nil are valid.
 type Options struct {
-	// MaxContentLength is the most characters of a message; 0 is [MaxContentLength].
+	// MaxContentLength is the maximum length of a message in characters; 0 means
+	// [MaxContentLength].
 	MaxContentLength int
-	// MaxPageSize is the most entries of a page; 0 is [storage.MaxPageSize].
+	// MaxPageSize is the maximum number of entries of a page; 0 means [storage.MaxPageSize].
 	MaxPageSize int
 }
 
-// Messages is what the owner of a copy does with messages, in chats and groups alike. It is safe for
-// concurrent use. What a copy does not show is [storage.ErrNotFound] in every method.
+// Messages has the operations of a copy's owner on messages, in chats and groups. It is safe for
+// concurrent use. In every method, a message that the copy does not show is [storage.ErrNotFound].
 type Messages struct {
 	store   MessageStore
 	options Options
 }
 
-// NewMessages returns the messages of a store.
+// NewMessages returns the messages of a store. Options may be nil.
 func NewMessages(store MessageStore, o *Options) *Messages {
 	m := &Messages{store: store}
 	if o != nil {
@@ -50,19 +52,19 @@ func NewMessages(store MessageStore, o *Options) *Messages {
 	return m
 }
 
-// MaxPageSize returns the most entries of a page.
+// MaxPageSize returns the maximum number of entries of a page.
 func (m *Messages) MaxPageSize() int { return cmp.Or(m.options.MaxPageSize, storage.MaxPageSize) }
 
-// MaxContentSize returns the most bytes of a message's content as JSON: [MaxContentSize], or more where
-// [Options] let messages be longer.
+// MaxContentSize returns the maximum size of a message's content as JSON in bytes:
+// [MaxContentSize], or more if [Options] allow longer messages.
 func (m *Messages) MaxContentSize() int {
 	return max(MaxContentSize, maxEncoded*m.options.MaxContentLength+MaxContentSize/16)
 }
 
-// maxEncoded is the most bytes that JSON makes of a character.
+// maxEncoded is the maximum number of bytes in which JSON writes a character.
 const maxEncoded = 6
 
-// encodedSize returns how many bytes JSON makes of a text, at most.
+// encodedSize returns the maximum size of a text as JSON, whichever characters the encoder escapes.
 func encodedSize(s string) int {
 	n := len(s) + 3*(strings.Count(s, "\u2028")+strings.Count(s, "\u2029"))
 	for i := range len(s) {
@@ -76,14 +78,15 @@ func encodedSize(s string) int {
 	return n
 }
 
-// Send sends a message by the owner of c. The content is 1 to [MaxContentLength] characters after trimming, and kept
-// untrimmed. Sent again with the same ClientID it is the same message: see [MessageStore].
+// Send sends a message as the owner of c. The content must have 1 to [MaxContentLength] characters
+// without surrounding white space, and is stored with it. Sending again with the same ClientID
+// returns the first message: see [MessageStore].
 func (m *Messages) Send(ctx context.Context, c Copy, d Draft) (Message, error) {
 	if err := m.checkContent(d.Content); err != nil {
 		return Message{}, err
 	}
 	if !utf8.ValidString(d.ClientID) || strings.ContainsRune(d.ClientID, 0) || utf8.RuneCountInString(d.ClientID) > MaxClientIDLength {
-		return Message{}, storage.Invalid("clientMessageId", "clientMessageId must be at most %d characters, without NUL", MaxClientIDLength)
+		return Message{}, storage.Invalid("clientMessageId", "clientMessageId must be at most %d characters, in valid UTF-8 without NUL", MaxClientIDLength)
 	}
 	return m.store.AppendMessage(ctx, c, d)
 }
@@ -96,17 +99,17 @@ func (m *Messages) Edit(ctx context.Context, c Copy, message int64, content stri
 	return m.store.EditMessage(ctx, c, message, content)
 }
 
-// Unsend removes a message that the owner of c sent, for everybody.
+// Unsend removes a message that the owner of c sent, for all users.
 func (m *Messages) Unsend(ctx context.Context, c Copy, message int64) error {
 	return m.store.UnsendMessage(ctx, c, message)
 }
 
-// Delete deletes a message from the copy c alone.
+// Delete deletes a message from the copy c only.
 func (m *Messages) Delete(ctx context.Context, c Copy, message int64) error {
 	return m.store.HideMessage(ctx, c, message)
 }
 
-// Clear deletes every message from the copy c alone.
+// Clear deletes every message from the copy c only.
 func (m *Messages) Clear(ctx context.Context, c Copy) error { return m.store.ClearCopy(ctx, c) }
 
 // Archive archives or unarchives the copy c.
@@ -119,12 +122,13 @@ func (m *Messages) Get(ctx context.Context, c Copy, message int64) (Message, err
 	return m.store.Message(ctx, c, message)
 }
 
-// Find returns a message by its id alone, with a copy of the viewer's that shows it.
+// Find returns a message by its id, with a copy of the viewer that shows it.
 func (m *Messages) Find(ctx context.Context, viewer user.ID, message int64) (Message, Copy, error) {
 	return m.store.FindMessage(ctx, viewer, message)
 }
 
-// List returns a page of the messages of the copy c, newest first. A copy that is not there has none.
+// List returns a page of the messages of the copy c, newest first. It is empty if the copy does not
+// exist.
 func (m *Messages) List(ctx context.Context, c Copy, p storage.Page) (storage.List[Message], error) {
 	lists, err := m.Lists(ctx, []Copy{c}, p)
 	if err != nil {
@@ -133,8 +137,8 @@ func (m *Messages) List(ctx context.Context, c Copy, p storage.Page) (storage.Li
 	return lists[0], nil
 }
 
-// Lists returns the same page of several copies in one go, each in its place. A page that begins at a cursor is of
-// one copy alone.
+// Lists returns the same page of several copies with one query. The i-th list is that of copies[i].
+// A page with a cursor is possible for only one copy.
 func (m *Messages) Lists(ctx context.Context, copies []Copy, p storage.Page) ([]storage.List[Message], error) {
 	ranges := make([]storage.Range, len(copies))
 	for i, c := range copies {
@@ -160,17 +164,19 @@ func (m *Messages) Lists(ctx context.Context, copies []Copy, p storage.Page) ([]
 
 func listName(c Copy) string { return fmt.Sprintf("messages/%d/%d", c.Kind, c.ID) }
 
-// Counts returns how many messages each copy shows.
+// Counts returns how many messages each copy shows. The i-th number is that of copies[i].
 func (m *Messages) Counts(ctx context.Context, copies []Copy) ([]int, error) {
 	return m.store.CountMessages(ctx, copies)
 }
 
-// Last returns the newest message that each copy shows, nil for none.
+// Last returns the newest message that each copy shows, or nil if there is none. The i-th message
+// is that of copies[i].
 func (m *Messages) Last(ctx context.Context, copies []Copy) ([]*Message, error) {
 	return m.store.LastMessages(ctx, copies)
 }
 
-// Unread returns how many unread messages of others each copy shows.
+// Unread returns how many unread messages of other users each copy shows. The i-th number is that
+// of copies[i].
 func (m *Messages) Unread(ctx context.Context, copies []Copy) ([]int, error) {
 	return m.store.CountUnread(ctx, copies)
 }
@@ -187,7 +193,7 @@ func (m *Messages) checkContent(content string) error {
 	case utf8.RuneCountInString(trimmed) > most:
 		return storage.Invalid("content", "content must be at most %d characters", most)
 	case encodedSize(content) > m.MaxContentSize():
-		return storage.Invalid("content", "content must be at most %d bytes as JSON, with the white space around it", m.MaxContentSize())
+		return storage.Invalid("content", "content must be at most %d bytes as JSON, including surrounding white space", m.MaxContentSize())
 	}
 	return nil
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Service is what a user does with chats. It is safe for concurrent use. The first user given to a method is the
-// one who acts; a chat or message that is not theirs is [storage.ErrNotFound].
+// Service has the operations of a user on chats. It is safe for concurrent use. The first user
+// passed to a method is the one who acts. A chat or message that is not theirs is
+// [storage.ErrNotFound].
 type Service struct {
 	store    Store
 	messages *Messages
@@ -17,7 +18,8 @@ type Service struct {
 	options  Options
 }
 
-// NewService returns the chats of a store. The directory says which users there are.
+// NewService returns the chats of a store. The directory knows which users exist. Options may be
+// nil.
 func NewService(store Store, users user.Directory, o *Options) *Service {
 	s := &Service{store: store, messages: NewMessages(store, o), users: users}
 	if o != nil {
@@ -26,9 +28,9 @@ func NewService(store Store, users user.Directory, o *Options) *Service {
 	return s
 }
 
-// Open returns the two copies of the chat between owner and other, and makes them where there is none. With
-// owner and other the same it is the owner's chat with themselves, twice. A user whom the directory does not know
-// is [storage.ErrNotFound].
+// Open returns the two copies of the chat between owner and other, and creates them if they do not
+// exist. If owner and other are equal, it returns the owner's chat with themselves twice. A user
+// whom the directory does not know is [storage.ErrNotFound].
 func (s *Service) Open(ctx context.Context, owner, other user.ID) (mine, others Chat, err error) {
 	known, err := s.users.Lookup(ctx, owner, other)
 	if err != nil {
@@ -56,7 +58,7 @@ func (s *Service) Get(ctx context.Context, owner user.ID, id int64) (Chat, error
 	return c, nil
 }
 
-// GetAll returns those of the chats that are the owner's.
+// GetAll returns the chats among ids that belong to the owner.
 func (s *Service) GetAll(ctx context.Context, owner user.ID, ids ...int64) (map[int64]Chat, error) {
 	return s.store.Chats(ctx, owner, ids...)
 }
@@ -78,7 +80,7 @@ func (s *Service) List(ctx context.Context, owner user.ID, f Filter, p storage.P
 	return storage.NewList(name, r, chats, Chat.Key), nil
 }
 
-// Count returns how many chats there are.
+// Count returns how many chats of the owner match.
 func (s *Service) Count(ctx context.Context, owner user.ID, f Filter) (int, error) {
 	return s.store.CountChats(ctx, owner, f)
 }
@@ -98,12 +100,12 @@ func (s *Service) Unsend(ctx context.Context, sender user.ID, chat, message int6
 	return s.messages.Unsend(ctx, copyOf(sender, chat), message)
 }
 
-// DeleteMessage deletes a message from the owner's copy alone.
+// DeleteMessage deletes a message from the owner's copy only.
 func (s *Service) DeleteMessage(ctx context.Context, owner user.ID, chat, message int64) error {
 	return s.messages.Delete(ctx, copyOf(owner, chat), message)
 }
 
-// Clear deletes every message from the owner's copy alone. The chat goes on.
+// Clear deletes every message from the owner's copy only. The chat itself stays.
 func (s *Service) Clear(ctx context.Context, owner user.ID, chat int64) error {
 	return s.messages.Clear(ctx, copyOf(owner, chat))
 }
@@ -113,7 +115,8 @@ func (s *Service) Archive(ctx context.Context, owner user.ID, chat int64, archiv
 	return s.messages.Archive(ctx, copyOf(owner, chat), archived)
 }
 
-// Read marks one message of the other user as read. One's own message, or one that is read, stays as it is.
+// Read marks one message of the other user as read. The reader's own message, or one that is
+// already read, is returned unchanged.
 func (s *Service) Read(ctx context.Context, reader user.ID, chat, message int64) (Message, error) {
 	return s.store.ReadMessage(ctx, copyOf(reader, chat), message)
 }
@@ -127,7 +130,8 @@ func (s *Service) Message(ctx context.Context, owner user.ID, chat, message int6
 func (s *Service) Messages(ctx context.Context, owner user.ID, chat int64, p storage.Page) (storage.List[Message], error) {
 	list, err := s.messages.List(ctx, copyOf(owner, chat), p)
 	if err == nil {
-		_, err = s.Get(ctx, owner, chat) // afterwards: a chat that is there now was there before
+		// The chat is read after its messages: if it still exists now, it existed then.
+		_, err = s.Get(ctx, owner, chat)
 	}
 	if err != nil {
 		return storage.List[Message]{}, err

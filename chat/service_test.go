@@ -20,7 +20,7 @@ func newService(t *testing.T, o *chat.Options) (*chat.Service, chat.Chat) {
 	return s, mine
 }
 
-func TestContentIsCountedInCharactersAfterTrimming(t *testing.T) {
+func TestContentLengthIsCountedInCharactersAfterTrimming(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, nil)
 	longest := strings.Repeat("😀", chat.MaxContentLength)
@@ -48,14 +48,14 @@ func TestContentIsCountedInCharactersAfterTrimming(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, c.content, m.Content, "it is kept as it was sent")
+			require.Equal(t, c.content, m.Content, "the content must be stored untrimmed")
 			_, err = s.Edit(t.Context(), "alice", mine.ID, m.ID, c.content)
 			require.NoError(t, err)
 		})
 	}
 }
 
-// endingStore ends a chat just before its messages are read.
+// endingStore deletes a chat just before its messages are read.
 type endingStore struct {
 	*memory.Store
 	t *testing.T
@@ -66,7 +66,7 @@ func (s endingStore) Messages(ctx context.Context, copies []chat.Copy, r storage
 	return s.Store.Messages(ctx, copies, r)
 }
 
-func TestAChatThatEndsWhileItsMessagesAreAskedForIsNotFound(t *testing.T) {
+func TestAChatDeletedWhileItsMessagesAreReadIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := chat.NewService(endingStore{memory.New(nil), t}, names{"alice", "bob"}, nil)
 	mine, _, err := s.Open(t.Context(), "alice", "bob")
@@ -75,13 +75,13 @@ func TestAChatThatEndsWhileItsMessagesAreAskedForIsNotFound(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
-func TestWhiteSpaceAroundAContentIsBoundedByTheJSONOfAll(t *testing.T) {
+func TestSurroundingWhiteSpaceCountsForTheSizeAsJSON(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, nil)
 	most := chat.NewMessages(nil, nil).MaxContentSize()
 	for name, c := range map[string]struct {
 		unit  string
-		bytes int // as JSON
+		bytes int // size as JSON
 	}{
 		"spaces":          {" ", 1},
 		"line breaks":     {"\n", 2},
@@ -105,7 +105,7 @@ func TestWhiteSpaceAroundAContentIsBoundedByTheJSONOfAll(t *testing.T) {
 	require.Equal(t, 6*100_000+4096, chat.NewMessages(nil, &chat.Options{MaxContentLength: 100_000}).MaxContentSize())
 }
 
-func TestTheHostSetsTheLongestContentAndTheLargestPage(t *testing.T) {
+func TestOptionsSetTheMaximumContentLengthAndPageSize(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, &chat.Options{MaxContentLength: 3, MaxPageSize: 2})
 	_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "abcd"})
@@ -118,7 +118,7 @@ func TestTheHostSetsTheLongestContentAndTheLargestPage(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrInvalid)
 }
 
-func TestAClientIDIsBounded(t *testing.T) {
+func TestAClientIDHasAMaximumLength(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, nil)
 	_, err := s.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "a", ClientID: strings.Repeat("ä", chat.MaxClientIDLength)})
@@ -130,7 +130,7 @@ func TestAClientIDIsBounded(t *testing.T) {
 	}
 }
 
-func TestAChatIsOpenedWithUsersOfTheDirectoryOnly(t *testing.T) {
+func TestAChatCanOnlyBeOpenedBetweenUsersOfTheDirectory(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, nil)
 	again, others, err := s.Open(t.Context(), "alice", "bob")
@@ -143,7 +143,7 @@ func TestAChatIsOpenedWithUsersOfTheDirectoryOnly(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
-func TestACursorOfOneListIsNotOneOfAnother(t *testing.T) {
+func TestACursorOfAnotherListIsRefused(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, nil)
 	for range 2 {
@@ -162,7 +162,7 @@ func TestACursorOfOneListIsNotOneOfAnother(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrInvalid)
 }
 
-func TestAnothersChatIsNotThere(t *testing.T) {
+func TestAChatOfAnotherUserIsNotFound(t *testing.T) {
 	t.Parallel()
 	s, mine := newService(t, nil)
 	ctx := t.Context()

@@ -2,23 +2,23 @@ package group
 
 import "github.com/buddychat/buddychat/storage"
 
-// The answers that stores give, so that every store gives the same.
+// Errors of the stores. Every store returns the same ones.
 
-// NotAnAdmin is the answer to a member whose act takes the role.
+// NotAnAdmin is the error for a change that only an admin may make.
 func NotAnAdmin() error { return storage.Forbidden("only an admin of the group can do this") }
 
-// NotTheCreator is the answer to whoever would remove another's group.
+// NotTheCreator is the error for removing a group that another user created.
 func NotTheCreator() error { return storage.Forbidden("only its creator can remove the group") }
 
-// AlreadyMember is the answer where a user who is in the group is added.
+// AlreadyMember is the error for adding a user who is a member.
 func AlreadyMember() error { return storage.Conflict("this user is a member already") }
 
-// Full is the answer where the group has as many members as it can have.
+// Full is the error for adding a member to a group that has limit members.
 func Full(limit int) error {
 	return storage.Conflict("a group can have at most %d members: remove one first", limit)
 }
 
-// LastAdmin is the answer to an act that would leave the group without an admin.
+// LastAdmin is the error for a change that would leave the group without an admin.
 func LastAdmin() error {
-	return storage.Conflict("a group needs an admin: make somebody else one first")
+	return storage.Conflict("a group needs an admin: make another member an admin first")
 }

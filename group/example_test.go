@@ -11,10 +11,10 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// anybody is a directory that knows everybody but mallory.
-type anybody struct{}
+// anyoneButMallory is a directory in which every id but mallory is a user.
+type anyoneButMallory struct{}
 
-func (anybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
+func (anyoneButMallory) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
 	found := map[user.ID]user.Profile{}
 	for _, id := range ids {
 		if id != "mallory" {
@@ -24,10 +24,10 @@ func (anybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profi
 	return found, nil
 }
 
-// Each member has a copy of their own of what is sent since they joined.
+// Each member has their own copy of the messages sent since they joined.
 func Example() {
 	ctx := context.Background()
-	groups := group.NewService(memory.New(nil), anybody{}, nil)
+	groups := group.NewService(memory.New(nil), anyoneButMallory{}, nil)
 
 	_, alice, _ := groups.Create(ctx, "alice", group.Draft{Title: "Climbing"})
 	_, _ = groups.Send(ctx, "alice", alice.ID, chat.Draft{Content: "Anybody here?"})
@@ -40,8 +40,8 @@ func Example() {
 	}
 	_, _ = groups.Read(ctx, "bob", bob.ID, sent.ID)
 	sent, _ = groups.Message(ctx, "alice", alice.ID, sent.ID)
-	fmt.Println("everybody has read it:", !sent.ReadAt.IsZero())
+	fmt.Println("all have read it:", !sent.ReadAt.IsZero())
 	// Output:
 	// bob sees: Saturday?
-	// everybody has read it: true
+	// all have read it: true
 }

@@ -1,5 +1,5 @@
-// Package group is group chats: a group, its members with their rights, and each member's copy of its
-// messages, of which [github.com/buddychat/buddychat/chat] has the types.
+// Package group has group chats: a group, its members with their rights, and each member's copy of
+// its messages. The types of messages are those of [github.com/buddychat/buddychat/chat].
 //
 //	made, err := groups.Create(ctx, alice, group.Draft{Title: "Climbing"})
 //	_, err = groups.Add(ctx, alice, made.ID, bob)
@@ -15,18 +15,18 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Group is what its members share.
+// Group is what the members share.
 type Group struct {
 	ID           int64 // also the id of its conversation
 	Title        string
 	Description  string
-	Image        string // an http(s) URL or a path, "" for none
+	Image        string // an http or https URL or a path, or ""
 	MembersCount int
-	CreatedBy    user.ID   // "" where the creator was erased
-	UpdatedAt    time.Time // when title, description or image last changed, else the creation
+	CreatedBy    user.ID   // "" if the creator was erased
+	UpdatedAt    time.Time // when title, description or image last changed, or the creation
 }
 
-// Member is one membership in a group. Whoever leaves and is added again has another one.
+// Member is one membership in a group. A user who leaves and is added again gets a new one.
 type Member struct {
 	ID     int64
 	Group  int64
@@ -35,94 +35,97 @@ type Member struct {
 	Joined time.Time
 }
 
-// Key is the place of m among the members of its group, which stand oldest first.
+// Key is the position of m among the members of its group, oldest first.
 func (m Member) Key() storage.Key { return storage.Key{Major: m.ID} }
 
-// Copy is a member's own copy of their group. Its ID is that of the membership.
+// Copy is a member's copy of their group. Its ID is that of the membership.
 type Copy struct {
 	Member
 	Archived bool
-	// Activity is the moment of the last send since joining, else of the joining. Nothing else moves it. It never goes back:
-	// where the clocks of two nodes differ, it is the later moment.
+	// Activity is the time of the last message sent since joining, or of joining if there is none.
+	// Nothing else changes it. It never goes back: if the clocks of two nodes differ, the later
+	// time counts.
 	Activity time.Time
 }
 
-// Copy names c among the copies of both kinds of conversation.
+// Copy identifies c as a [chat.Copy].
 func (c Copy) Copy() chat.Copy { return chat.Copy{Kind: chat.Group, ID: c.ID, Owner: c.User} }
 
-// Key is the place of c in its owner's list, which runs from the highest down.
+// Key is the position of c in its owner's list, which is in descending order.
 func (c Copy) Key() storage.Key { return storage.Key{Major: c.Activity.UnixMicro(), Minor: c.ID} }
 
-// Filter picks copies. A nil field picks both.
+// Filter selects copies. If Archived is nil, it selects archived and other copies.
 type Filter struct{ Archived *bool }
 
-// Draft is a group to be created.
+// Draft is a group to create.
 type Draft struct{ Title, Description string }
 
-// Update changes a group. A nil field stays as it is.
+// Update changes a group. A nil field is left unchanged.
 type Update struct{ Title, Description, Image *string }
 
-// MessageRef names a message of a copy.
+// MessageRef identifies a message of a copy.
 type MessageRef struct {
 	Copy    chat.Copy
 	Message int64
 }
 
-// Store keeps groups. Every method is one atomic act, safe for concurrent use on any number of nodes, that
-// locks the conversation first. A copy that is not the actor's, or has ended, a group that the viewer is no
-// member of, and a member of another group are [storage.ErrNotFound]; an act that the actor's
-// role does not allow is [storage.ErrForbidden].
+// Store keeps groups. Every method is atomic and safe for concurrent use on any number of nodes;
+// changes lock the conversation first. A method returns [storage.ErrNotFound] for a copy that has
+// ended or is not the actor's, for a group that the viewer is not a member of, and for a member of
+// another group. It returns [storage.ErrForbidden] for a change that the actor's role does not
+// allow.
 type Store interface {
 	chat.MessageStore
 
-	// CreateGroup makes a group with its creator as first member and admin.
-	// Event: MEMBER_ADDED.
+	// CreateGroup creates a group with its creator as the first member and admin. Event:
+	// MEMBER_ADDED.
 	CreateGroup(ctx context.Context, creator user.ID, d Draft) (Group, Copy, error)
-	// Copies returns those of the copies that are the owner's.
+	// Copies returns the copies among ids that belong to the owner.
 	Copies(ctx context.Context, owner user.ID, ids ...int64) (map[int64]Copy, error)
 	// ListCopies returns the owner's copies, newest activity first, by [Copy.Key] descending.
 	ListCopies(ctx context.Context, owner user.ID, f Filter, r storage.Range) ([]Copy, error)
-	// CountCopies returns how many there are.
+	// CountCopies returns how many copies of the owner match.
 	CountCopies(ctx context.Context, owner user.ID, f Filter) (int, error)
-	// Groups returns those of the groups that the viewer is a member of.
+	// Groups returns the groups among ids that the viewer is a member of.
 	Groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]Group, error)
-	// MembersByID returns those of the members whose group the viewer is a member of.
+	// MembersByID returns the members among ids whose group the viewer is a member of.
 	MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]Member, error)
-	// Members returns the present members of each of those groups that the viewer is a member of, each in its place, oldest
-	// first, by [Member.Key].
+	// Members returns the present members of each group, oldest first, by [Member.Key]. The i-th
+	// list is that of groups[i]. It is empty if the viewer is not a member of that group.
 	Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]Member, error)
-	// Readers returns, for each message, the present members other than its sender who joined before it and whose read
-	// point has reached it, oldest member first.
+	// Readers returns the present members who have read each message, oldest member first. The i-th
+	// list is that of messages[i]. It has the members, without the sender, who joined before the
+	// message and whose read point has reached it.
 	Readers(ctx context.Context, messages []MessageRef, r storage.Range) ([][]Member, error)
-	// CountReaders returns how many there are of each.
+	// CountReaders returns how many readers each message has.
 	CountReaders(ctx context.Context, messages []MessageRef) ([]int, error)
 
-	// AddMember adds a user, by an admin. One who is there already, and one more than limit, is
-	// [storage.ErrConflict]; one who was erased is [storage.ErrNotFound].
-	// Event: MEMBER_ADDED.
+	// AddMember adds a user; the actor must be an admin. It returns [storage.ErrConflict] if the
+	// user is a member, or if the group already has limit members. An erased user is
+	// [storage.ErrNotFound]. Event: MEMBER_ADDED.
 	AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int) (Member, error)
-	// SetAdmin gives or takes the role, by an admin. Taking it from the only admin is [storage.ErrConflict]. What
-	// is so already stays, without an event.
+	// SetAdmin makes a member an admin or takes that role away; the actor must be an admin. Taking
+	// it from the only admin is [storage.ErrConflict]. If nothing changes, there is no event.
 	// Event: GROUP_UPDATED.
 	SetAdmin(ctx context.Context, c chat.Copy, member int64, admin bool) (Member, error)
-	// UpdateGroup changes the group, by an admin. An empty [Update] changes nothing and has no event.
-	// Event: GROUP_UPDATED.
+	// UpdateGroup changes the group; the actor must be an admin. An empty [Update] changes nothing
+	// and has no event. Event: GROUP_UPDATED.
 	UpdateGroup(ctx context.Context, c chat.Copy, u Update) (Group, error)
-	// RemoveMember ends another's membership, by an admin; an admin's own as [Store.Leave] does.
-	// Event: MEMBER_REMOVED.
+	// RemoveMember ends another user's membership; the actor must be an admin. For the actor's own
+	// membership it does what [Store.Leave] does. Event: MEMBER_REMOVED.
 	RemoveMember(ctx context.Context, c chat.Copy, member int64) error
-	// Leave ends the owner's membership. Where no admin is left, the longest-standing member becomes one;
-	// where nobody is left, the group is removed.
-	// Events: MEMBER_LEFT, then GROUP_UPDATED where a member became admin. The actor of both is the member who left.
+	// Leave ends the owner's membership. If no admin is left, the longest-standing member becomes
+	// one. If no member is left, the group is removed. Events: MEMBER_LEFT, then GROUP_UPDATED if a
+	// member became admin. The actor of both is the member who left.
 	Leave(ctx context.Context, c chat.Copy) error
-	// RemoveGroup removes the group with everything in it, by its creator.
-	// Event: GROUP_PERMANENTLY_REMOVED.
+	// RemoveGroup removes the group and everything in it; the actor must be its creator. Event:
+	// GROUP_PERMANENTLY_REMOVED.
 	RemoveGroup(ctx context.Context, c chat.Copy) error
-	// ReadThrough moves the owner's read point up to a message that the copy shows. A point that is there or beyond
-	// stays, without an event. Where a message has then been read by every other present member who
-	// joined before it, by reading or by somebody's going, its ReadAt is set, once for all. One sent with nobody else there
-	// never gets one.
-	// Event: GROUP_MESSAGE_READ with the range of places that are newly covered; none where all that is newly covered is
-	// the owner's own.
+	// ReadThrough moves the owner's read point forward to a message that the copy shows. If it is
+	// already there or further, nothing changes and there is no event. ReadAt of a message is set
+	// as soon as every other present member who joined before it has read it, also when the last
+	// one who had not read it goes. It never changes after that. A message sent while there was no
+	// other member never gets a ReadAt. Event: GROUP_MESSAGE_READ with the range of sequence
+	// numbers that are newly read. There is none if all of them are the owner's own.
 	ReadThrough(ctx context.Context, c chat.Copy, message int64) (chat.Message, error)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The bounds of a group, in characters (code points) and members.
+// The limits of a group, in characters (code points) and members.
 const (
 	MinTitleLength       = 2
 	MaxTitleLength       = 100
@@ -19,17 +19,18 @@ const (
 	MaxMembers           = 100_000
 )
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures groups. The zero value and nil are valid.
 type Options struct {
-	// Messages bounds messages and pages.
+	// Messages limits the length of messages and the size of pages.
 	Messages chat.Options
-	// MaxMembers is the most members of a group; 0 is [MaxMembers].
+	// MaxMembers is the maximum number of members of a group; 0 means [MaxMembers].
 	MaxMembers int
 }
 
-// Service is what a user does with groups. It is safe for concurrent use. The first user given to a method is the
-// one who acts, by their own copy of the group; a copy, member or message that is not to be seen from there is
-// [storage.ErrNotFound], and an act that takes another role [storage.ErrForbidden].
+// Service has the operations of a user on groups. It is safe for concurrent use. The first user
+// passed to a method is the one who acts, through their own copy of the group. A copy, member or
+// message that they may not see is [storage.ErrNotFound]. A change that needs another role is
+// [storage.ErrForbidden].
 type Service struct {
 	store    Store
 	messages *chat.Messages
@@ -37,7 +38,8 @@ type Service struct {
 	options  Options
 }
 
-// NewService returns the groups of a store. The directory says which users there are.
+// NewService returns the groups of a store. The directory knows which users exist. Options may be
+// nil.
 func NewService(store Store, users user.Directory, o *Options) *Service {
 	s := &Service{store: store, users: users}
 	if o != nil {
@@ -50,7 +52,7 @@ func NewService(store Store, users user.Directory, o *Options) *Service {
 	return s
 }
 
-// Create makes a group. Its creator is the first member, and an admin.
+// Create creates a group. Its creator is the first member and an admin.
 func (s *Service) Create(ctx context.Context, creator user.ID, d Draft) (Group, Copy, error) {
 	d.Title = strings.TrimSpace(d.Title)
 	if err := checkTitle(d.Title); err != nil {
@@ -71,7 +73,7 @@ func (s *Service) Get(ctx context.Context, owner user.ID, id int64) (Copy, error
 	return only(found, id)
 }
 
-// GetAll returns those of the copies that are the owner's.
+// GetAll returns the copies among ids that belong to the owner.
 func (s *Service) GetAll(ctx context.Context, owner user.ID, ids ...int64) (map[int64]Copy, error) {
 	return s.store.Copies(ctx, owner, ids...)
 }
@@ -93,12 +95,12 @@ func (s *Service) List(ctx context.Context, owner user.ID, f Filter, p storage.P
 	return storage.NewList(name, r, copies, Copy.Key), nil
 }
 
-// Count returns how many copies there are.
+// Count returns how many copies of the owner match.
 func (s *Service) Count(ctx context.Context, owner user.ID, f Filter) (int, error) {
 	return s.store.CountCopies(ctx, owner, f)
 }
 
-// Group returns the group itself, to its members.
+// Group returns the group itself. The viewer must be a member.
 func (s *Service) Group(ctx context.Context, viewer user.ID, id int64) (Group, error) {
 	found, err := s.store.Groups(ctx, viewer, id)
 	if err != nil {
@@ -107,12 +109,12 @@ func (s *Service) Group(ctx context.Context, viewer user.ID, id int64) (Group, e
 	return only(found, id)
 }
 
-// Groups returns those of the groups that the viewer is a member of.
+// Groups returns the groups among ids that the viewer is a member of.
 func (s *Service) Groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]Group, error) {
 	return s.store.Groups(ctx, viewer, ids...)
 }
 
-// Member returns one member, to the members of the group.
+// Member returns one member. The viewer must be a member of the same group.
 func (s *Service) Member(ctx context.Context, viewer user.ID, id int64) (Member, error) {
 	found, err := s.store.MembersByID(ctx, viewer, id)
 	if err != nil {
@@ -121,10 +123,11 @@ func (s *Service) Member(ctx context.Context, viewer user.ID, id int64) (Member,
 	return only(found, id)
 }
 
-// Members returns a page of the members of a group that the viewer is in, oldest first.
+// Members returns a page of the members of a group, oldest first. The viewer must be a member.
 func (s *Service) Members(ctx context.Context, viewer user.ID, group int64, p storage.Page) (storage.List[Member], error) {
 	lists, err := s.MemberLists(ctx, viewer, []int64{group}, p)
-	if err == nil && len(lists[0].Items) == 0 { // the viewer is not in the group, or the page lies behind its end
+	if err == nil && len(lists[0].Items) == 0 {
+		// The viewer is not a member, or the page starts after the last member.
 		_, err = s.Group(ctx, viewer, group)
 	}
 	if err != nil {
@@ -133,29 +136,29 @@ func (s *Service) Members(ctx context.Context, viewer user.ID, group int64, p st
 	return lists[0], nil
 }
 
-// MemberLists returns the same page of members of several groups in one go, each in its place. A group that the viewer is not
-// in has none.
+// MemberLists returns the same page of the members of several groups with one query. The i-th list
+// is that of groups[i]. It is empty if the viewer is not a member of that group.
 func (s *Service) MemberLists(ctx context.Context, viewer user.ID, groups []int64, p storage.Page) ([]storage.List[Member], error) {
 	return lists(groups, s.page(p), Member.Key,
 		func(group int64) string { return fmt.Sprintf("members/%d", group) },
 		func(r storage.Range) ([][]Member, error) { return s.store.Members(ctx, viewer, groups, r) })
 }
 
-// ReaderLists returns the same page of readers of several messages in one go, each in its place: the present members other
-// than the sender who have read it.
+// ReaderLists returns the same page of the readers of several messages with one query: the present
+// members, without the sender, who have read it. The i-th list is that of messages[i].
 func (s *Service) ReaderLists(ctx context.Context, messages []MessageRef, p storage.Page) ([]storage.List[Member], error) {
 	return lists(messages, s.page(p), Member.Key,
 		func(m MessageRef) string { return fmt.Sprintf("readers/%d/%d", m.Copy.ID, m.Message) },
 		func(r storage.Range) ([][]Member, error) { return s.store.Readers(ctx, messages, r) })
 }
 
-// CountReaders returns how many have read each message.
+// CountReaders returns how many members have read each message.
 func (s *Service) CountReaders(ctx context.Context, messages []MessageRef) ([]int, error) {
 	return s.store.CountReaders(ctx, messages)
 }
 
-// Add adds a user, by an admin. A user whom the directory does not know is [storage.ErrNotFound], one who is in the group
-// already is [storage.ErrConflict].
+// Add adds a user; the actor must be an admin. A user whom the directory does not know is
+// [storage.ErrNotFound]. A user who is already a member is [storage.ErrConflict].
 func (s *Service) Add(ctx context.Context, actor user.ID, copy int64, u user.ID) (Member, error) {
 	known, err := s.users.Lookup(ctx, u)
 	if err != nil {
@@ -167,12 +170,13 @@ func (s *Service) Add(ctx context.Context, actor user.ID, copy int64, u user.ID)
 	return s.store.AddMember(ctx, copyOf(actor, copy), u, s.options.MaxMembers)
 }
 
-// SetAdmin gives or takes the role of an admin, by an admin. The only admin's cannot be taken.
+// SetAdmin makes a member an admin or takes that role away; the actor must be an admin. The only
+// admin must keep the role.
 func (s *Service) SetAdmin(ctx context.Context, actor user.ID, copy, member int64, admin bool) (Member, error) {
 	return s.store.SetAdmin(ctx, copyOf(actor, copy), member, admin)
 }
 
-// Update changes the group, by an admin.
+// Update changes the group; the actor must be an admin.
 func (s *Service) Update(ctx context.Context, actor user.ID, copy int64, u Update) (Group, error) {
 	if u.Title != nil {
 		title := strings.TrimSpace(*u.Title)
@@ -194,18 +198,19 @@ func (s *Service) Update(ctx context.Context, actor user.ID, copy int64, u Updat
 	return s.store.UpdateGroup(ctx, copyOf(actor, copy), u)
 }
 
-// Remove ends a membership, by an admin. An admin's own is ended as by [Service.Leave].
+// Remove ends a membership; the actor must be an admin. For the actor's own membership it does what
+// [Service.Leave] does.
 func (s *Service) Remove(ctx context.Context, actor user.ID, copy, member int64) error {
 	return s.store.RemoveMember(ctx, copyOf(actor, copy), member)
 }
 
-// Leave ends the owner's membership, and their copy is gone. The longest-standing member becomes an admin where none is left; a
-// group that nobody is left in is removed.
+// Leave ends the owner's membership and removes their copy. If no admin is left, the
+// longest-standing member becomes one. If no member is left, the group is removed.
 func (s *Service) Leave(ctx context.Context, owner user.ID, copy int64) error {
 	return s.store.Leave(ctx, copyOf(owner, copy))
 }
 
-// RemovePermanently removes the group with everything in it, by its creator.
+// RemovePermanently removes the group and everything in it; the actor must be its creator.
 func (s *Service) RemovePermanently(ctx context.Context, actor user.ID, copy int64) error {
 	return s.store.RemoveGroup(ctx, copyOf(actor, copy))
 }
@@ -225,12 +230,12 @@ func (s *Service) Unsend(ctx context.Context, sender user.ID, copy, message int6
 	return s.messages.Unsend(ctx, copyOf(sender, copy), message)
 }
 
-// DeleteMessage deletes a message from the owner's copy alone.
+// DeleteMessage deletes a message from the owner's copy only.
 func (s *Service) DeleteMessage(ctx context.Context, owner user.ID, copy, message int64) error {
 	return s.messages.Delete(ctx, copyOf(owner, copy), message)
 }
 
-// Clear deletes every message from the owner's copy alone. The membership goes on.
+// Clear deletes every message from the owner's copy only. The membership stays.
 func (s *Service) Clear(ctx context.Context, owner user.ID, copy int64) error {
 	return s.messages.Clear(ctx, copyOf(owner, copy))
 }
@@ -240,7 +245,7 @@ func (s *Service) Archive(ctx context.Context, owner user.ID, copy int64, archiv
 	return s.messages.Archive(ctx, copyOf(owner, copy), archived)
 }
 
-// Read moves the reader's read point up to a message: it and everything before it is read.
+// Read moves the reader's read point forward to a message: it and all messages before it are read.
 func (s *Service) Read(ctx context.Context, reader user.ID, copy, message int64) (chat.Message, error) {
 	return s.store.ReadThrough(ctx, copyOf(reader, copy), message)
 }
@@ -254,7 +259,8 @@ func (s *Service) Message(ctx context.Context, owner user.ID, copy, message int6
 func (s *Service) Messages(ctx context.Context, owner user.ID, copy int64, p storage.Page) (storage.List[chat.Message], error) {
 	list, err := s.messages.List(ctx, copyOf(owner, copy), p)
 	if err == nil {
-		_, err = s.Get(ctx, owner, copy) // afterwards: a copy that is there now was there before
+		// The copy is read after its messages: if it still exists now, it existed then.
+		_, err = s.Get(ctx, owner, copy)
 	}
 	if err != nil {
 		return storage.List[chat.Message]{}, err
@@ -262,7 +268,7 @@ func (s *Service) Messages(ctx context.Context, owner user.ID, copy int64, p sto
 	return list, nil
 }
 
-// Unread returns how many messages of others lie behind the owner's read point.
+// Unread returns how many messages of others are after the owner's read point.
 func (s *Service) Unread(ctx context.Context, owner user.ID, copy int64) (int, error) {
 	n, err := s.messages.Unread(ctx, []chat.Copy{copyOf(owner, copy)})
 	if err != nil {
@@ -285,7 +291,7 @@ func only[T any](found map[int64]T, id int64) (T, error) {
 	return v, nil
 }
 
-// lists returns the same page of several lists, which fetch reads in one go.
+// lists returns the same page of several lists. It calls fetch once for all of them.
 func lists[K, T any](of []K, p storage.Page, key func(T) storage.Key, name func(K) string, fetch func(storage.Range) ([][]T, error)) ([]storage.List[T], error) {
 	if len(of) == 0 {
 		return nil, nil

@@ -16,18 +16,18 @@ import (
 
 func newService(t *testing.T, o *group.Options) (*group.Service, group.Copy) {
 	t.Helper()
-	s := group.NewService(memory.New(nil), anybody{}, o)
+	s := group.NewService(memory.New(nil), anyoneButMallory{}, o)
 	_, own, err := s.Create(t.Context(), "alice", group.Draft{Title: "Climbing"})
 	require.NoError(t, err)
 	return s, own
 }
 
-func TestTheTextsOfAGroupAreBounded(t *testing.T) {
+func TestTitleAndDescriptionLimits(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", group.MaxTitleLength)
 	for name, c := range map[string]struct {
 		title, description string
-		field              string // "" where it is taken
+		field              string // the field that the error is about; "" if the texts are accepted
 	}{
 		"the shortest title":      {"ab", "", ""},
 		"the longest title":       {long, "", ""},
@@ -68,7 +68,7 @@ func TestTheTextsOfAGroupAreBounded(t *testing.T) {
 	}
 }
 
-func TestAnImageIsAnAddressOrAPath(t *testing.T) {
+func TestAGroupImageMustBeAnHTTPURLOrAPath(t *testing.T) {
 	t.Parallel()
 	s, own := newService(t, nil)
 	for image, ok := range map[string]bool{"https://example.com/a.png": true, "/a.png": true, "": true, "javascript:alert(1)": false} {
@@ -80,7 +80,7 @@ func TestAnImageIsAnAddressOrAPath(t *testing.T) {
 	}
 }
 
-func TestAGroupIsFullAtItsBound(t *testing.T) {
+func TestAGroupIsFullAtMaxMembers(t *testing.T) {
 	t.Parallel()
 	s, own := newService(t, &group.Options{MaxMembers: 2})
 	_, err := s.Add(t.Context(), "alice", own.ID, "bob")
@@ -89,14 +89,14 @@ func TestAGroupIsFullAtItsBound(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrConflict)
 }
 
-func TestOnlyUsersOfTheDirectoryAreAdded(t *testing.T) {
+func TestOnlyUsersOfTheDirectoryCanBeAdded(t *testing.T) {
 	t.Parallel()
 	s, own := newService(t, nil)
 	_, err := s.Add(t.Context(), "alice", own.ID, "mallory")
 	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
-// endingStore has bob removed just before what he asks for is read.
+// endingStore removes bob just before his read reaches the store.
 type endingStore struct {
 	*memory.Store
 	remove func()
@@ -112,11 +112,11 @@ func (s *endingStore) Members(ctx context.Context, viewer user.ID, groups []int6
 	return s.Store.Members(ctx, viewer, groups, r)
 }
 
-func TestAMemberWhoIsRemovedWhileTheyAskIsShownNothing(t *testing.T) {
+func TestAMemberRemovedDuringAReadGetsNotFound(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	store := &endingStore{Store: memory.New(nil)}
-	s := group.NewService(store, anybody{}, nil)
+	s := group.NewService(store, anyoneButMallory{}, nil)
 	_, own, err := s.Create(ctx, "alice", group.Draft{Title: "Climbing"})
 	require.NoError(t, err)
 	for name, ask := range map[string]func(copy int64) error{
@@ -130,7 +130,7 @@ func TestAMemberWhoIsRemovedWhileTheyAskIsShownNothing(t *testing.T) {
 	}
 }
 
-func TestAGroupAndItsMembersAreForMembers(t *testing.T) {
+func TestOnlyMembersSeeAGroupAndItsMembers(t *testing.T) {
 	t.Parallel()
 	s, own := newService(t, nil)
 	ctx := t.Context()

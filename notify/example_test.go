@@ -13,7 +13,8 @@ import (
 	"github.com/buddychat/buddychat/storage/memory"
 )
 
-// A message notifies its recipient, and marking the notification is not reading the message.
+// A message notifies its recipient. Marking the notification as read does not mark the message as
+// read.
 func Example() {
 	ctx := context.Background()
 	store := memory.New(nil)
@@ -31,7 +32,7 @@ func Example() {
 	// notification read: true message read: false
 }
 
-func TestNotificationsAreCountedAndFilteredByWhatWasMarked(t *testing.T) {
+func TestNotificationsCanBeFilteredByReadAndCounted(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	store := memory.New(nil)
@@ -56,11 +57,11 @@ func TestNotificationsAreCountedAndFilteredByWhatWasMarked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ids[2], first.Items[0].Message.ID)
 	_, err = s.List(ctx, "bob", notify.Filter{}, storage.First(1).After(first.End()))
-	require.ErrorIs(t, err, storage.ErrInvalid, "the cursor is of the filtered list")
+	require.ErrorIs(t, err, storage.ErrInvalid, "the cursor belongs to the filtered list")
 	_, err = s.List(ctx, "bob", notify.Filter{}, storage.First(3))
 	require.ErrorIs(t, err, storage.ErrInvalid)
 	_, err = s.Get(ctx, hers.Copy(), ids[0])
-	require.ErrorIs(t, err, storage.ErrNotFound, "nobody is notified of their own")
+	require.ErrorIs(t, err, storage.ErrNotFound, "a sender gets no notification of their own message")
 	_, err = s.Get(ctx, his.Copy(), ids[0])
 	require.NoError(t, err)
 }

@@ -1,6 +1,7 @@
-// Package notify is notifications: one for each recipient of each message, never for its sender. A
-// notification is a view of a message, and goes with the recipient's copy of it; what is
-// stored is only that it was marked as read, which is another thing than reading the message.
+// Package notify has notifications: one for each recipient of each message, and none for its
+// sender. A notification is a view of a message and disappears when the recipient's copy no longer
+// shows the message. The store keeps only whether it was marked as read. Marking it does not mark
+// the message as read.
 package notify
 
 import (
@@ -12,28 +13,31 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Notification tells one user of one message.
+// Notification tells one user about one message.
 type Notification struct {
-	Copy    chat.Copy // the receiver's copy of the conversation
+	Copy    chat.Copy // the recipient's copy of the conversation
 	Message chat.Message
-	ReadAt  time.Time // zero: not marked as read
+	ReadAt  time.Time // zero if it is not marked as read
 }
 
-// Key is the place of n in its receiver's list, which runs from the highest down.
+// Key is the position of n in its recipient's list, which is in descending order.
 func (n Notification) Key() storage.Key { return storage.Key{Major: n.Message.ID} }
 
-// Filter picks notifications. A nil field picks both.
+// Filter selects notifications. If Read is nil, it selects read and unread ones.
 type Filter struct{ Read *bool }
 
-// Store keeps what was marked. Every method is one atomic act, safe for concurrent use.
+// Store keeps which notifications are marked as read. Every method is atomic and safe for
+// concurrent use.
 type Store interface {
-	// ListNotifications returns the user's notifications, newest first, by [Notification.Key] descending.
+	// ListNotifications returns the user's notifications, newest first, by
+	// [Notification.Key] descending.
 	ListNotifications(ctx context.Context, u user.ID, f Filter, r storage.Range) ([]Notification, error)
-	// CountNotifications returns how many there are.
+	// CountNotifications returns how many notifications match.
 	CountNotifications(ctx context.Context, u user.ID, f Filter) (int, error)
-	// Notification returns the one of a message that the copy shows and that its owner did not send, else
-	// [storage.ErrNotFound].
+	// Notification returns the notification of a message. It returns [storage.ErrNotFound] if the
+	// copy does not show the message or its owner sent it.
 	Notification(ctx context.Context, c chat.Copy, message int64) (Notification, error)
-	// MarkNotification marks it as read. One that is marked stays as it is. No event.
+	// MarkNotification marks a notification as read. If it is already marked, nothing changes. It
+	// writes no event.
 	MarkNotification(ctx context.Context, c chat.Copy, message int64) (Notification, error)
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures notifications. The zero value and nil are valid.
 type Options struct {
-	// MaxPageSize is the most entries of a page; 0 is [storage.MaxPageSize].
+	// MaxPageSize is the maximum number of entries of a page; 0 means [storage.MaxPageSize].
 	MaxPageSize int
 }
 
-// Service is what a user does with notifications. It is safe for concurrent use.
+// Service has the operations of a user on notifications. It is safe for concurrent use.
 type Service struct {
 	store   Store
 	options Options
 }
 
-// NewService returns the notifications of a store.
+// NewService returns the notifications of a store. Options may be nil.
 func NewService(store Store, o *Options) *Service {
 	s := &Service{store: store}
 	if o != nil {
@@ -47,18 +47,18 @@ func (s *Service) List(ctx context.Context, u user.ID, f Filter, p storage.Page)
 	return storage.NewList(name, r, found, Notification.Key), nil
 }
 
-// Count returns how many there are.
+// Count returns how many notifications match.
 func (s *Service) Count(ctx context.Context, u user.ID, f Filter) (int, error) {
 	return s.store.CountNotifications(ctx, u, f)
 }
 
-// Get returns the notification of a message in a copy. Where there is none, because the copy does not show the message or its
-// owner sent it, it is [storage.ErrNotFound].
+// Get returns the notification of a message in a copy. It returns [storage.ErrNotFound] if the copy
+// does not show the message or its owner sent it.
 func (s *Service) Get(ctx context.Context, c chat.Copy, message int64) (Notification, error) {
 	return s.store.Notification(ctx, c, message)
 }
 
-// MarkRead marks it as read. It does not mark the message.
+// MarkRead marks a notification as read. It does not mark the message as read.
 func (s *Service) MarkRead(ctx context.Context, c chat.Copy, message int64) (Notification, error) {
 	return s.store.MarkNotification(ctx, c, message)
 }

@@ -1,7 +1,7 @@
-// Package storage holds what every store and every service of BuddyChat share: the errors that an
-// answer can be, and the pages in which lists are read.
+// Package storage has what all stores and services of BuddyChat share: the errors that are meant
+// for users, and the pages of lists.
 //
-// The stores themselves live beside it: [github.com/buddychat/buddychat/storage/memory] in plain Go,
-// [github.com/buddychat/buddychat/storage/bunstore] on SQLite and PostgreSQL. Whoever writes another one
-// holds it against [github.com/buddychat/buddychat/storage/storagetest].
+// The stores are [github.com/buddychat/buddychat/storage/memory] in plain Go and
+// [github.com/buddychat/buddychat/storage/bunstore] on SQLite and PostgreSQL. If you write another
+// one, test it with [github.com/buddychat/buddychat/storage/storagetest].
 package storage

@@ -9,17 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// The size of a page: what is answered unless asked, and the most that can be asked for unless the
-// host sets another bound.
+// Sizes of a page: the default, and the maximum unless the application sets another one.
 const (
 	DefaultPageSize = 20
 	MaxPageSize     = 100
 )
 
-// Page asks for a part of a list. The zero value asks for the first [DefaultPageSize] entries.
+// Page selects a part of a list. The zero value selects the first [DefaultPageSize] entries.
 //
 //	storage.First(50)                      // the first fifty
-//	storage.First(50).After(list.End())    // the fifty behind them
+//	storage.First(50).After(list.End())    // the next fifty
 //	storage.Last(10).Before(list.Start())  // the ten before
 type Page struct {
 	size          *int
@@ -28,23 +27,23 @@ type Page struct {
 	max           int
 }
 
-// First asks for n entries from the beginning, or from the cursor given to [Page.After].
+// First selects n entries from the start, or after the cursor given to [Page.After].
 func First(n int) Page { return Page{size: &n} }
 
-// Last asks for n entries from the end, or from the cursor given to [Page.Before]; they come in the
-// order of the list all the same.
+// Last selects n entries from the end, or before the cursor given to [Page.Before]. They are
+// returned in the order of the list.
 func Last(n int) Page { return Page{size: &n, backward: true} }
 
-// After leaves out everything up to and including the entry with this cursor.
+// After leaves out all entries up to and including the one with this cursor.
 func (p Page) After(cursor string) Page { p.after = &cursor; return p }
 
-// Before leaves out everything from the entry with this cursor on.
+// Before leaves out the entry with this cursor and all entries after it.
 func (p Page) Before(cursor string) Page { p.before = &cursor; return p }
 
-// AtMost replaces [MaxPageSize] for this page. It is for hosts that serve larger pages.
+// AtMost replaces [MaxPageSize] for this page. It is for applications that serve larger pages.
 func (p Page) AtMost(n int) Page { p.max = n; return p }
 
-// Size returns how many entries are asked for, at least 0.
+// Size returns how many entries are selected, at least 0.
 func (p Page) Size() int {
 	if p.size == nil {
 		return DefaultPageSize
@@ -52,37 +51,38 @@ func (p Page) Size() int {
 	return max(0, *p.size)
 }
 
-// Key is the place of an entry in a list: lists are ordered by Major, then by Minor. A list of the application's own may have places that
-// are no numbers: then Text is the place, in whatever order the application has, and the numbers are 0.
+// Key is the position of an entry in a list, which is ordered by Major, then by Minor. If an
+// application's own list has positions that are not numbers, Text is the position, in the order of
+// that list, and both numbers are 0.
 type Key struct {
 	Major, Minor int64
 	Text         string // valid UTF-8 without NUL, at most [MaxKeyText] bytes
 }
 
-// MaxKeyText is the most bytes that the text of a [Key] may have.
+// MaxKeyText is the maximum length of the text of a [Key] in bytes.
 const MaxKeyText = 1024
 
-// Range is a page as a store reads it. Keys are exclusive bounds in the order of the list, whichever
-// way that runs; a nil one is open.
+// Range is a page in the form that a store reads. The keys are exclusive bounds in the order of the
+// list, which may be ascending or descending. A nil key is no bound.
 type Range struct {
 	After, Before *Key
-	// Limit is the most entries to return. Services ask for one more than the page has, to know
-	// whether there is another.
+	// Limit is the maximum number of entries to return. Services ask for one more than the page
+	// has, to find out whether there is another page.
 	Limit int
-	// Backward takes the Limit entries nearest to the END of the range. They are returned in the
-	// order of the list nevertheless.
+	// Backward selects the last Limit entries of the range instead of the first. They are still
+	// returned in the order of the list.
 	Backward bool
 }
 
 // List is one page of a list.
 type List[T any] struct {
 	Items []T
-	// Cursors has the cursor of each item.
+	// Cursors[i] is the cursor of Items[i].
 	Cursors              []string
 	HasNext, HasPrevious bool
 }
 
-// Start returns the cursor of the first item, "" where there is none.
+// Start returns the cursor of the first item, or "" if there is none.
 func (l List[T]) Start() string {
 	if len(l.Cursors) == 0 {
 		return ""
@@ -90,7 +90,7 @@ func (l List[T]) Start() string {
 	return l.Cursors[0]
 }
 
-// End returns the cursor of the last item, "" where there is none.
+// End returns the cursor of the last item, or "" if there is none.
 func (l List[T]) End() string {
 	if len(l.Cursors) == 0 {
 		return ""
@@ -98,9 +98,9 @@ func (l List[T]) End() string {
 	return l.Cursors[len(l.Cursors)-1]
 }
 
-// Range returns the page of the named list as a store reads it, with one entry more than the page has.
-// The name stands for the list and all that fixes its order and filter, so that a cursor of another
-// list is known for what it is. The error is an [ErrInvalid].
+// Range returns the page in the form that a store reads, with a limit of one entry more than the
+// page has. The name identifies the list, with everything that determines its order and filter, so
+// that a cursor of another list is recognised. The error is an [ErrInvalid].
 func (p Page) Range(list string) (Range, error) {
 	size, most := DefaultPageSize, p.max
 	if most <= 0 {
@@ -130,7 +130,7 @@ func (p Page) Range(list string) (Range, error) {
 	return r, nil
 }
 
-// NewList makes a page of what a store returned for r, the [Range] of the named list.
+// NewList makes a page of the items that a store returned for r, the [Range] of the named list.
 func NewList[T any](list string, r Range, items []T, key func(T) Key) List[T] {
 	size := r.Limit - 1
 	more := len(items) > size
@@ -151,8 +151,9 @@ func NewList[T any](list string, r Range, items []T, key func(T) Key) List[T] {
 	return l
 }
 
-// A cursor is a tag of its list (32 bits of FNV-1a, against mistakes and not against malice: a forged
-// one only chooses another place in a list that its user may read) and the key. Where that is a text, the tag is another one.
+// A cursor is a tag of its list, and the key. The tag is 32 bits of FNV-1a, with another tag for a
+// key that is a text. It protects against mistakes, not attacks: a forged cursor only selects
+// another position in a list that its user may read.
 const (
 	tagSize    = 4
 	cursorSize = tagSize + 8 + 8
@@ -194,7 +195,7 @@ func decodeCursor(list, field string, cursor *string) (*Key, error) {
 	return nil, invalid
 }
 
-// textTag is the tag of a list for keys that are texts.
+// textTag returns the tag of a list for keys that are texts.
 func textTag(list string) uint32 { return tag(list + " by text") }
 
 func tag(list string) uint32 {
@@ -204,7 +205,7 @@ func tag(list string) uint32 {
 }
 
 // Select applies r to entries that are all in memory, in the order of their list. It is for stores
-// that keep their data there, and for tests.
+// in memory, and for tests.
 func Select[T any](r Range, items []T, key func(T) Key, compare func(a, b Key) int) []T {
 	var in []T
 	for _, item := range items {

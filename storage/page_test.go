@@ -17,7 +17,7 @@ func number(n int64) storage.Key { return storage.Key{Major: n} }
 
 func byMajor(a, b storage.Key) int { return cmp.Compare(a.Major, b.Major) }
 
-// read reads a page of the numbers 1 to n.
+// read reads a page of the list of the numbers 1 to n.
 func read(t *testing.T, n int64, p storage.Page) storage.List[int64] {
 	t.Helper()
 	r, err := p.Range("numbers")
@@ -29,7 +29,7 @@ func read(t *testing.T, n int64, p storage.Page) storage.List[int64] {
 	return storage.NewList("numbers", r, storage.Select(r, all, number, byMajor), number)
 }
 
-func TestPagesFollowOneAnotherWithoutRepeatingOrSkipping(t *testing.T) {
+func TestPagesDoNotRepeatOrSkipEntries(t *testing.T) {
 	t.Parallel()
 	for size := 1; size <= 8; size++ {
 		var forward []int64
@@ -56,7 +56,7 @@ func TestPagesFollowOneAnotherWithoutRepeatingOrSkipping(t *testing.T) {
 	}
 }
 
-func TestAPageSaysWhatLiesAroundIt(t *testing.T) {
+func TestHasNextAndHasPreviousDescribeTheNeighbours(t *testing.T) {
 	t.Parallel()
 	all := read(t, 5, storage.Page{})
 	require.Equal(t, []int64{1, 2, 3, 4, 5}, all.Items)
@@ -75,7 +75,7 @@ func TestAPageSaysWhatLiesAroundIt(t *testing.T) {
 	require.Empty(t, none.Start()+none.End())
 }
 
-func TestThereIsAnotherPageExactlyWhereItHasEntries(t *testing.T) {
+func TestHasNextIsTrueOnlyIfTheNextPageHasEntries(t *testing.T) {
 	t.Parallel()
 	for n := range int64(7) {
 		for size := 1; size <= 7; size++ {
@@ -91,7 +91,7 @@ func TestThereIsAnotherPageExactlyWhereItHasEntries(t *testing.T) {
 	}
 }
 
-func TestAPageThatCannotBeIsRefused(t *testing.T) {
+func TestInvalidPagesAreRefused(t *testing.T) {
 	t.Parallel()
 	other, err := storage.First(1).Range("others")
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestAPageThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-func TestOnlyAnAnswerHasATextForItsCaller(t *testing.T) {
+func TestMessageIsEmptyForInternalErrors(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, storage.Message(errors.New("pq: relation does not exist")))
 	require.Equal(t, "title is too long", storage.Message(storage.Invalid("title", "title is too %s", "long")))
@@ -142,11 +142,11 @@ func FuzzCursor(f *testing.F) {
 			return
 		}
 		again := storage.NewList("numbers", r, []storage.Key{*r.After}, func(k storage.Key) storage.Key { return k })
-		require.Equal(t, cursor, again.End(), "a cursor has one form")
+		require.Equal(t, cursor, again.End(), "a cursor must have only one encoding")
 	})
 }
 
-func TestACursorKeepsAKeyThatIsAText(t *testing.T) {
+func TestACursorKeepsATextKey(t *testing.T) {
 	t.Parallel()
 	byText := func(s string) storage.Key { return storage.Key{Text: s} }
 	items := []string{"f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "sixteen bytes it", "Ünïcode 😀", "7", strings.Repeat("x", storage.MaxKeyText)}
@@ -169,7 +169,7 @@ func TestACursorKeepsAKeyThatIsAText(t *testing.T) {
 	}
 }
 
-func TestCursorsOfNumbersStayWhatTheyWere(t *testing.T) {
+func TestTheEncodingOfNumericCursorsIsStable(t *testing.T) {
 	t.Parallel()
 	r, err := storage.First(1).Range("users \"\" \"\" \"\" \"\"")
 	require.NoError(t, err)

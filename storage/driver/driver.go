@@ -1,4 +1,5 @@
-// Package driver has what the author of a store implements beside the interfaces of the domain packages.
+// Package driver has the interfaces that a store implements in addition to those of the domain
+// packages.
 package driver
 
 import (
@@ -11,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// Acts is everything that users do in a store.
+// Acts is all changes and reads that users make in a store.
 type Acts interface {
 	user.Store
 	token.Store
@@ -20,25 +21,25 @@ type Acts interface {
 	notify.Store
 }
 
-// Transactor is implemented by a store that can act inside a transaction that the application began. It is
-// what [github.com/buddychat/buddychat.App.In] needs.
+// Transactor is an optional interface of a store that can act inside a transaction that the
+// application began. It is required for [github.com/buddychat/buddychat.App.In].
 type Transactor interface {
-	// InTx returns the acts of the store, bound to a transaction. They become visible, and their events are
-	// delivered, when and only when the application commits it. Each act is all or nothing: one that fails
-	// leaves the transaction as it was before the act, and fit to go on, unless its error says that the
-	// transaction is gone.
+	// InTx returns the store's [Acts], bound to a transaction. Their changes become visible, and
+	// their events are delivered, when the application commits, and never if it rolls back. Each
+	// method is atomic: if it fails, the transaction is as it was before the call and can go on,
+	// unless the error says that the transaction is gone.
 	//
-	// The store says which types of transaction it takes, by an error for any other and for nil. InTx itself
-	// does not touch the database. What it returns is for one goroutine at a time, and ends with the
-	// transaction.
+	// InTx returns an error for nil and for a type of transaction that it does not take; the error
+	// names the right one. InTx itself does not touch the database. The result must be used by one
+	// goroutine at a time, and ends with the transaction.
 	InTx(tx any) (Acts, error)
 }
 
-// Checker is implemented by a store that can tell whether its database is ready to be used.
-// [github.com/buddychat/buddychat.New] and graphqlapi.NewHandler ask it, so that an application without tables fails when it
-// starts and not with its first request.
+// Checker is an optional interface of a store that can tell whether its database is ready for use.
+// [github.com/buddychat/buddychat.New] and graphqlapi.NewHandler call it, so that an application
+// without tables fails when it starts instead of at its first request.
 type Checker interface {
-	// Check returns an error where the tables are missing, are of an earlier version, or cannot be read. The error says what to
-	// do. Check changes nothing, and is safe for concurrent use.
+	// Check returns an error if the tables are missing, of an earlier version, or unreadable. The
+	// error says what to do. Check changes nothing, and is safe for concurrent use.
 	Check(ctx context.Context) error
 }

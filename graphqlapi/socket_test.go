@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -542,9 +543,17 @@ func TestACursorThatIsNullOrEmptyIsNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conn := a.connect(t, nil, map[string]any{"token": alice.token, "after": after})
 			envelopes, _ := conn.subscribed()
-			const document = `subscription($c: String) { events(after: $c) { member { group { title } } } }`
-			typed := []string{conn.start(document, nil), conn.start(document, map[string]any{"c": after})}
-			for len(conn.kept[envelopes]) == 0 || len(conn.kept[typed[0]]) == 0 || len(conn.kept[typed[1]]) == 0 { // they begin when they begin
+			literal, err := json.Marshal(after)
+			require.NoError(t, err)
+			const events = `{ events(after: $c) { member { group { title } } } }`
+			typed := []string{
+				conn.start(`subscription($c: String) `+events, nil),
+				conn.start(`subscription($c: String) `+events, map[string]any{"c": after}),
+				conn.start(`subscription($c: String = `+string(literal)+`) `+events, nil),
+				conn.start(`subscription `+strings.Replace(events, "$c", string(literal), 1), nil),
+			}
+			waits := func(id string) bool { return len(conn.kept[id]) == 0 }
+			for waits(envelopes) || slices.ContainsFunc(typed, waits) { // they begin when they begin
 				conn.run(`mutation { createGroup(title: "`+name+`") { groupCopy { id } } }`, nil)
 			}
 			for _, id := range typed {

@@ -86,7 +86,10 @@ func (f RootField) StringArgument(name string) (string, bool) {
 		}
 		value = definition.DefaultValue
 	}
-	return value.Raw, value.Kind == ast.StringValue
+	if value.Kind != ast.StringValue {
+		return "", false // not the text of the literal, which of null is "null"
+	}
+	return value.Raw, true
 }
 
 // Label returns what a log may call the operation: its name, or its kind where it has none. The name is the

@@ -124,6 +124,7 @@ func TestTheTextOfAnArgumentIsKnownBeforeExecution(t *testing.T) {
 		"a default":                {`mutation ($u: String = "ann") { login(username: $u, password: "p") { token } }`, nil, "ann", true},
 		"a variable over default":  {`mutation ($u: String = "bob") { login(username: $u, password: "p") { token } }`, map[string]any{"u": "ann"}, "ann", true},
 		"null":                     {`mutation { login(username: null, password: "p") { token } }`, nil, "", false},
+		"null by default":          {`mutation ($u: String = null) { login(username: $u, password: "p") { token } }`, nil, "", false},
 		"a number":                 {`mutation { login(username: 5, password: "p") { token } }`, nil, "", false},
 		"a variable with a number": {`mutation ($u: String!) { login(username: $u, password: "p") { token } }`, map[string]any{"u": 5.0}, "", false},
 		"nothing":                  {`mutation { login { token } }`, nil, "", false},
@@ -135,9 +136,7 @@ func TestTheTextOfAnArgumentIsKnownBeforeExecution(t *testing.T) {
 			require.NoError(t, err)
 			got, ok := d.RootFields[0].StringArgument("username")
 			require.Equal(t, c.ok, ok)
-			if ok {
-				require.Equal(t, c.want, got)
-			}
+			require.Equal(t, c.want, got)
 		})
 	}
 }

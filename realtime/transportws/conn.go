@@ -10,7 +10,8 @@ import (
 // a time, Write likewise; everything else may be called at any time.
 type conn interface {
 	// Read waits for the next text message. errTooBig and errBinary are about a message that was not
-	// read, errTooManyFrames about what came in its place; any other error says that the connection has ended.
+	// read, errTooManyFrames about what came in its place, errTooMuchArrives about those of all sockets; any other
+	// error says that the connection has ended.
 	Read(limit int) ([]byte, error)
 	// Write sends each frame as one text message, all of them in one write as far as possible. After an
 	// error, [os.ErrDeadlineExceeded] when the timeout has passed, the connection is of no more use.
@@ -28,4 +29,6 @@ var (
 	errBinary = errors.New("message is binary")
 	// errTooManyFrames says that the client sends more control frames and fragments than it may.
 	errTooManyFrames = errors.New("too many frames")
+	// errTooMuchArrives says that the unfinished messages of all sockets hold too much.
+	errTooMuchArrives = errors.New("too much arrives at once")
 )

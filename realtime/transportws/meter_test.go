@@ -135,6 +135,35 @@ func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
 	}
 }
 
+func TestWhatUnfinishedMessagesHoldTogetherIsBounded(t *testing.T) {
+	t.Parallel()
+	const most, each, sockets = 128 << 10, 48 << 10, 6 // of which three have room
+	s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MaxArrivingBytes: most, MessageTimeout: time.Minute, PingInterval: -1}, nil)
+	begun := clientFrame(0x81, strings.Repeat(" ", each))
+	var open []net.Conn
+	for range sockets {
+		c, _ := s.dialRaw(t, handshake+clientFrame(0x81, initFrame)+begun[:len(begun)-1])
+		open = append(open, c)
+	}
+	select {
+	case <-s.served: // one that was too much
+	case <-time.After(20 * time.Second):
+		t.Fatal("all go on")
+	}
+	c := s.dial(t, nil)
+	exchange(t, c, initFrame, ackFrame)
+	exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", 15<<10), pong) // what is small is always taken
+	for _, c := range open {
+		require.NoError(t, c.Close())
+	}
+	for range sockets - 1 {
+		<-s.served
+	}
+	for range sockets { // what was cut off, or has arrived, holds nothing any more
+		exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", most/2), pong)
+	}
+}
+
 func TestASocketMayBeSilentForLongerThanAMessageMayTake(t *testing.T) {
 	t.Parallel()
 	const timeout = 20 * time.Millisecond

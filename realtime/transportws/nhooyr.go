@@ -27,7 +27,7 @@ const (
 // accept upgrades the request and returns the subprotocol that was agreed on, or "". Where the error is a [hijackError]
 // nothing was answered; where it is another one, the library has answered. What a client sends is held
 // to FrameRate and MessageTimeout.
-func accept(w http.ResponseWriter, r *http.Request, opts *Options) (conn, string, error) {
+func accept(w http.ResponseWriter, r *http.Request, opts *Options, arriving *arriving) (conn, string, error) {
 	h := &hijacker{w: w, header: w.Header().Clone(), body: w, meter: newFrameMeter(opts)}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
@@ -40,7 +40,7 @@ func accept(w http.ResponseWriter, r *http.Request, opts *Options) (conn, string
 		return nil, "", err
 	}
 	ws.SetReadLimit(-1) // Read has its own, whose close frame reaches the client
-	return &wsConn{ws: ws, net: h.conn, messageTimeout: opts.MessageTimeout}, ws.Subprotocol(), nil
+	return &wsConn{ws: ws, net: h.conn, messageTimeout: opts.MessageTimeout, arriving: arriving}, ws.Subprotocol(), nil
 }
 
 // A wsConn is a conn by the library.
@@ -48,6 +48,7 @@ type wsConn struct {
 	ws             *websocket.Conn
 	net            *sharedConn
 	messageTimeout time.Duration
+	arriving       *arriving
 }
 
 func (c *wsConn) Read(limit int) ([]byte, error) {
@@ -60,7 +61,9 @@ func (c *wsConn) Read(limit int) ([]byte, error) {
 	}
 	cut := time.AfterFunc(c.messageTimeout, func() { _ = c.net.Close() })
 	defer cut.Stop()
-	data, err := io.ReadAll(io.LimitReader(message, int64(limit)+1))
+	counted := &arrivingReader{arriving: c.arriving, from: io.LimitReader(message, int64(limit)+1)}
+	defer counted.done()
+	data, err := io.ReadAll(counted)
 	if err == nil && len(data) > limit {
 		err = errTooBig
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	// MessageTimeout is how long a message may take to arrive once it has begun; the connection is cut then. Default 30
 	// seconds.
 	MessageTimeout time.Duration
+	// MaxArrivingBytes is how much the messages of all sockets that have not arrived whole may hold together, beside the
+	// first 16 KiB of each. The socket of one that would be more closes with CodeTryAgainLater. Default 64 MiB.
+	MaxArrivingBytes int
 	// MaxOperations is how many operations may be under way on one socket; one more gets an error frame.
 	// Default 100.
 	MaxOperations int
@@ -65,13 +68,14 @@ func (o *Options) withDefaults() (*Options, error) {
 		d = *o
 	}
 	switch {
-	case d.MaxFrameBytes < 0, d.MaxOperations < 0, d.MessageBurst < 0, d.FrameBurst < 0, d.QueueBytes < 0:
+	case d.MaxFrameBytes < 0, d.MaxArrivingBytes < 0, d.MaxOperations < 0, d.MessageBurst < 0, d.FrameBurst < 0, d.QueueBytes < 0:
 		return nil, errors.New("transportws: a negative limit in Options; zero stands for the default")
 	case d.InitTimeout < 0, d.MessageTimeout < 0, d.PongTimeout < 0, d.WriteTimeout < 0, d.DrainTimeout < 0:
 		return nil, errors.New("transportws: a negative timeout in Options; zero stands for the default")
 	}
 	setDefault(&d.InitTimeout, 10*time.Second)
 	setDefault(&d.MaxFrameBytes, 256<<10)
+	setDefault(&d.MaxArrivingBytes, 64<<20)
 	setDefault(&d.MessageTimeout, 30*time.Second)
 	setDefault(&d.MaxOperations, 100)
 	setDefault(&d.MessageRate, 100)

@@ -21,6 +21,7 @@ type Server struct {
 	newHandler func(*http.Request) Handler
 	opts       *Options
 	origins    origin.List
+	arriving   arriving
 
 	mu      sync.Mutex
 	sockets map[*socket]struct{}
@@ -43,6 +44,7 @@ func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, 
 		newHandler: newHandler,
 		opts:       opts,
 		origins:    origins,
+		arriving:   arriving{most: int64(opts.MaxArrivingBytes)},
 		sockets:    map[*socket]struct{}{},
 		ended:      make(chan struct{}),
 	}, nil

@@ -68,6 +68,8 @@ func (s *socket) read() error {
 			violation = &CloseError{Code: CodeTooBig, Reason: fmt.Sprintf("Messages may have up to %d bytes", s.opts.MaxFrameBytes)}
 		case errors.Is(err, errBinary):
 			violation = invalid(err)
+		case errors.Is(err, errTooMuchArrives):
+			violation = &CloseError{Code: CodeTryAgainLater, Reason: "Too much arrives at once: try again later"}
 		case errors.Is(err, errTooManyFrames):
 			violation = &CloseError{Code: CodePolicy, Reason: fmt.Sprintf("Too many control frames or fragments: up to %g a second are taken", s.opts.FrameRate)}
 		case err != nil:

@@ -62,7 +62,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) (c conn, chosen st
 	if refuseUpgrade(w, r) {
 		return nil, "", false
 	}
-	c, chosen, err := accept(w, r, s.opts)
+	c, chosen, err := accept(w, r, s.opts, &s.arriving)
 	if cause, ok := errors.AsType[hijackError](err); ok {
 		s.opts.Logger.Warn("a WebSocket could not be opened: the connection cannot be taken over", "error", cause.error)
 		http.Error(w, notHijacked, http.StatusNotImplemented)

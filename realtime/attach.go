@@ -28,8 +28,8 @@ type welcome struct {
 	copies []Membership
 }
 
-// answerArrivals answers arrivals. Everything read from the log has been delivered by then: later records
-// go to the queues of the registered subscriptions, and earlier ones are in the answer.
+// answerArrivals answers arrivals. Everything read from the log has been delivered by then: later
+// records go to the queues of the registered subscriptions, and earlier ones are in the answer.
 func (d *dispatcher) answerArrivals(ctx context.Context, arrivals []*arrival) error {
 	ready := arrivals[:0]
 	for _, a := range arrivals {

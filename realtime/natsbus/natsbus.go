@@ -7,9 +7,10 @@
 //		Realtime: realtime.Options{Bus: natsbus.New(conn, nil)},
 //	})
 //
-// Each stream has a subject of its own, and a node subscribes to those that it has somebody for: it is not woken by what others talk about.
-// Nothing is kept in NATS, and nothing but the fact that there is news goes through it; JetStream is not used. While NATS is away, delivery goes on
-// by the polls of the hub.
+// Each stream has its own subject, and a node subscribes only to those that its own online
+// users need: other hints do not wake it. NATS stores nothing, and the messages carry nothing
+// but the fact that something changed. JetStream is not used. While NATS is down, delivery
+// continues by the polls of the hub.
 package natsbus
 
 import (
@@ -26,21 +27,23 @@ import (
 	"github.com/buddychat/buddychat/realtime"
 )
 
-// DefaultSubject is what the subjects begin with unless the host sets another beginning.
+// DefaultSubject is the default prefix of all subjects.
 const DefaultSubject = "buddychat"
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures a [Bus]. Its zero value, and nil, are valid.
 type Options struct {
-	// Subject begins all subjects; "" is [DefaultSubject]. Applications that share a NATS server, and not their database, need one each.
+	// Subject is the prefix of all subjects; "" is [DefaultSubject]. Applications that share a NATS
+	// server, but not their database, need different prefixes.
 	Subject string
 }
 
 const (
-	// How many hints may wait for the hub. What is more is dropped, for the hub is about to look anyway.
-	waiting = 8192
-	// How many streams may wait to be told. Where there are more, every node is told that there is news.
-	maxNews = 4096
-	// How long the server may take to say that it has a subscription.
+	// How many hints may wait for the hub. More are dropped: the hub is about to poll anyway.
+	maxHints = 8192
+	// How many changed streams may wait to be published. If there are more, the bus tells every
+	// node that any stream may have changed.
+	maxChanged = 4096
+	// How long the server may take to confirm a subscription.
 	flushTimeout = 2 * time.Second
 )
 
@@ -48,24 +51,24 @@ const (
 type Bus struct {
 	conn *nats.Conn
 	base string
-	node string // what hints of this node carry, so that it does not hear itself
+	node string // the content of this node's hints, so that it ignores its own
 
-	changed chan struct{} // there is something to tell, or to follow
+	wake chan struct{} // current is something to publish, or a subscription to change
 
 	mu       sync.Mutex
-	news     map[realtime.Stream]struct{} // to be told; the zero stream stands for all
-	follows  map[realtime.Stream]int      // how often each is followed
-	unsettle map[realtime.Stream]struct{} // those that a subscription must begin or end for
+	changed  map[realtime.Stream]struct{} // to be published; the zero stream stands for all
+	follows  map[realtime.Stream]int      // how often each stream is followed
+	toSettle map[realtime.Stream]struct{} // streams whose subscription may have to begin or end
 }
 
 var _ realtime.Bus = (*Bus)(nil)
 
-// New returns a bus on a connection of the host's, which stays the host's: it is neither closed nor drained here. With nats.MaxReconnects(-1) it
-// comes back whenever NATS does.
+// New returns a bus on a connection, which the caller keeps owning: the bus neither closes nor
+// drains it. With nats.MaxReconnects(-1) it reconnects whenever NATS is back.
 func New(conn *nats.Conn, o *Options) *Bus {
 	b := &Bus{
-		conn: conn, base: DefaultSubject, node: rand.Text(), changed: make(chan struct{}, 1),
-		news: map[realtime.Stream]struct{}{}, follows: map[realtime.Stream]int{}, unsettle: map[realtime.Stream]struct{}{},
+		conn: conn, base: DefaultSubject, node: rand.Text(), wake: make(chan struct{}, 1),
+		changed: map[realtime.Stream]struct{}{}, follows: map[realtime.Stream]int{}, toSettle: map[realtime.Stream]struct{}{},
 	}
 	if o != nil && o.Subject != "" {
 		b.base = o.Subject
@@ -74,17 +77,17 @@ func New(conn *nats.Conn, o *Options) *Bus {
 }
 
 // Tell implements [realtime.Bus].
-func (b *Bus) Tell(news ...realtime.Stream) {
-	if len(news) == 0 {
-		news = []realtime.Stream{{}}
+func (b *Bus) Tell(changed ...realtime.Stream) {
+	if len(changed) == 0 {
+		changed = []realtime.Stream{{}}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, s := range news {
-		b.news[s] = struct{}{}
+	for _, s := range changed {
+		b.changed[s] = struct{}{}
 	}
-	if len(b.news) > maxNews {
-		b.news = map[realtime.Stream]struct{}{{}: {}}
+	if len(b.changed) > maxChanged {
+		b.changed = map[realtime.Stream]struct{}{{}: {}}
 	}
 	b.signal()
 }
@@ -100,7 +103,7 @@ func (b *Bus) count(s realtime.Stream, by int) {
 	defer b.mu.Unlock()
 	b.follows[s] += by
 	if n := b.follows[s]; n == 0 || n == 1 && by > 0 {
-		b.unsettle[s] = struct{}{}
+		b.toSettle[s] = struct{}{}
 		b.signal()
 	}
 	if b.follows[s] == 0 {
@@ -110,22 +113,22 @@ func (b *Bus) count(s realtime.Stream, by int) {
 
 func (b *Bus) signal() {
 	select {
-	case b.changed <- struct{}{}:
+	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
 // Run implements [realtime.Bus].
 func (b *Bus) Run(ctx context.Context, heard func()) error {
-	r := &run{Bus: b, ctx: ctx, heard: heard, hints: make(chan *nats.Msg, waiting), subscriptions: map[realtime.Stream]*nats.Subscription{}}
+	r := &run{Bus: b, ctx: ctx, heard: heard, hints: make(chan *nats.Msg, maxHints), subscriptions: map[realtime.Stream]*nats.Subscription{}}
 	defer r.end()
 	b.mu.Lock()
 	for s := range b.follows {
-		b.unsettle[s] = struct{}{}
+		b.toSettle[s] = struct{}{}
 	}
-	b.unsettle[realtime.Stream{}] = struct{}{}
+	b.toSettle[realtime.Stream{}] = struct{}{}
 	b.mu.Unlock()
-	if err := r.settle(); err != nil {
+	if err := r.flush(); err != nil {
 		return err
 	}
 	for {
@@ -136,35 +139,36 @@ func (b *Bus) Run(ctx context.Context, heard func()) error {
 			if string(hint.Data) != b.node {
 				heard()
 			}
-		case <-b.changed:
-			if err := r.settle(); err != nil {
+		case <-b.wake:
+			if err := r.flush(); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// A run is what [Bus.Run] holds.
+// A run has the state of one call of [Bus.Run].
 type run struct {
 	*Bus
-	ctx           context.Context //nolint:containedctx // that of the call, which it does not outlive
+	ctx           context.Context //nolint:containedctx // the context of the Run call
 	heard         func()
 	hints         chan *nats.Msg
 	subscriptions map[realtime.Stream]*nats.Subscription
 }
 
-// settle tells what is to be told, and begins and ends subscriptions until they are those that are wanted.
-func (r *run) settle() error {
+// flush publishes the pending hints, and begins and ends subscriptions until they match the
+// followed streams.
+func (r *run) flush() error {
 	r.mu.Lock()
-	news, unsettled := r.news, r.unsettle
-	r.news, r.unsettle = map[realtime.Stream]struct{}{}, map[realtime.Stream]struct{}{}
-	wanted := make(map[realtime.Stream]bool, len(unsettled))
-	for s := range unsettled {
+	changed, toSettle := r.changed, r.toSettle
+	r.changed, r.toSettle = map[realtime.Stream]struct{}{}, map[realtime.Stream]struct{}{}
+	wanted := make(map[realtime.Stream]bool, len(toSettle))
+	for s := range toSettle {
 		wanted[s] = s == realtime.Stream{} || r.follows[s] > 0
 	}
 	r.mu.Unlock()
 
-	for s := range news {
+	for s := range changed {
 		if err := r.conn.Publish(r.subject(s), []byte(r.node)); err != nil {
 			return fmt.Errorf("natsbus: %w", err)
 		}
@@ -185,40 +189,42 @@ func (r *run) settle() error {
 	if err := r.conn.FlushWithContext(ctx); err != nil && r.ctx.Err() == nil {
 		return fmt.Errorf("natsbus: %w", err)
 	}
-	r.heard() // what was told before the server had the subscriptions
+	r.heard() // for hints sent before the server had the subscriptions
 	return nil
 }
 
 // subscribe begins or ends the subscription to a stream, and reports whether it began one.
 func (r *run) subscribe(s realtime.Stream, want bool) (began bool, err error) {
-	there := r.subscriptions[s]
+	current := r.subscriptions[s]
 	switch {
-	case want && there == nil:
+	case want && current == nil:
 		if r.subscriptions[s], err = r.conn.ChanSubscribe(r.subject(s), r.hints); err != nil {
 			delete(r.subscriptions, s)
 		}
 		return err == nil, err
-	case !want && there != nil:
+	case !want && current != nil:
 		delete(r.subscriptions, s)
-		return false, there.Unsubscribe()
+		return false, current.Unsubscribe()
 	}
 	return false, nil
 }
 
-// end gives the subscriptions up, and keeps what they were for: the next run begins them again.
+// end ends all subscriptions. The bus remembers the followed streams, and the next run subscribes
+// again.
 func (r *run) end() {
 	for _, s := range r.subscriptions {
 		_ = s.Unsubscribe() // the connection may be closed
 	}
 }
 
-// subject returns the subject of a stream, or of all.
+// subject returns the subject of a stream; the zero stream stands for all.
 func (b *Bus) subject(s realtime.Stream) string {
 	switch {
 	case s.Conversation != 0:
 		return b.base + ".conversation." + strconv.FormatInt(s.Conversation, 10)
 	case s.User != "":
-		return b.base + ".user." + base64.RawURLEncoding.EncodeToString([]byte(s.User)) // a host's id may have anything in it
+		// A user id of the application may contain any character.
+		return b.base + ".user." + base64.RawURLEncoding.EncodeToString([]byte(s.User))
 	default:
 		return b.base + ".all"
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serve starts a NATS server, at any port for 0.
+// serve starts a NATS server on a port, 0 for any.
 func serve(t *testing.T, port int) *server.Server {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: cmp.Or(port, server.RANDOM_PORT), NoSigs: true, NoLog: true})
@@ -84,11 +84,11 @@ func (n *node) hears(what string) {
 	}
 }
 
-// follow follows a stream, and waits until it is heard.
+// follow follows a stream, and waits until the bus has subscribed to it.
 func (n *node) follow(s realtime.Stream) {
 	n.t.Helper()
 	n.Follow(s)
-	n.hears("that it follows")
+	n.hears("the subscription")
 }
 
 var (
@@ -97,7 +97,7 @@ var (
 	alice = realtime.Stream{User: "alice.>* of the host's"}
 )
 
-func TestANodeHearsOfWhatItFollowsAndOfNothingElse(t *testing.T) {
+func TestANodeGetsHintsOnlyForFollowedStreams(t *testing.T) {
 	t.Parallel()
 	url := serve(t, 0).ClientURL()
 	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
@@ -106,36 +106,36 @@ func TestANodeHearsOfWhatItFollowsAndOfNothingElse(t *testing.T) {
 	for _, s := range []realtime.Stream{here, alice} {
 		one.Tell(there)
 		one.Tell(s)
-		two.hears("what it follows")
+		two.hears("a followed stream")
 	}
 	one.Tell()
-	two.hears("what is for all")
+	two.hears("a hint for all streams")
 	two.Tell(here)
 	two.Tell()
-	one.hears("what is for all")
-	require.Empty(t, two.heard, "neither itself, nor what it does not follow")
+	one.hears("a hint for all streams")
+	require.Empty(t, two.heard, "no hints of its own, or of other streams")
 	require.Empty(t, one.heard)
 }
 
-func TestAStreamIsFollowedUntilTheLastWhoFollowedItIsGone(t *testing.T) {
+func TestAStreamIsFollowedUntilItsLastUnfollow(t *testing.T) {
 	t.Parallel()
 	url := serve(t, 0).ClientURL()
 	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
 	two.follow(here)
 	two.Follow(here)
 	two.Unfollow(here)
-	two.follow(there) // behind which the ones before are settled
+	two.follow(there) // once this one is followed, so are the ones before
 	one.Tell(here)
-	two.hears("what one follows still")
+	two.hears("a stream followed once more")
 	two.Unfollow(here)
 	two.follow(alice)
 	one.Tell(here)
 	one.Tell(there)
-	two.hears("the other")
+	two.hears("the other stream")
 	require.Empty(t, two.heard)
 }
 
-func TestApplicationsOnOneServerDoNotHearEachOther(t *testing.T) {
+func TestApplicationsWithDifferentSubjectsDoNotGetEachOthersHints(t *testing.T) {
 	t.Parallel()
 	url := serve(t, 0).ClientURL()
 	one, other := newNode(t, connect(t, url), &natsbus.Options{Subject: "shop"}), newNode(t, connect(t, url), nil)
@@ -143,24 +143,24 @@ func TestApplicationsOnOneServerDoNotHearEachOther(t *testing.T) {
 	other.follow(here)
 	two.follow(here)
 	one.Tell(here)
-	two.hears("its own")
+	two.hears("a hint of its own application")
 	require.Empty(t, other.heard)
 }
 
-func TestMoreNewsThanCanBeToldIsToldToAll(t *testing.T) {
+func TestTooManyChangedStreamsBecomeOneHintForAll(t *testing.T) {
 	t.Parallel()
 	url := serve(t, 0).ClientURL()
 	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
 	for i := range 10_000 {
 		one.Tell(realtime.Stream{User: "x"}, realtime.Stream{Conversation: int64(1000 + i)})
-		if i%5000 == 4999 { // not all of it can be told one by one before
+		if i%5000 == 4999 { // not all of them can be published one by one before that
 			one.Tell()
-			two.hears("that there is much")
+			two.hears("a hint for all streams")
 		}
 	}
 }
 
-func TestAServerThatWasAwayIsUsedAgain(t *testing.T) {
+func TestTheBusReconnectsAfterAServerRestart(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 0)
 	conn := connect(t, s.ClientURL())
@@ -186,7 +186,7 @@ func splitPort(url string) (host string, port int, err error) {
 	return url, 0, strconv.ErrSyntax
 }
 
-func TestARunThatEndsIsFollowedByOneThatHearsTheSame(t *testing.T) {
+func TestTheNextRunKeepsTheFollowedStreams(t *testing.T) {
 	t.Parallel()
 	url := serve(t, 0).ClientURL()
 	one, two := newNode(t, connect(t, url), nil), newNode(t, connect(t, url), nil)
@@ -196,10 +196,10 @@ func TestARunThatEndsIsFollowedByOneThatHearsTheSame(t *testing.T) {
 	one.Tell(here)
 	two.run()
 	one.Tell(here)
-	two.hears("what it followed before")
+	two.hears("a stream followed before")
 }
 
-func TestAConnectionThatIsClosedEndsTheRun(t *testing.T) {
+func TestAClosedConnectionEndsTheRun(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, serve(t, 0).ClientURL())
 	conn.Close()

@@ -35,8 +35,8 @@ func BenchmarkParseFrame(b *testing.B) {
 	}
 }
 
-// BenchmarkDeliver yields frames of 400 bytes on loopback sockets, each of whose clients reads as fast as
-// it can: frames/s is what the server writes on all of them together.
+// BenchmarkDeliver yields frames of 400 bytes on loopback sockets, whose clients read as fast as
+// they can. frames/s is what the server writes on all of them together.
 func BenchmarkDeliver(b *testing.B) {
 	for _, sockets := range []int{1, 16} {
 		b.Run(fmt.Sprintf("sockets=%d", sockets), func(b *testing.B) {
@@ -69,7 +69,8 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// drain subscribes and reads, as cheaply as can be, so many frames of more than 125 bytes and one of less.
+// drain subscribes and reads this many frames of more than 125 bytes and one smaller frame, at the
+// lowest possible cost.
 func drain(address string, frames int) error {
 	c, err := net.Dial("tcp", address)
 	if err != nil {

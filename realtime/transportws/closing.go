@@ -8,16 +8,16 @@ import (
 	"unicode/utf8"
 )
 
-// close ends the socket, after what is under way has had time to end. It returns at once.
+// close ends the socket once running operations have had time to end. It returns at once.
 func (s *socket) close(why *CloseError) {
 	if why.Code == CodeSlowConsumer {
-		s.shut(why, 0) // what it does not read needs no end
+		s.shut(why, 0) // it would not read the remaining results anyway
 		return
 	}
 	s.shut(why, s.opts.DrainTimeout)
 }
 
-// closeNow ends the socket without waiting for operations. What is queued is still written.
+// closeNow ends the socket without waiting for operations. Queued frames are still written.
 func (s *socket) closeNow(why *CloseError) { s.shut(why, 0) }
 
 func (s *socket) shut(why *CloseError, drain time.Duration) {
@@ -32,7 +32,7 @@ func (s *socket) shut(why *CloseError, drain time.Duration) {
 	s.running.Go(func() { s.finish(why, drain) })
 }
 
-// finish writes what is left to be written, and the close frame.
+// finish writes the queued frames and the close frame.
 func (s *socket) finish(why *CloseError, drain time.Duration) {
 	if drain > 0 {
 		timer := time.NewTimer(drain)
@@ -67,7 +67,8 @@ func (s *socket) gone(err error) {
 	}
 }
 
-// writeFailed cuts the connection: after a frame that was written in part, no close frame can follow.
+// writeFailed cuts the connection: after a frame that was partly written, no close frame can
+// follow.
 func (s *socket) writeFailed(err error) {
 	if isTimeout(err) {
 		s.opts.Logger.Debug("socket cut: slow consumer", "code", CodeSlowConsumer)
@@ -81,7 +82,7 @@ func (s *socket) isClosing() bool {
 	return s.state == closing
 }
 
-// endOf returns how the end of a session closes the socket.
+// endOf returns the close code and reason for a session that has ended.
 func endOf(session context.Context) *CloseError {
 	if why, ok := errors.AsType[*CloseError](context.Cause(session)); ok {
 		return why
@@ -89,10 +90,10 @@ func endOf(session context.Context) *CloseError {
 	return &CloseError{Code: CodeGoingAway, Reason: "Session ended"}
 }
 
-// maxReasonBytes is what a close frame has room for.
+// maxReasonBytes is the longest reason that fits into a close frame.
 const maxReasonBytes = 123
 
-// closeFrame returns the code and the reason as they can be sent.
+// closeFrame returns a code and a reason that may be sent.
 func closeFrame(why *CloseError) (code int, reason string) {
 	code = why.Code
 	switch {
@@ -106,7 +107,7 @@ func subscriberExists(id string) string {
 	return "Subscriber for " + cut(id, 80) + " already exists"
 }
 
-// cut returns at most limit bytes of s, in whole characters.
+// cut returns at most limit bytes of s, without splitting a character.
 func cut(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= limit {

@@ -18,7 +18,7 @@ import (
 
 var expired = &CloseError{Code: CodeForbidden, Reason: "Forbidden"}
 
-// ending is a handler whose session ends when the function says so.
+// ending is a handler whose session ends when the function is called.
 func ending(operation func(context.Context, Payload, func(json.RawMessage, error) bool)) (h handler, end context.CancelCauseFunc) {
 	var cancel context.CancelCauseFunc
 	h.init = func(ctx context.Context, _ json.RawMessage) (context.Context, json.RawMessage, error) {
@@ -29,7 +29,7 @@ func ending(operation func(context.Context, Payload, func(json.RawMessage, error
 	return h, func(cause error) { cancel(cause) }
 }
 
-func TestWhenTheSessionEndsTheSocketClosesWithoutAWordToItsOperations(t *testing.T) {
+func TestTheEndOfASessionClosesTheSocketWithoutFramesForItsOperations(t *testing.T) {
 	t.Parallel()
 	for name, operation := range map[string]func(context.Context, Payload, func(json.RawMessage, error) bool){
 		"ends in silence": forever,
@@ -55,7 +55,7 @@ func TestWhenTheSessionEndsTheSocketClosesWithoutAWordToItsOperations(t *testing
 				c.send(subscribe("1"), subscribe("2"))
 				end(expired)
 				time.Sleep(3 * time.Second)
-				require.Empty(t, c.received(), "an error or a complete would end the operation for good")
+				require.Empty(t, c.received(), "an error or a complete frame would end the operation for the client")
 				c.requireClosed(4403, "Forbidden")
 			})
 		})
@@ -82,14 +82,14 @@ func TestASessionEndsAtItsDeadline(t *testing.T) {
 	})
 }
 
-func TestASessionThatEndsWithoutACauseGoesAway(t *testing.T) {
+func TestASessionThatEndsWithoutACauseClosesWithGoingAway(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		h, end := ending(forever)
 		c := w.ready(h)
 		c.send(subscribe("1"))
 		end(nil)
-		require.Empty(t, c.received()) // so that the client subscribes again when it is back
+		require.Empty(t, c.received()) // so that the client subscribes again when it reconnects
 		c.requireClosed(1001, "Session ended")
 	})
 }
@@ -110,7 +110,7 @@ func TestAnOperationCanCloseTheSocket(t *testing.T) {
 	})
 }
 
-func TestWhatIsQueuedIsWrittenBeforeTheSocketCloses(t *testing.T) {
+func TestQueuedFramesAreWrittenBeforeTheSocketCloses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		h, end := ending(func(ctx context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
@@ -131,7 +131,7 @@ func TestWhatIsQueuedIsWrittenBeforeTheSocketCloses(t *testing.T) {
 	})
 }
 
-func TestASlowConsumerGetsNothingMoreButTheCloseFrame(t *testing.T) {
+func TestASlowConsumerGetsOnlyTheCloseFrame(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{QueueBytes: 1}, func(t *testing.T, w *world) {
 		h, end := ending(func(_ context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
@@ -144,7 +144,7 @@ func TestASlowConsumerGetsNothingMoreButTheCloseFrame(t *testing.T) {
 		end(&CloseError{Code: CodeSlowConsumer, Reason: "slow consumer"})
 		synctest.Wait()
 		resume()
-		require.Equal(t, []string{pong}, c.received()) // what was being written
+		require.Equal(t, []string{pong}, c.received()) // it was being written
 		c.requireClosed(4008, "slow consumer")
 	})
 }
@@ -166,7 +166,7 @@ func TestASlowConsumerThatReadsNothingIsCut(t *testing.T) {
 	})
 }
 
-func TestShutdownWritesWhatIsInFlightAndGoesAway(t *testing.T) {
+func TestShutdownWritesPendingResultsAndClosesWithGoingAway(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		h := handler{operation: func(ctx context.Context, p Payload, yield func(json.RawMessage, error) bool) {
@@ -182,7 +182,7 @@ func TestShutdownWritesWhatIsInFlightAndGoesAway(t *testing.T) {
 		start := time.Now()
 		require.NoError(t, w.server.Shutdown(t.Context()))
 		require.Equal(t, 2*time.Second, time.Since(start))
-		// Nothing tells the client that its subscription is over: it is to resume it.
+		// Nothing tells the client that its subscription is over: it must resume it.
 		require.Equal(t, []string{`{"id":"2","type":"next","payload":"done"}`, `{"id":"2","type":"complete"}`}, busy.received())
 		for _, c := range []*client{busy, idle, waiting} {
 			c.requireClosed(1001, "Going away")
@@ -194,7 +194,7 @@ func TestShutdownWritesWhatIsInFlightAndGoesAway(t *testing.T) {
 	})
 }
 
-func TestShutdownCutsConnectionsWhenItsTimeIsOver(t *testing.T) {
+func TestShutdownCutsConnectionsWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		release := make(chan struct{})
@@ -204,13 +204,14 @@ func TestShutdownCutsConnectionsWhenItsTimeIsOver(t *testing.T) {
 		defer cancel()
 		require.ErrorIs(t, w.server.Shutdown(ctx), context.DeadlineExceeded)
 		c.requireCut()
-		require.ErrorIs(t, w.server.Shutdown(ctx), context.DeadlineExceeded) // the operation still runs
+		// the operation still runs
+		require.ErrorIs(t, w.server.Shutdown(ctx), context.DeadlineExceeded)
 		close(release)
 		require.NoError(t, w.server.Shutdown(t.Context()))
 	})
 }
 
-func TestASlowReaderDoesNotHoldUpShutdownBeyondItsTime(t *testing.T) {
+func TestASlowReaderDoesNotDelayShutdownBeyondTheTimeout(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{QueueBytes: 1}, func(t *testing.T, w *world) {
 		c := w.ready(handler{operation: func(_ context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
@@ -229,7 +230,7 @@ func TestASlowReaderDoesNotHoldUpShutdownBeyondItsTime(t *testing.T) {
 	})
 }
 
-func TestInitThatIsUnderWayIsCancelled(t *testing.T) {
+func TestARunningInitIsCancelled(t *testing.T) {
 	t.Parallel()
 	var log recorder
 	inBubble(t, &Options{Logger: log.logger()}, func(t *testing.T, w *world) {
@@ -244,7 +245,7 @@ func TestInitThatIsUnderWayIsCancelled(t *testing.T) {
 	})
 }
 
-func TestCloseFramesCanAlwaysBeSent(t *testing.T) {
+func TestCloseFramesHaveValidCodesAndReasons(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{-1, 0, 999, 1004, 1005, 1006, 1015, 2999, 5000} {
 		got, _ := closeFrame(&CloseError{Code: code})
@@ -262,7 +263,7 @@ func TestCloseFramesCanAlwaysBeSent(t *testing.T) {
 	}
 }
 
-// recorder keeps what is logged.
+// recorder records log messages.
 type recorder struct {
 	mu sync.Mutex
 	b  bytes.Buffer

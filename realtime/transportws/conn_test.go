@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A memConn is a conn without a socket: the tests are the client at its other end.
+// A memConn is a conn in memory: the tests are the client at its other end.
 type memConn struct {
 	in    chan any // what Read returns: []byte or error
 	gone  chan struct{}
@@ -26,7 +26,7 @@ type memConn struct {
 	writes  int
 	pings   int
 	deaf    bool          // pings are not answered
-	stalled chan struct{} // writes wait for it to be closed; nil when they do not wait
+	stalled chan struct{} // writes wait until it is closed; nil if they do not wait
 	code    int           // of the close frame
 	reason  string
 }
@@ -108,14 +108,15 @@ func (c *memConn) isGone() bool {
 	}
 }
 
-// A client is a test's end of a memConn. Its methods return when the server has nothing more to do, so
-// that it lives in a synctest bubble.
+// A client is a test's end of a memConn. It runs in a synctest bubble: its methods return when the
+// server is idle.
 type client struct {
 	*memConn
 	t *testing.T
 }
 
-// send sends messages, strings or errors, one after the other, and returns the frames that came meanwhile.
+// send sends messages (strings or errors) one after another, and returns the frames that arrived
+// meanwhile.
 func (c *client) send(messages ...any) []string {
 	c.t.Helper()
 	for _, m := range messages {
@@ -133,7 +134,8 @@ func (c *client) send(messages ...any) []string {
 
 const pong = `{"type":"pong"}`
 
-// stall lets a write of a pong wait, and all that come after it, until the function that it returns is called.
+// stall makes the write of a pong, and all later writes, wait until the returned function is
+// called.
 func (c *client) stall() (resume func()) {
 	stalled := make(chan struct{})
 	c.mu.Lock()
@@ -148,7 +150,7 @@ func (c *client) stall() (resume func()) {
 	}
 }
 
-// received returns the frames that came since it was called last.
+// received returns the frames that arrived since its last call.
 func (c *client) received() []string {
 	synctest.Wait()
 	c.mu.Lock()
@@ -181,7 +183,7 @@ func (c *client) requireOpen() {
 	require.False(c.t, c.isGone(), "the socket is closed")
 }
 
-// counts returns how many writes and pings there were.
+// counts returns the number of writes and of pings so far.
 func (c *client) counts() (writes, pings int) {
 	synctest.Wait()
 	c.mu.Lock()
@@ -189,7 +191,7 @@ func (c *client) counts() (writes, pings int) {
 	return c.writes, c.pings
 }
 
-// goDeaf lets no ping be answered any more.
+// goDeaf stops the answers to pings.
 func (c *client) goDeaf() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,7 +203,7 @@ func (c *client) requireCut() {
 	c.requireClosed(0, "")
 }
 
-// A world is a server for tests, without sockets.
+// A world is a server for tests, without network connections.
 type world struct {
 	t      *testing.T
 	server *Server
@@ -233,7 +235,7 @@ func (w *world) ready(h Handler) *client {
 	return c
 }
 
-// handler is a Handler made of functions. What is nil accepts, or ends at once.
+// handler is a Handler made of functions. A nil function accepts, or ends at once.
 type handler struct {
 	init      func(ctx context.Context, payload json.RawMessage) (context.Context, json.RawMessage, error)
 	operation func(ctx context.Context, p Payload, yield func(json.RawMessage, error) bool)
@@ -254,7 +256,7 @@ func (h handler) Operation(ctx context.Context, p Payload) iter.Seq2[json.RawMes
 	}
 }
 
-// forever is an operation that goes on until its context ends, and then returns in silence.
+// forever is an operation that continues until its context ends, and then returns without an error.
 func forever(ctx context.Context, _ Payload, _ func(json.RawMessage, error) bool) { <-ctx.Done() }
 
 func raw(s string) json.RawMessage { return json.RawMessage(s) }

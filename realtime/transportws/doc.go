@@ -1,10 +1,11 @@
 // Package transportws is the server side of graphql-transport-ws, the protocol that carries GraphQL
-// operations over one WebSocket (its definition: PROTOCOL.md of enisdenjo/graphql-ws). It knows nothing of
-// GraphQL itself: a [Handler] gets each operation as it was sent and yields results as raw JSON, which go out
-// byte for byte.
+// operations over one WebSocket (defined in PROTOCOL.md of enisdenjo/graphql-ws). It does not
+// interpret GraphQL: a [Handler] gets each operation as it was sent and yields results as raw JSON,
+// which are sent byte for byte.
 //
-// A [Server] is an [net/http.Handler]. Its ServeHTTP upgrades the request and returns when the socket and
-// all that ran on it have ended, so a limit of sockets by address is a counter around it:
+// A [Server] is an [net/http.Handler]. Its ServeHTTP upgrades the request and returns when the
+// socket and all of its goroutines have ended. So a counter around it can limit the sockets of an
+// address:
 //
 //	server, err := transportws.NewServer(func(r *http.Request) transportws.Handler {
 //		return &session{header: r.Header.Get("Authorization")}
@@ -19,22 +20,25 @@
 //
 // # The life of a socket
 //
-// The handler's Init answers connection_init, and returns the context of the session. From then on every
-// subscribe frame, be it a query, a mutation or a subscription, is one call of Operation in a goroutine of
-// its own. The socket ends when the client leaves, breaks the protocol or stops reading; when the context of
-// the session ends, with the close code of its cause, a [CloseError]; and when the server shuts down.
+// The handler's Init answers connection_init, and returns the context of the session. From then on,
+// each subscribe frame (a query, a mutation or a subscription) is one call of Operation in its own
+// goroutine. The socket ends when the client leaves, breaks the protocol or stops reading. It also
+// ends when the context of the session ends, with the close code of its cause, a [CloseError], and
+// when the server shuts down.
 //
-// Whichever of the last two it is, the contexts of the operations end, with that cause, and the operations
-// get [Options].DrainTimeout to end. What they yield in that time is still written. An operation that ends
-// after its context did was cut off, unless it yielded a result after that moment: then it was let finish
-// (a mutation whose handler shields it with [context.WithoutCancel], say), and gets its complete frame. An operation
-// that was cut off gets no frame, so that the client subscribes again when it is back.
+// In these last two cases, the contexts of the operations end, with the same cause, and the
+// operations get [Options].DrainTimeout to finish. What they yield in that time is still written.
+// An operation that ends after its context did was cut off and gets no frame, so that the client
+// subscribes again when it reconnects. The exception is an operation that yielded a result after
+// its context ended: it was allowed to finish, such as a mutation whose handler uses
+// [context.WithoutCancel], and gets its complete frame.
 //
 // # Slow clients
 //
-// A yield returns at once while less than [Options].QueueBytes wait to be written, and blocks above that:
-// memory stays bounded, and only this operation waits. So whatever feeds a subscription needs a bounded queue of its own.
-// When that is full, cancel the session with a CloseError of [CodeSlowConsumer] as the cause: what is queued
-// is dropped and the socket closes. A client that reads nothing for [Options].WriteTimeout is
-// disconnected without a close frame, for nothing can be written to it any more.
+// A yield returns at once while less than [Options].QueueBytes are queued, and blocks above that:
+// memory stays bounded, and only this operation waits. So the source of a subscription needs a
+// bounded queue of its own. When that queue is full, cancel the session with a CloseError of
+// [CodeSlowConsumer] as the cause: queued frames are dropped and the socket closes. A client that
+// reads nothing for [Options].WriteTimeout is disconnected without a close frame, which it could
+// not receive.
 package transportws

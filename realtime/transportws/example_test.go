@@ -13,7 +13,7 @@ import (
 	"github.com/buddychat/buddychat/realtime/transportws"
 )
 
-// counter is a handler whose every operation counts to two.
+// counter is a handler whose operations count to two.
 type counter struct{}
 
 func (counter) Init(ctx context.Context, payload json.RawMessage) (context.Context, json.RawMessage, error) {

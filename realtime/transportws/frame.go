@@ -24,17 +24,17 @@ const (
 // maxIDBytes caps the id of an operation, which is repeated in each of its frames.
 const maxIDBytes = 256
 
-// A frame is one message of a client.
+// A frame is one message from a client.
 type frame struct {
 	typ     string
 	id      string          // of subscribe and complete
-	rawID   json.RawMessage // the id as the client wrote it, to be sent back just so
+	rawID   json.RawMessage // the id exactly as the client wrote it
 	payload json.RawMessage // of the others; an object or nil
 	request Payload         // of subscribe
-	refusal json.RawMessage // of subscribe: the errors that answer it in the place of the handler, or nil
+	refusal json.RawMessage // of subscribe: errors to send without calling the handler, or nil
 }
 
-// parseFrame reads a frame. Its errors are texts for the client: they say what the protocol wants.
+// parseFrame parses a frame. Its error messages are for the client.
 func parseFrame(data []byte) (frame, error) {
 	var f frame
 	if !utf8.Valid(data) {
@@ -57,7 +57,7 @@ func parseFrame(data []byte) (frame, error) {
 	case typeComplete:
 		err = f.parseID(fields["id"])
 	default:
-		err = errors.New("type is not one that a client sends")
+		err = errors.New("unknown type: a client sends connection_init, subscribe, complete, ping or pong")
 	}
 	return f, err
 }
@@ -80,7 +80,8 @@ func (f *frame) parseRequest(raw json.RawMessage) error {
 	if p.Extensions, err = objectOrNil("payload.extensions", fields["extensions"]); err != nil {
 		return err
 	}
-	// An extension may stand for the query, such as the hash of a persisted one. The handler knows which.
+	// An extension may replace the query, such as the hash of a persisted one. The handler knows
+	// which.
 	if query := fields["query"]; !isNull(query) || p.Extensions == nil {
 		if p.Query, err = stringOf(query); err != nil {
 			return errors.New("payload.query must be a string")
@@ -91,7 +92,7 @@ func (f *frame) parseRequest(raw json.RawMessage) error {
 			return errors.New("payload.operationName must be a string")
 		}
 	}
-	// Decoded, it would be another text than was meant. That is a mistake in one operation, not in the protocol.
+	// Decoding would alter the text. That is an error of one operation, not of the protocol.
 	for _, name := range []string{"query", "operationName"} {
 		if surrogate.Lone(string(fields[name])) {
 			f.refusal = fmt.Appendf(nil, halfACharacter, name)
@@ -103,8 +104,8 @@ func (f *frame) parseRequest(raw json.RawMessage) error {
 
 const halfACharacter = `[{"message":"%s must be Unicode: there is half of a surrogate pair in it","extensions":{"code":"BAD_USER_INPUT"}}]`
 
-// fieldsOf returns the fields of a JSON object. It is a map because [json.Unmarshal] would take "Type" for the
-// "type" of a struct. Of a name that is there twice, the last one counts.
+// fieldsOf returns the fields of a JSON object. It is a map because [json.Unmarshal] would accept
+// "Type" for the field "type" of a struct. If a name occurs twice, the last one counts.
 func fieldsOf(object []byte) (fields map[string]json.RawMessage, err error) {
 	err = json.Unmarshal(object, &fields)
 	if err == nil && fields == nil {
@@ -136,7 +137,8 @@ func isNull(raw json.RawMessage) bool { return len(raw) == 0 || raw[0] == 'n' }
 // frameOverhead is the most that appendFrame adds to an id and a payload.
 const frameOverhead = len(`{"id":,"type":"connection_ack","payload":}`)
 
-// appendFrame appends the frame of that type to dst. id and payload are JSON values, taken as they are, or nil.
+// appendFrame appends a frame of the type to dst. id and payload are JSON values, copied verbatim,
+// or nil.
 func appendFrame(dst []byte, typ string, id, payload json.RawMessage) []byte {
 	dst = append(dst, '{')
 	if id != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzFrame gives any bytes, a message a line, to the state machine: it must not panic, must answer with
-// JSON, must close with one of its codes and must end when the client does.
+// FuzzFrame gives arbitrary bytes to the state machine, one message a line. It must not panic, must
+// answer with JSON, must close only with its own codes, and must end when the client does.
 func FuzzFrame(f *testing.F) {
 	f.Add([]byte(`{"type":"connection_init","payload":{}}` + "\n" + subscribe("1") + "\n" + complete("1")))
 	f.Add([]byte(`{"type":"connection_init"}` + "\n" + subscribe(`\ud800`) + "\n" + subscribe(`\udfff`)))
@@ -50,7 +50,7 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// echo yields what it was asked, and goes on if that is not empty.
+// echo yields the query that it was asked, and continues unless that is empty.
 func echo(ctx context.Context, p Payload, yield func(json.RawMessage, error) bool) {
 	asked, err := json.Marshal(p)
 	if yield(asked, err) && p.Query != "" {
@@ -58,7 +58,7 @@ func echo(ctx context.Context, p Payload, yield func(json.RawMessage, error) boo
 	}
 }
 
-// FuzzParseFrame holds what is parsed against what encoding/json makes of it.
+// FuzzParseFrame compares the result of parsing with that of encoding/json.
 func FuzzParseFrame(f *testing.F) {
 	f.Add([]byte(subscribe("1")))
 	f.Add([]byte(`{"id":"1","type":"subscribe","payload":{"query":"a","variables":{},"extensions":{},"operationName":"x"}}`))

@@ -94,7 +94,7 @@ func TestOperationsOverARealSocket(t *testing.T) {
 		}
 	}, nil, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// A deadline of the request is not one of the socket.
+			// A deadline of the request does not apply to the socket.
 			ctx, cancel := context.WithCancel(context.WithValue(r.Context(), key{}, "of the request"))
 			cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))
@@ -130,7 +130,7 @@ func TestCloseCodesOverARealSocket(t *testing.T) {
 		"another subprotocol": {&websocket.DialOptions{Subprotocols: []string{"graphql-ws"}}, 0, "", 4406, "Subprotocol not acceptable"},
 		"not JSON":            {nil, websocket.MessageText, "{", 4400, "Invalid message: message is not a JSON object"},
 		"binary":              {nil, websocket.MessageBinary, `{"type":"ping"}`, 4400, "Invalid message: message is binary"},
-		"too big":             {nil, websocket.MessageText, strings.Repeat(" ", 512<<10), 1009, "Messages may have up to 262144 bytes"},
+		"too big":             {nil, websocket.MessageText, strings.Repeat(" ", 512<<10), 1009, "Message too big: at most 262144 bytes are allowed"},
 		"unauthorized":        {nil, websocket.MessageText, subscribe("1"), 4401, "Unauthorized"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,14 +146,14 @@ func TestCloseCodesOverARealSocket(t *testing.T) {
 	}
 }
 
-func TestAMessageOfExactlyTheLimitIsTaken(t *testing.T) {
+func TestAMessageOfExactlyTheLimitIsAccepted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, nil, nil)
 	c := s.dial(t, nil)
 	ping := `{"type":"ping"}`
 	exchange(t, c, ping+strings.Repeat(" ", 256<<10-len(ping)), `{"type":"pong"}`)
 	require.NoError(t, c.Write(t.Context(), websocket.MessageText, []byte(ping+strings.Repeat(" ", 256<<10-len(ping)+1))))
-	requireCloseFrame(t, c, 1009, "Messages may have up to 262144 bytes")
+	requireCloseFrame(t, c, 1009, "Message too big: at most 262144 bytes are allowed")
 }
 
 func TestFramesOfEverySizeArriveWhole(t *testing.T) {
@@ -168,7 +168,7 @@ func TestFramesOfEverySizeArriveWhole(t *testing.T) {
 	}
 }
 
-func TestPongsOfTheWebSocketDoNotMixWithResults(t *testing.T) {
+func TestWebSocketPongsDoNotInterleaveWithResults(t *testing.T) {
 	t.Parallel()
 	result := raw(`"` + strings.Repeat("x", 1_000) + `"`)
 	want := `{"id":"1","type":"next","payload":` + string(result) + `}`
@@ -183,7 +183,7 @@ func TestPongsOfTheWebSocketDoNotMixWithResults(t *testing.T) {
 	exchange(t, c, subscribe("1"))
 	pinged := make(chan error, 1)
 	go func() {
-		for range 3 { // each waits behind megabytes of results
+		for range 3 { // each waits for megabytes of results
 			if err := c.Ping(t.Context()); err != nil {
 				pinged <- err
 				return
@@ -195,7 +195,8 @@ func TestPongsOfTheWebSocketDoNotMixWithResults(t *testing.T) {
 		_, frame, err := c.Read(t.Context())
 		if err != nil || string(frame) != want {
 			require.NoError(t, err)
-			require.Equal(t, want, string(frame)) // which is slow, and there are many
+			// require.Equal is slow, and there are many frames
+			require.Equal(t, want, string(frame))
 		}
 		select {
 		case err := <-pinged:
@@ -235,7 +236,7 @@ func TestASlowReaderOfARealSocketIsCut(t *testing.T) {
 	}, &Options{WriteTimeout: 50 * time.Millisecond}, nil)
 	c := s.dial(t, nil)
 	exchange(t, c, initFrame, ackFrame)
-	exchange(t, c, subscribe("1")) // and reads no more
+	exchange(t, c, subscribe("1")) // and stops reading
 	<-s.served
 }
 
@@ -253,11 +254,11 @@ func TestADeadPeerIsCut(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(*http.Request) Handler { return handler{} },
 		&Options{PingInterval: time.Millisecond, PongTimeout: 20 * time.Millisecond}, nil)
-	s.dial(t, nil) // does not read, and so does not answer pings
+	s.dial(t, nil) // it does not read, and so does not answer pings
 	<-s.served
 }
 
-func TestWhatCannotBeUpgradedIsAnswered(t *testing.T) {
+func TestARequestThatCannotBeUpgradedGetsAnError(t *testing.T) {
 	t.Parallel()
 	server, err := NewServer(func(*http.Request) Handler { return handler{} }, nil)
 	require.NoError(t, err)
@@ -289,7 +290,7 @@ func TestWhatCannotBeUpgradedIsAnswered(t *testing.T) {
 	}
 }
 
-// hijackable is a writer that only looks as if there were a socket behind it.
+// hijackable is a writer that only pretends to have a connection.
 type hijackable struct{ *httptest.ResponseRecorder }
 
 func (hijackable) Unwrap() http.ResponseWriter { return fakeHijacker{} }
@@ -298,7 +299,7 @@ type fakeHijacker struct{ http.ResponseWriter }
 
 func (fakeHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, io.EOF }
 
-func TestASocketIsFoundBehindWrappersOfTheWriter(t *testing.T) {
+func TestAConnectionIsFoundInsideWrappersOfTheWriter(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, nil, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrapper{w}, r) })
@@ -306,7 +307,7 @@ func TestASocketIsFoundBehindWrappersOfTheWriter(t *testing.T) {
 	exchange(t, s.dial(t, nil), initFrame, ackFrame)
 }
 
-// wrapper is the writer of a middleware, which has no Hijack of its own.
+// wrapper is the writer of a middleware, which has no Hijack method.
 type wrapper struct{ w http.ResponseWriter }
 
 func (w wrapper) Header() http.Header         { return w.w.Header() }

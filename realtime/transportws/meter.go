@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// A frameMeter reads the frames of a client from the bytes that pass by, and lets through so many a second of those that do
-// not carry a whole message: pings, pongs, and fragments. The WebSocket library handles them by itself, so the rate of
-// messages does not count them. It is for one goroutine at a time.
+// A frameMeter parses the headers of a client's frames as the bytes pass through. It limits the
+// rate of frames that do not carry a whole message: pings, pongs, and fragments. The WebSocket
+// library handles these itself, so the rate of messages does not count them. It is not safe for
+// concurrent use.
 type frameMeter struct {
 	bucket *bucket
 	header [maxHeader]byte
-	have   int    // bytes of the header
-	skip   uint64 // bytes of the payload that are still to come
+	have   int    // bytes of the header so far
+	skip   uint64 // bytes of the payload still to come
 }
 
 const (
@@ -33,7 +34,8 @@ func newFrameMeter(opts *Options) *frameMeter {
 	return &frameMeter{bucket: newBucket(opts.FrameRate, opts.FrameBurst)}
 }
 
-// pass reports whether these bytes may go on: it is false from the first frame on that is too many.
+// pass reports whether these bytes may go on. It returns false from the first frame that exceeds
+// the rate.
 func (m *frameMeter) pass(p []byte) bool {
 	for len(p) > 0 {
 		if m.skip > 0 {
@@ -82,7 +84,7 @@ func (m *frameMeter) payloadSize() uint64 {
 	}
 }
 
-// carriesMessage reports whether the frame is a message of its own. Those have a rate of their own.
+// carriesMessage reports whether the frame is a whole message. These have a rate of their own.
 func (m *frameMeter) carriesMessage() bool {
 	opcode := m.header[0] & opcodes
 	return m.header[0]&final != 0 && (opcode == opText || opcode == opBinary)

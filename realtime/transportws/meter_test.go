@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clientFrame is a frame as clients send them, with a mask of zeros.
+// clientFrame returns a frame as clients send it, with a mask of zeros.
 func clientFrame(first byte, payload string) string {
 	frame := []byte{first}
 	switch size := len(payload); {
@@ -27,7 +27,8 @@ func clientFrame(first byte, payload string) string {
 	return string(append(frame, 0, 0, 0, 0)) + payload
 }
 
-// flood sends frames until the server closes, and returns the code and the reason of its close frame.
+// flood sends frames until the server closes, and returns the code and the reason of its close
+// frame.
 func (s *site) flood(t *testing.T, frames string) (code int, reason string) {
 	t.Helper()
 	c, r := s.dialRaw(t, handshake+clientFrame(0x81, initFrame))
@@ -53,16 +54,16 @@ func (s *site) flood(t *testing.T, frames string) (code int, reason string) {
 	}
 }
 
-func TestFramesThatAreNoMessageHaveARateOfTheirOwn(t *testing.T) {
+func TestControlFramesAndFragmentsHaveARateLimit(t *testing.T) {
 	t.Parallel()
-	const tooMany = "Too many control frames or fragments: up to 100 a second are taken"
+	const tooMany = "Too many control frames or fragments: at most 100 a second are allowed"
 	for name, test := range map[string]struct{ frames, reason string }{
 		"pings":     {clientFrame(0x89, ""), tooMany},
 		"pongs":     {clientFrame(0x8a, "x"), tooMany},
 		"both":      {clientFrame(0x89, "abc") + clientFrame(0x8a, "abc"), tooMany},
 		"fragments": {clientFrame(0x01, `{"type":`) + strings.Repeat(clientFrame(0x00, ""), 10) + clientFrame(0x80, `"pong"}`), tooMany},
-		"messages":  {clientFrame(0x81, `{"type":"pong"}`), "Too many messages: up to 100 a second are taken"},
-		"completes": {clientFrame(0x81, complete("1")), "Too many messages: up to 100 a second are taken"},
+		"messages":  {clientFrame(0x81, `{"type":"pong"}`), "Too many messages: at most 100 a second are allowed"},
+		"completes": {clientFrame(0x81, complete("1")), "Too many messages: at most 100 a second are allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +76,7 @@ func TestFramesThatAreNoMessageHaveARateOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestAFloodThatComesWithTheHandshakeIsCounted(t *testing.T) {
+func TestFramesSentWithTheHandshakeCountTowardsTheRate(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{FrameRate: 1, FrameBurst: 10}, nil)
 	c, r := s.dialRaw(t, handshake+strings.Repeat(clientFrame(0x89, ""), 11))
@@ -101,7 +102,7 @@ func TestWholeMessagesAreNotCountedAsFrames(t *testing.T) {
 	require.NoError(t, <-pinged, "the burst")
 }
 
-func TestTheRateOfFramesCanBeSwitchedOff(t *testing.T) {
+func TestTheFrameRateCanBeDisabled(t *testing.T) {
 	t.Parallel()
 	m := newFrameMeter(&Options{FrameRate: -1})
 	for range 10_000 {
@@ -109,7 +110,7 @@ func TestTheRateOfFramesCanBeSwitchedOff(t *testing.T) {
 	}
 }
 
-func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
+func TestAnIncompleteMessageEndsItsSocketAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	for name, begun := range map[string]string{
 		"a frame":    clientFrame(0x81, `{"type":"ping"}`)[:10],
@@ -121,7 +122,7 @@ func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
 			c, r := s.dialRaw(t, handshake+clientFrame(0x81, initFrame)+begun)
 			_, err := http.ReadResponse(r, nil)
 			require.NoError(t, err)
-			ping := clientFrame(0x89, "") // it is alive, and says so
+			ping := clientFrame(0x89, "") // the client is alive, and shows it
 			if name == "a fragment" {
 				_, err = io.WriteString(c, ping)
 				require.NoError(t, err)
@@ -135,9 +136,9 @@ func TestAMessageThatDoesNotArriveWholeEndsItsSocket(t *testing.T) {
 	}
 }
 
-func TestWhatUnfinishedMessagesHoldTogetherIsBounded(t *testing.T) {
+func TestUnfinishedMessagesOfAllSocketsHaveAByteLimit(t *testing.T) {
 	t.Parallel()
-	const most, each, sockets = 128 << 10, 48 << 10, 6 // of which three have room
+	const most, each, sockets = 128 << 10, 48 << 10, 6 // the limit has room for three
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MaxArrivingBytes: most, MessageTimeout: time.Minute, PingInterval: -1}, nil)
 	begun := clientFrame(0x81, strings.Repeat(" ", each))
 	var open []net.Conn
@@ -146,25 +147,25 @@ func TestWhatUnfinishedMessagesHoldTogetherIsBounded(t *testing.T) {
 		open = append(open, c)
 	}
 	select {
-	case <-s.served: // one that was too much
+	case <-s.served: // a socket over the limit
 	case <-time.After(20 * time.Second):
-		t.Fatal("all go on")
+		t.Fatal("no socket was closed")
 	}
 	c := s.dial(t, nil)
 	exchange(t, c, initFrame, ackFrame)
-	exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", 15<<10), pong) // what is small is always taken
+	exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", 15<<10), pong) // small messages are always accepted
 	for _, c := range open {
 		require.NoError(t, c.Close())
 	}
 	for range sockets - 1 {
 		<-s.served
 	}
-	for range sockets { // what was cut off, or has arrived, holds nothing any more
+	for range sockets { // messages that were cut off or have arrived no longer count
 		exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", most/2), pong)
 	}
 }
 
-func TestASocketMayBeSilentForLongerThanAMessageMayTake(t *testing.T) {
+func TestASocketMayBeIdleForLongerThanTheMessageTimeout(t *testing.T) {
 	t.Parallel()
 	const timeout = 20 * time.Millisecond
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, &Options{MessageTimeout: timeout}, nil)
@@ -174,7 +175,8 @@ func TestASocketMayBeSilentForLongerThanAMessageMayTake(t *testing.T) {
 	exchange(t, c, `{"type":"ping"}`, pong)
 }
 
-// FuzzFrameMeter holds the meter against a reader of frames that has all bytes at once, however they are cut into reads.
+// FuzzFrameMeter compares the meter with a parser that has all bytes at once, for any split into
+// reads.
 func FuzzFrameMeter(f *testing.F) {
 	f.Add([]byte(clientFrame(0x89, "abc")+clientFrame(0x81, "{}")+clientFrame(0x01, strings.Repeat("x", 300))+clientFrame(0x80, "")), uint8(1))
 	f.Add([]byte(clientFrame(0x82, strings.Repeat("x", 70_000))+clientFrame(0x8a, "")), uint8(100))

@@ -24,14 +24,14 @@ const (
 	maxControlFrame  = 2 + 125          // bytes (RFC 6455, section 5.5)
 )
 
-// accept upgrades the request and returns the subprotocol that was agreed on, or "". Where the error is a [hijackError]
-// nothing was answered; where it is another one, the library has answered. What a client sends is held
-// to FrameRate and MessageTimeout.
+// accept upgrades the request and returns the agreed subprotocol, or "". On a [hijackError] no
+// response was sent; on any other error the library has sent one. The connection enforces FrameRate
+// and MessageTimeout on what the client sends.
 func accept(w http.ResponseWriter, r *http.Request, opts *Options, arriving *arriving) (conn, string, error) {
 	h := &hijacker{w: w, header: w.Header().Clone(), body: w, meter: newFrameMeter(opts)}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
-		InsecureSkipVerify: true, // of the origin: the server has checked it
+		InsecureSkipVerify: true, // skip the check of the origin: the server has done it
 	})
 	if h.failed != nil {
 		return nil, "", hijackError{h.failed}
@@ -39,11 +39,11 @@ func accept(w http.ResponseWriter, r *http.Request, opts *Options, arriving *arr
 	if err != nil {
 		return nil, "", err
 	}
-	ws.SetReadLimit(-1) // Read has its own, whose close frame reaches the client
+	ws.SetReadLimit(-1) // Read has its own limit, with a close frame that reaches the client
 	return &wsConn{ws: ws, net: h.conn, messageTimeout: opts.MessageTimeout, arriving: arriving}, ws.Subprotocol(), nil
 }
 
-// A wsConn is a conn by the library.
+// A wsConn is a conn based on the nhooyr.io/websocket library.
 type wsConn struct {
 	ws             *websocket.Conn
 	net            *sharedConn
@@ -54,7 +54,7 @@ type wsConn struct {
 func (c *wsConn) Read(limit int) ([]byte, error) {
 	kind, message, err := c.ws.Reader(context.Background())
 	if err != nil {
-		return nil, err // of the meter, too
+		return nil, err // may be an error of the meter
 	}
 	if kind != websocket.MessageText {
 		return nil, errBinary
@@ -70,14 +70,15 @@ func (c *wsConn) Read(limit int) ([]byte, error) {
 	return data, err
 }
 
-// Write does not use the library's, which hands each frame to another goroutine and then to the system: to
-// write a hundred takes ten times as long. The library's own frames go through sharedConn, too.
+// Write bypasses the library, which hands each frame to another goroutine and then to the system: a
+// hundred frames would take ten times as long. The library's own frames go through sharedConn, too.
 func (c *wsConn) Write(frames [][]byte, timeout time.Duration) error {
 	size := 0
 	for _, f := range frames {
 		size += len(f)
 	}
-	if size > maxPooledBytes { // Not copied: a client that reads slowly would hold the memory twice.
+	// Not copied: a slow reader would hold the memory twice.
+	if size > maxPooledBytes {
 		parts := make([][]byte, 0, 2*len(frames))
 		for _, f := range frames {
 			parts = append(parts, appendHeader(nil, len(f)), f)
@@ -100,7 +101,7 @@ func (c *wsConn) Write(frames [][]byte, timeout time.Duration) error {
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// appendHeader appends what comes before the payload of a text message in one frame (RFC 6455, section 5.2).
+// appendHeader appends the header of a text message in one frame (RFC 6455, section 5.2).
 func appendHeader(dst []byte, size int) []byte {
 	const finText = 0x80 | 0x1
 	switch {
@@ -122,25 +123,26 @@ func (c *wsConn) Close(code int, reason string) {
 		c.net.closeFlooded(code, reason)
 		return
 	}
-	_ = c.ws.Close(websocket.StatusCode(code), reason) // that the peer has not answered is all it can say
+	// The only error it can report is that the peer has not answered.
+	_ = c.ws.Close(websocket.StatusCode(code), reason)
 }
 
 func (c *wsConn) CloseNow() {
-	_ = c.net.Close() // for the library does not cut its own Close short
+	_ = c.net.Close() // the library's CloseNow does not interrupt its Close
 	_ = c.ws.CloseNow()
 }
 
-// A sharedConn is written to by wsConn and by the library, in whole frames each: the library writes nothing but
-// control frames, which its buffer has room for. Everything that is read goes past the meter.
+// A sharedConn is written to by wsConn and by the library, each in whole frames: the library writes
+// only control frames, which fit into its buffer. All input passes through the meter.
 type sharedConn struct {
 	net.Conn
-	unread  []byte // what the HTTP server had read already
+	unread  []byte // input that the HTTP server had already read
 	meter   *frameMeter
-	flooded atomic.Bool // the meter let no more through
+	flooded atomic.Bool // the meter refused more input
 	writing sync.Mutex
 }
 
-// Read implements [net.Conn]. It is for one goroutine at a time.
+// Read implements [net.Conn]. It is not safe for concurrent use.
 func (c *sharedConn) Read(p []byte) (n int, err error) {
 	if c.flooded.Load() {
 		return 0, errTooManyFrames
@@ -165,7 +167,8 @@ func (c *sharedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// write writes parts, of whole frames together, within the timeout.
+// write writes the parts together, without other frames in between, within the timeout. They are
+// whole frames.
 func (c *sharedConn) write(timeout time.Duration, parts ...[]byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -181,12 +184,14 @@ func (c *sharedConn) write(timeout time.Duration, parts ...[]byte) error {
 }
 
 const (
-	floodWait  = time.Second // how long what a client still sends is read, so that it can read its close frame
-	floodBytes = 256 << 10   // and how much of it
+	// how long input is still read after a flood, so that the client can read its close frame
+	floodWait  = time.Second
+	floodBytes = 256 << 10 // and how many bytes of it
 )
 
-// closeFlooded writes a close frame past the library, which waits for an answer that nobody will read. A connection that is
-// closed with bytes unread is reset, and its peer may never see the frame: so some are read.
+// closeFlooded writes a close frame itself, because the library would wait for an answer that is
+// not read. If a connection is closed with unread input, it is reset, and the peer may never see
+// the frame. So it reads some input first.
 func (c *sharedConn) closeFlooded(code int, reason string) {
 	frame := []byte{0x88, byte(2 + len(reason))}
 	frame = append(binary.BigEndian.AppendUint16(frame, uint16(code)), reason...)
@@ -196,16 +201,17 @@ func (c *sharedConn) closeFlooded(code int, reason string) {
 	_ = c.Close()
 }
 
-// A hijacker is the response writer that the library sees. It gives the library a sharedConn, also where the connection
-// stands behind wrappers that have an Unwrap method, and it writes the answer to the handshake itself, once the connection is
-// there: so one that cannot be had is still answered, and the headers are spelt as some clients look for them.
+// A hijacker is the response writer that the library gets. It gives the library a sharedConn, even
+// if the connection is inside wrappers with an Unwrap method. It writes the response to the
+// handshake itself, once it has the connection. So a failed hijack can still be answered, and the
+// headers are spelled as some clients expect them.
 type hijacker struct {
 	w      http.ResponseWriter
-	header http.Header // of the answer; w keeps its own until something is written to it
+	header http.Header // of the response; w keeps its own until something is written to it
 	meter  *frameMeter
 	conn   *sharedConn
 	body   io.Writer
-	failed error // why there is no connection; the library's answer to that is dropped
+	failed error // why the hijack failed; the library's response to that is dropped
 }
 
 // Header implements [http.ResponseWriter].
@@ -242,19 +248,19 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	if err := h.conn.write(handshakeTimeout, switchingProtocols(h.header)); err != nil {
 		_ = c.Close()
-		return nil, nil, err // which the library tells nobody any more: the writer is hijacked
+		return nil, nil, err // no response is possible: the writer is hijacked
 	}
 	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(h.conn, maxControlFrame)), nil
 }
 
-// spelt has the headers whose canonical form in Go is not the one of RFC 6455. By HTTP they are the same, and some clients
-// look for these letters.
-var spelt = map[string]string{
+// canonicalNames has the headers whose canonical form in Go differs from RFC 6455. HTTP ignores
+// case, but some clients look for this exact spelling.
+var canonicalNames = map[string]string{
 	"Sec-Websocket-Accept":   "Sec-WebSocket-Accept",
 	"Sec-Websocket-Protocol": "Sec-WebSocket-Protocol",
 }
 
-// switchingProtocols returns the answer to a handshake.
+// switchingProtocols returns the response to a handshake.
 func switchingProtocols(header http.Header) []byte {
 	sent := make(http.Header, len(header))
 	for name, values := range header {
@@ -262,11 +268,11 @@ func switchingProtocols(header http.Header) []byte {
 		case "Content-Length", "Transfer-Encoding", "Content-Type": // there is no content
 			continue
 		}
-		sent[cmp.Or(spelt[name], name)] = values
+		sent[cmp.Or(canonicalNames[name], name)] = values
 	}
 	var answer bytes.Buffer
 	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = sent.Write(&answer) // a buffer takes everything
+	_ = sent.Write(&answer) // writing to a buffer does not fail
 	answer.WriteString("\r\n")
 	return answer.Bytes()
 }

@@ -7,21 +7,22 @@ import (
 	"runtime/debug"
 )
 
-// internalErrors is what a client learns of a failure.
+// internalErrors is what a client gets instead of an internal error.
 const internalErrors = `[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`
 
-// An operation is one that is under way.
+// An operation is one that is still running.
 type operation struct {
 	id      string
 	rawID   json.RawMessage
 	ctx     context.Context
 	cancel  context.CancelFunc
-	late    bool          // a result was yielded after ctx had ended; its goroutine's alone
-	dropped bool          // nothing more of it is written; under the outbox's lock
-	freed   chan struct{} // closed when a large result is out of memory; its goroutine's alone
+	late    bool // a result was yielded after ctx had ended; used only by its goroutine
+	dropped bool // no more of its frames are written; guarded by the outbox's lock
+	// closed when the memory of a large result is free; used only by its goroutine
+	freed chan struct{}
 }
 
-// isDropped is called under the outbox's lock. What belongs to no operation is never dropped.
+// The caller of isDropped must hold the outbox's lock. A nil operation is never dropped.
 func (op *operation) isDropped() bool { return op != nil && op.dropped }
 
 // run executes an operation and tells the client how it ended.
@@ -38,7 +39,8 @@ func (s *socket) run(op *operation, p Payload) {
 	case errors.As(err, &refusal) && len(refusal.Errors) > 0:
 		s.end(op, typeError, refusal.Errors)
 	case cutOff:
-		// The client has completed it, or the socket is closing. The close code tells the client what to do.
+		// The client has completed it, or the socket is closing and the close code tells the client
+		// why.
 	case err != nil:
 		s.opts.Logger.Error("operation failed", "error", err)
 		s.end(op, typeError, json.RawMessage(internalErrors))
@@ -47,7 +49,7 @@ func (s *socket) run(op *operation, p Payload) {
 	}
 }
 
-// stream sends the results of an operation as they come, and returns what it ended with.
+// stream sends the results of an operation as they come, and returns its error.
 func (s *socket) stream(op *operation, p Payload) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestResultsAreSentAsTheyAre(t *testing.T) {
+func TestResultsAreSentVerbatim(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		var got Payload
@@ -33,7 +33,7 @@ func TestResultsAreSentAsTheyAre(t *testing.T) {
 	})
 }
 
-func TestHowAnOperationEndsIsTold(t *testing.T) {
+func TestTheLastFrameSaysHowAnOperationEnded(t *testing.T) {
 	t.Parallel()
 	const internal = `{"id":"1","type":"error","payload":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}`
 	for name, test := range map[string]struct {
@@ -47,7 +47,7 @@ func TestHowAnOperationEndsIsTold(t *testing.T) {
 		"without a list of errors": {func(yield func(json.RawMessage, error) bool) { yield(nil, &OperationError{}) }, internal},
 		"with a failure":           {func(yield func(json.RawMessage, error) bool) { yield(nil, errors.New("secret")) }, internal},
 		"with a panic":             {func(func(json.RawMessage, error) bool) { panic("secret") }, internal},
-		"with a yield too many": {func(yield func(json.RawMessage, error) bool) {
+		"with a yield after an error": {func(yield func(json.RawMessage, error) bool) {
 			yield(nil, errors.New("secret"))
 			yield(nil, nil)
 		}, internal},
@@ -87,7 +87,7 @@ func TestOperationsRunConcurrently(t *testing.T) {
 	})
 }
 
-func TestAfterTheClientsCompleteNothingMoreIsWritten(t *testing.T) {
+func TestNothingIsWrittenAfterTheClientsComplete(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		var ended error
@@ -106,8 +106,8 @@ func TestAfterTheClientsCompleteNothingMoreIsWritten(t *testing.T) {
 		resume := c.stall()
 		c.send(subscribe("1"))    // its results wait
 		c.send(complete("1"))     // and are dropped
-		c.send(complete("1"))     // which may be said twice
-		c.send(`{"type":"ping"}`) // what belongs to nobody stays
+		c.send(complete("1"))     // it may be sent twice
+		c.send(`{"type":"ping"}`) // a frame of no operation stays
 		c.send(`{"id":"1","type":"subscribe","payload":{"query":"","operationName":"second"}}`)
 		resume()
 		require.Equal(t, []string{
@@ -120,22 +120,22 @@ func TestAfterTheClientsCompleteNothingMoreIsWritten(t *testing.T) {
 	})
 }
 
-func TestOneOperationTooManyGetsAnError(t *testing.T) {
+func TestOneOperationOverTheLimitGetsAnError(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{MaxOperations: 2, OverLimit: raw(`[{"message":"enough"}]`)}, func(t *testing.T, w *world) {
 		end := make(chan struct{})
 		c := w.ready(handler{operation: func(ctx context.Context, _ Payload, _ func(json.RawMessage, error) bool) {
 			<-ctx.Done()
-			<-end // its end takes a while
+			<-end // it takes a while to end
 		}})
 		enough := []string{`{"id":"x","type":"error","payload":[{"message":"enough"}]}`}
 		require.Empty(t, c.send(subscribe("1"), subscribe("2")))
 		require.Equal(t, enough, c.send(subscribe("x")))
 
-		// One that was completed makes room at once,
+		// A completed operation makes room at once,
 		require.Empty(t, c.send(complete("1"), subscribe("3")))
 		require.Empty(t, c.send(complete("2"), subscribe("4")))
-		// though not for any number that does not end.
+		// but only for a limited number that does not end.
 		require.Equal(t, enough, c.send(complete("3"), subscribe("x")))
 		close(end)
 		synctest.Wait()
@@ -144,7 +144,7 @@ func TestOneOperationTooManyGetsAnError(t *testing.T) {
 	})
 }
 
-func TestFramesThatWaitLeaveInOneWrite(t *testing.T) {
+func TestQueuedFramesGoOutInOneWrite(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		c := w.ready(handler{operation: func(_ context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
@@ -156,13 +156,14 @@ func TestFramesThatWaitLeaveInOneWrite(t *testing.T) {
 		resume := c.stall()
 		c.send(subscribe("1"))
 		resume()
-		require.Len(t, c.received(), 102) // with the pong that the others waited for, and the complete frame
+		// including the pong that the others waited for, and the complete frame
+		require.Len(t, c.received(), 102)
 		after, _ := c.counts()
 		require.Equal(t, 2, after-before)
 	})
 }
 
-func TestASlowReaderIsCutAndDelaysNobodyElse(t *testing.T) {
+func TestASlowReaderIsCutAndDelaysNoOtherSocket(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{QueueBytes: 1_000}, func(t *testing.T, w *world) {
 		yielded := 0
@@ -174,7 +175,7 @@ func TestASlowReaderIsCutAndDelaysNobodyElse(t *testing.T) {
 		resume := slow.stall()
 		defer resume()
 		slow.send(subscribe("1"))
-		require.Less(t, yielded, 30) // and so is memory bounded
+		require.Less(t, yielded, 30) // memory is bounded, too
 
 		other := w.ready(handler{})
 		require.Equal(t, []string{`{"id":"1","type":"complete"}`}, other.send(subscribe("1")))
@@ -189,7 +190,7 @@ func TestASlowReaderIsCutAndDelaysNobodyElse(t *testing.T) {
 	})
 }
 
-func TestAResultLargerThanTheQueueIsTaken(t *testing.T) {
+func TestAResultLargerThanTheQueueIsAccepted(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{QueueBytes: 10}, func(t *testing.T, w *world) {
 		c := w.ready(handler{operation: func(_ context.Context, _ Payload, yield func(json.RawMessage, error) bool) {
@@ -199,7 +200,7 @@ func TestAResultLargerThanTheQueueIsTaken(t *testing.T) {
 	})
 }
 
-func TestACompleteFreesAnOperationThatWaitsForASlowReader(t *testing.T) {
+func TestACompleteReleasesAnOperationBlockedByASlowReader(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{QueueBytes: 1}, func(t *testing.T, w *world) {
 		ended := false
@@ -218,7 +219,7 @@ func TestACompleteFreesAnOperationThatWaitsForASlowReader(t *testing.T) {
 	})
 }
 
-func TestPanicsAreLoggedAndClientsAreNotTold(t *testing.T) {
+func TestPanicsAreLoggedAndHiddenFromClients(t *testing.T) {
 	t.Parallel()
 	var log recorder
 	inBubble(t, &Options{Logger: log.logger()}, func(t *testing.T, w *world) {
@@ -230,7 +231,7 @@ func TestPanicsAreLoggedAndClientsAreNotTold(t *testing.T) {
 	})
 }
 
-func TestHalfACharacterIsAnErrorOfItsOperationAlone(t *testing.T) {
+func TestALoneSurrogateIsAnErrorOfItsOperationOnly(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		c := w.ready(handler{operation: forever})
@@ -247,7 +248,7 @@ func TestHalfACharacterIsAnErrorOfItsOperationAlone(t *testing.T) {
 	})
 }
 
-func TestAnExtensionMayStandForTheQuery(t *testing.T) {
+func TestAnExtensionMayReplaceTheQuery(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		c := w.ready(handler{operation: echo})
@@ -260,7 +261,7 @@ func TestAnExtensionMayStandForTheQuery(t *testing.T) {
 	})
 }
 
-func TestALargeResultIsOutOfMemoryWhenYieldReturns(t *testing.T) {
+func TestTheMemoryOfALargeResultIsFreeWhenYieldReturns(t *testing.T) {
 	t.Parallel()
 	large := raw(`"` + strings.Repeat("x", 100_000) + `"`)
 	for name, end := range map[string]func(c *client, resume func()){
@@ -286,7 +287,7 @@ func TestALargeResultIsOutOfMemoryWhenYieldReturns(t *testing.T) {
 				}})
 				resume := c.stall()
 				c.send(subscribe("1"))
-				require.False(t, yielded.Load(), "it is in the queue")
+				require.False(t, yielded.Load(), "the result is still queued")
 				end(c, func() {
 					require.Equal(t, name == "given up", yielded.Load())
 					resume()
@@ -298,7 +299,7 @@ func TestALargeResultIsOutOfMemoryWhenYieldReturns(t *testing.T) {
 	}
 }
 
-func TestASmallResultDoesNotWaitToBeWritten(t *testing.T) {
+func TestYieldReturnsBeforeASmallResultIsWritten(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		var yielded atomic.Bool

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOnlyPagesOfTheSameHostAndListedOnesOpenSockets(t *testing.T) {
+func TestOnlyPagesOfTheSameHostAndListedOriginsOpenSockets(t *testing.T) {
 	t.Parallel()
 	server, err := NewServer(nil, &Options{Origins: []string{"https://app.example.com", "chrome-extension://abc"}})
 	require.NoError(t, err)
@@ -16,7 +16,7 @@ func TestOnlyPagesOfTheSameHostAndListedOnesOpenSockets(t *testing.T) {
 		origin []string
 		want   bool
 	}{
-		{nil, true}, // no page
+		{nil, true}, // not from a page
 		{[]string{"https://chat.example.com"}, true},
 		{[]string{"http://chat.example.com"}, true},
 		{[]string{"https://app.example.com"}, true},
@@ -35,7 +35,7 @@ func TestOnlyPagesOfTheSameHostAndListedOnesOpenSockets(t *testing.T) {
 	}
 }
 
-func TestOptionsThatCannotBeAreRefused(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string]Options{
 		"a wildcard":         {Origins: []string{"*"}},

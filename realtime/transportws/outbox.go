@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// An outbox writes frames to a connection, in the order in which they are sent. What is sent while a write
-// is under way goes out together in the next one. There is a goroutine only while there is something to write.
+// An outbox writes frames to a connection, in the order in which they are sent. Frames that are
+// sent during a write go out together in the next one. It has a goroutine only while there is
+// something to write.
 type outbox struct {
 	conn    conn
 	limit   int // bytes
@@ -18,11 +19,11 @@ type outbox struct {
 	running *sync.WaitGroup
 
 	mu      sync.Mutex
-	changed sync.Cond // on mu: room was made, or something below has changed
-	queued  *batch    // nil when there is nothing
+	changed sync.Cond // on mu: there is room again, or a field below has changed
+	queued  *batch    // nil when it is empty
 	writing bool
-	closed  bool // to what operations send
-	broken  bool // nothing can be written any more
+	closed  bool // no more frames are accepted
+	broken  bool // the connection cannot be written to any more
 }
 
 func newOutbox(c conn, opts *Options, running *sync.WaitGroup, failed func(error)) *outbox {
@@ -31,10 +32,11 @@ func newOutbox(c conn, opts *Options, running *sync.WaitGroup, failed func(error
 	return o
 }
 
-// send queues a frame of op, or of no operation in particular, and blocks while there is no room. It reports false
-// when the frame is not to be written, for the outbox was closed or the operation dropped. A large
-// result is out of memory when send returns: written, or given up. So an operation knows how long it holds
-// the memory of one, also where its client has completed it meanwhile.
+// send queues a frame of op, or of no operation if op is nil, and blocks while there is no room. It
+// returns false if the frame will not be written: the outbox was closed or the operation dropped.
+// For a large result, send returns once it was written or dropped, and its memory is free. So an
+// operation knows how long it uses that memory, even if its client has completed it in the
+// meantime.
 func (o *outbox) send(op *operation, typ string, id, payload json.RawMessage) bool {
 	size := len(id) + len(payload) + frameOverhead
 	if !o.enqueue(op, typ, id, payload, size) {
@@ -63,7 +65,7 @@ func (o *outbox) enqueue(op *operation, typ string, id, payload json.RawMessage,
 	return true
 }
 
-// sendNow queues a frame whether there is room or not, and does not block.
+// sendNow queues a frame even if there is no room. It does not block.
 func (o *outbox) sendNow(typ string, id, payload json.RawMessage) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -72,7 +74,7 @@ func (o *outbox) sendNow(typ string, id, payload json.RawMessage) {
 	}
 }
 
-// push is called under the lock.
+// The caller of push must hold the lock.
 func (o *outbox) push(op *operation, typ string, id, payload json.RawMessage) {
 	if o.queued == nil {
 		o.queued = newBatch()
@@ -85,7 +87,7 @@ func (o *outbox) push(op *operation, typ string, id, payload json.RawMessage) {
 	}
 }
 
-// write writes until nothing is left.
+// write writes until the queue is empty.
 func (o *outbox) write() {
 	for {
 		b := o.take()
@@ -104,8 +106,8 @@ func (o *outbox) write() {
 	}
 }
 
-// take takes what is queued, without the frames of operations that were dropped meanwhile. When there is nothing
-// it returns nil, and writing has ended.
+// take takes what is queued, without the frames of dropped operations. If the queue is empty it
+// returns nil, and clears writing.
 func (o *outbox) take() *batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -119,7 +121,7 @@ func (o *outbox) take() *batch {
 	return b
 }
 
-// drop makes sure that nothing more of op is handed to the connection.
+// drop makes sure that no more frames of op are handed to the connection.
 func (o *outbox) drop(op *operation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -127,14 +129,14 @@ func (o *outbox) drop(op *operation) {
 	o.changed.Broadcast()
 }
 
-// discard closes the outbox to operations and forgets what is queued.
+// discard closes the outbox and drops the queue.
 func (o *outbox) discard() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.empty()
 }
 
-// abandon is discard for a connection to which nothing can be written any more.
+// abandon does the same for a connection that cannot be written to any more.
 func (o *outbox) abandon() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -142,7 +144,7 @@ func (o *outbox) abandon() {
 	o.broken = true
 }
 
-// empty is called under the lock.
+// The caller of empty must hold the lock.
 func (o *outbox) empty() {
 	o.queued.free()
 	o.queued = nil
@@ -162,7 +164,7 @@ func (o *outbox) close() bool {
 	return !o.broken
 }
 
-// A batch is what goes out in one write.
+// A batch has the frames of one write.
 type batch struct {
 	data   []byte
 	ends   []frameEnd
@@ -170,7 +172,7 @@ type batch struct {
 	freed  chan struct{}
 }
 
-// whenFreed returns a channel that is closed when the batch is out of memory.
+// whenFreed returns a channel that is closed when the memory of the batch is free.
 func (b *batch) whenFreed() chan struct{} {
 	if b.freed == nil {
 		b.freed = make(chan struct{})
@@ -183,10 +185,10 @@ type frameEnd struct {
 	end int // in data
 }
 
-// largeBytes is what a result has that is worth accounting for.
+// largeBytes is the size from which a result's memory is accounted for.
 const largeBytes = 64 << 10
 
-// maxPooledBytes keeps a large result from staying in memory for good.
+// maxPooledBytes keeps large results out of the pool, which would hold their memory.
 const maxPooledBytes = 256 << 10
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -204,7 +206,7 @@ func (b *batch) free() {
 	if cap(b.data) > maxPooledBytes {
 		return
 	}
-	clear(b.ends) // lets go of the operations
+	clear(b.ends) // release the operations
 	clear(b.frames)
 	b.data, b.ends, b.frames = b.data[:0], b.ends[:0], b.frames[:0]
 	batches.Put(b)

@@ -16,7 +16,7 @@ const (
 	goingAway   = "Going away"
 )
 
-// Server accepts sockets. Its methods may be called concurrently.
+// Server accepts sockets. Its methods are safe for concurrent use.
 type Server struct {
 	newHandler func(*http.Request) Handler
 	opts       *Options
@@ -26,11 +26,11 @@ type Server struct {
 	mu      sync.Mutex
 	sockets map[*socket]struct{}
 	ending  bool
-	ended   chan struct{} // closed when the server is ending and no socket is left
+	ended   chan struct{} // closed when the server is shutting down and no socket is left
 }
 
-// NewServer returns a server that starts nothing until it is asked to serve. newHandler is called once for
-// each socket, with the request that it was upgraded from. The error is about opts.
+// NewServer returns a server. It starts no goroutines until it serves a request. newHandler is
+// called once for each socket, with the request that it was upgraded from. The error is about opts.
 func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -50,12 +50,13 @@ func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, 
 	}, nil
 }
 
-// ServeHTTP upgrades the request to a WebSocket and serves it until it has ended, with all its operations.
-// The context of the socket has the values of the request's, but not its end.
+// ServeHTTP upgrades the request to a WebSocket and serves it until the socket and all its
+// operations have ended. The context of the socket has the values of the request's context, but
+// does not end with it.
 //
-// What cannot be upgraded is answered by 400, 405, 426 or 505 where the request is at fault, or a proxy that has altered it; by
-// 403 where its Origin is not allowed, 501 where the connection behind w cannot be taken over, and 503 after Shutdown. The
-// text says what to change.
+// If the request cannot be upgraded, it answers 400, 405, 426 or 505 if the request is at fault, or
+// a proxy that altered it; 403 if its Origin is not allowed; 501 if the connection of w cannot be
+// taken over; and 503 after Shutdown. The text says what to change.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.isEnding() {
 		w.Header().Set("Retry-After", "1")
@@ -63,12 +64,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.allows(r) {
-		http.Error(w, "this origin may not open sockets here", http.StatusForbidden)
+		http.Error(w, "this origin may not open sockets: add it to the allowed origins of the server", http.StatusForbidden)
 		return
 	}
 	c, chosen, ok := s.open(w, r)
 	if !ok {
-		return // open has answered
+		return // open has sent the response
 	}
 	defer c.CloseNow()
 	if chosen != subprotocol {
@@ -78,7 +79,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(context.WithoutCancel(r.Context()), c, s.newHandler(r))
 }
 
-// allows reports whether the page that r comes from, if it comes from one, may open a socket.
+// allows reports whether r may open a socket: it has no Origin, or one that is listed or of the
+// same host.
 func (s *Server) allows(r *http.Request) bool {
 	headers := r.Header.Values("Origin")
 	switch len(headers) {
@@ -100,9 +102,10 @@ func (s *Server) serve(ctx context.Context, c conn, h Handler) {
 	k.serve()
 }
 
-// Shutdown lets no socket in any more, closes those that are open with [CodeGoingAway], as the package comment
-// says, and waits until all have ended. When ctx ends before, it cuts their connections and returns the error of
-// ctx, without waiting for handlers that have not returned. It may be called again, and waits again.
+// Shutdown stops accepting sockets, closes the open ones with [CodeGoingAway], as the package
+// comment describes, and waits until all have ended. If ctx ends first, it cuts their connections
+// and returns the error of ctx, without waiting for handlers that have not returned. It may be
+// called again, and waits again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sockets := s.end()
 	for _, k := range sockets {
@@ -119,7 +122,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// end returns the sockets that are open when the server begins to end.
+// end marks the server as ending, and returns the open sockets.
 func (s *Server) end() []*socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +139,7 @@ func (s *Server) isEnding() bool {
 	return s.ending
 }
 
-// add registers a socket, unless the server has begun to end since its request was let in.
+// add registers a socket, unless the server started to shut down after it accepted the request.
 func (s *Server) add(k *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +157,7 @@ func (s *Server) remove(k *socket) {
 	s.signalEnded()
 }
 
-// signalEnded is called under the lock.
+// The caller of signalEnded must hold the lock.
 func (s *Server) signalEnded() {
 	if s.ending && len(s.sockets) == 0 {
 		close(s.ended)

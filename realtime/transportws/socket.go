@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// A socket is the protocol over one connection.
+// A socket runs the protocol on one connection.
 type socket struct {
 	conn    conn
 	handler Handler
 	opts    *Options
 	out     *outbox
-	ctx     context.Context // ends when the socket begins to end
+	ctx     context.Context // ends when the socket starts to close
 	cancel  context.CancelCauseFunc
-	running sync.WaitGroup // every goroutine of the socket but the reader's
+	running sync.WaitGroup // all goroutines of the socket except the reader
 
 	mu         sync.Mutex
 	state      state
 	session    context.Context       // set when ready
-	operations map[string]*operation // by id; a client may use an id again when it is not in here
-	executing  int                   // goroutines of operations, those that end included
+	operations map[string]*operation // by id; a client may reuse an id that is not in here
+	executing  int                   // goroutines of operations, including those that are ending
 	drained    chan struct{}         // closed when the socket is closing and executing is 0
 }
 
@@ -34,7 +34,7 @@ const (
 	waiting      state = iota // for connection_init
 	initialising              // in the handler's Init
 	ready
-	closing // also when the connection is gone
+	closing // also when the connection has ended
 )
 
 func newSocket(ctx context.Context, c conn, h Handler, opts *Options) *socket {
@@ -44,7 +44,7 @@ func newSocket(ctx context.Context, c conn, h Handler, opts *Options) *socket {
 	return s
 }
 
-// serve runs the socket and returns when it and all that ran on it have ended.
+// serve runs the socket and returns when all of its goroutines have ended.
 func (s *socket) serve() {
 	initTimer := time.AfterFunc(s.opts.InitTimeout, s.initTimedOut)
 	defer initTimer.Stop()
@@ -57,7 +57,8 @@ func (s *socket) serve() {
 	s.running.Wait()
 }
 
-// read handles what the client sends until the socket is closing, or the connection has ended with an error.
+// read handles messages from the client until the socket is closing, or the connection has ended
+// with an error.
 func (s *socket) read() error {
 	allowance := newBucket(s.opts.MessageRate, s.opts.MessageBurst)
 	for {
@@ -65,19 +66,19 @@ func (s *socket) read() error {
 		var violation *CloseError
 		switch {
 		case errors.Is(err, errTooBig):
-			violation = &CloseError{Code: CodeTooBig, Reason: fmt.Sprintf("Messages may have up to %d bytes", s.opts.MaxFrameBytes)}
+			violation = &CloseError{Code: CodeTooBig, Reason: fmt.Sprintf("Message too big: at most %d bytes are allowed", s.opts.MaxFrameBytes)}
 		case errors.Is(err, errBinary):
 			violation = invalid(err)
 		case errors.Is(err, errTooMuchArrives):
 			violation = &CloseError{Code: CodeTryAgainLater, Reason: "Too much arrives at once: try again later"}
 		case errors.Is(err, errTooManyFrames):
-			violation = &CloseError{Code: CodePolicy, Reason: fmt.Sprintf("Too many control frames or fragments: up to %g a second are taken", s.opts.FrameRate)}
+			violation = &CloseError{Code: CodePolicy, Reason: fmt.Sprintf("Too many control frames or fragments: at most %g a second are allowed", s.opts.FrameRate)}
 		case err != nil:
 			return err
 		case s.isClosing():
 			return nil
 		case !allowance.take(time.Now()):
-			violation = &CloseError{Code: CodePolicy, Reason: fmt.Sprintf("Too many messages: up to %g a second are taken", s.opts.MessageRate)}
+			violation = &CloseError{Code: CodePolicy, Reason: fmt.Sprintf("Too many messages: at most %g a second are allowed", s.opts.MessageRate)}
 		default:
 			violation = s.handle(data)
 		}
@@ -88,7 +89,8 @@ func (s *socket) read() error {
 	}
 }
 
-// handle is the state machine: it takes one message, and returns how the client has broken the protocol, if it has.
+// handle is the state machine: it handles one message, and returns how the client has broken the
+// protocol, nil if it has not.
 func (s *socket) handle(data []byte) *CloseError {
 	f, err := parseFrame(data)
 	if err != nil {
@@ -104,7 +106,7 @@ func (s *socket) handle(data []byte) *CloseError {
 	case typePing:
 		s.out.send(nil, typePong, nil, f.payload)
 	case typePong:
-		// It says that the client is alive; whether it is, the WebSocket's own pings tell.
+		// A pong needs no action: the WebSocket's own pings check that the client is alive.
 	}
 	return nil
 }
@@ -128,8 +130,8 @@ func (s *socket) init(payload json.RawMessage) *CloseError {
 	}
 }
 
-// initialise asks the handler, while the reader goes on: a ping is answered meanwhile, and a second
-// connection_init is refused.
+// initialise calls the handler's Init. The reader goes on in the meantime: it answers pings and
+// refuses a second connection_init.
 func (s *socket) initialise(payload json.RawMessage) {
 	session, ack, err := s.callInit(payload)
 	var refusal *CloseError
@@ -150,8 +152,8 @@ func (s *socket) initialise(payload json.RawMessage) {
 	}
 }
 
-// acknowledge lets operations in, at the same moment as it queues the frame that says so: no frame of theirs
-// can come before it, and a client that has it is never unauthorized.
+// acknowledge makes the socket ready and queues connection_ack under one lock. So no frame of an
+// operation can come before it, and a client that has received it is never unauthorized.
 func (s *socket) acknowledge(session context.Context, ack json.RawMessage) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +205,7 @@ func (s *socket) subscribe(f *frame) *CloseError {
 	return nil
 }
 
-// admit registers an operation. It is nil where one more would be too many.
+// admit registers an operation. It returns nil if the socket has too many.
 func (s *socket) admit(f *frame) (*operation, *CloseError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,8 +215,8 @@ func (s *socket) admit(f *frame) (*operation, *CloseError) {
 	if _, taken := s.operations[f.id]; taken {
 		return nil, &CloseError{Code: CodeSubscriberExists, Reason: subscriberExists(f.id)}
 	}
-	// Those that were completed may take a moment to end. That must not count against a client that
-	// replaces one by another, nor let one start more and more of them.
+	// Completed operations may take a moment to end. They must not count against a client that
+	// replaces one by another, but a client must not be able to pile them up either.
 	if len(s.operations) >= s.opts.MaxOperations || s.executing >= 2*s.opts.MaxOperations {
 		return nil, nil
 	}
@@ -225,7 +227,7 @@ func (s *socket) admit(f *frame) (*operation, *CloseError) {
 	return op, nil
 }
 
-// complete is the client's: it wants no more of an operation. One that has just ended is unknown, and that is no error.
+// complete handles the client's complete. It is no error if the operation has just ended.
 func (s *socket) complete(id string) {
 	s.mu.Lock()
 	op := s.operations[id]
@@ -237,7 +239,7 @@ func (s *socket) complete(id string) {
 	}
 }
 
-// leave is the last that an operation's goroutine does.
+// leave is the last call of an operation's goroutine.
 func (s *socket) leave(op *operation) {
 	op.cancel()
 	s.mu.Lock()
@@ -246,7 +248,7 @@ func (s *socket) leave(op *operation) {
 	s.signalDrained()
 }
 
-// signalDrained is called under the lock.
+// The caller of signalDrained must hold the lock.
 func (s *socket) signalDrained() {
 	if s.state == closing && s.executing == 0 {
 		close(s.drained)

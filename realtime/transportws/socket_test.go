@@ -22,38 +22,38 @@ func TestEveryViolationClosesWithItsCode(t *testing.T) {
 		code     int
 		reason   string
 	}{
-		"not JSON":                    {[]any{`{"type"`}, 4400, "Invalid message: message is not a JSON object"},
-		"empty":                       {[]any{``}, 4400, "Invalid message: message is not a JSON object"},
-		"two values":                  {[]any{`{"type":"ping"}{"type":"ping"}`}, 4400, "Invalid message: message is not a JSON object"},
-		"not UTF-8":                   {[]any{"{\"type\":\"ping\",\"a\":\"\xff\"}"}, 4400, "Invalid message: message is not UTF-8"},
-		"binary":                      {[]any{errBinary}, 4400, "Invalid message: message is binary"},
-		"a list":                      {[]any{`[]`}, 4400, "Invalid message: message is not a JSON object"},
-		"null":                        {[]any{`null`}, 4400, "Invalid message: message is not a JSON object"},
-		"no type":                     {[]any{`{}`}, 4400, "Invalid message: type must be a string"},
-		"a number as type":            {[]any{`{"type":1}`}, 4400, "Invalid message: type must be a string"},
-		"Type for type":               {[]any{`{"Type":"ping"}`}, 4400, "Invalid message: type must be a string"},
-		"an unknown type":             {[]any{`{"type":"start"}`}, 4400, "Invalid message: type is not one that a client sends"},
-		"a list as payload of init":   {[]any{`{"type":"connection_init","payload":[]}`}, 4400, "Invalid message: payload must be an object"},
-		"a string as payload of ping": {[]any{`{"type":"ping","payload":"x"}`}, 4400, "Invalid message: payload must be an object"},
-		"a number as payload of pong": {[]any{`{"type":"pong","payload":1}`}, 4400, "Invalid message: payload must be an object"},
-		"complete without id":         {[]any{`{"type":"complete"}`}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
-		"subscribe without id":        {[]any{init, `{"type":"subscribe","payload":{"query":"{me}"}}`}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
-		"an empty id":                 {[]any{init, subscribe("")}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
-		"a number as id":              {[]any{init, `{"id":1,"type":"subscribe","payload":{"query":"{me}"}}`}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
-		"an id too long":              {[]any{init, subscribe(strings.Repeat("x", 255))}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
-		"subscribe without payload":   {[]any{init, `{"id":"1","type":"subscribe"}`}, 4400, "Invalid message: payload must be an object"},
-		"subscribe without query":     {[]any{init, `{"id":"1","type":"subscribe","payload":{}}`}, 4400, "Invalid message: payload.query must be a string"},
-		"a list as query":             {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":[]}}`}, 4400, "Invalid message: payload.query must be a string"},
-		"a number as operationName":   {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":"","operationName":1}}`}, 4400, "Invalid message: payload.operationName must be a string"},
-		"a list as variables":         {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":"","variables":[]}}`}, 4400, "Invalid message: payload.variables must be an object"},
-		"a string as extensions":      {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":"","extensions":""}}`}, 4400, "Invalid message: payload.extensions must be an object"},
-		"a bomb of depth":             {[]any{`{"type":"ping","payload":` + strings.Repeat(`{"a":`, 20_000) + `1` + strings.Repeat(`}`, 20_000) + `}`}, 4400, "Invalid message: message is not a JSON object"},
-		"too big":                     {[]any{`{"type":"ping","a":"` + strings.Repeat("x", 256<<10) + `"}`}, 1009, "Messages may have up to 262144 bytes"},
-		"subscribe before init":       {[]any{subscribe("1")}, 4401, "Unauthorized"},
-		"a second init":               {[]any{init, init}, 4429, "Too many initialisation requests"},
-		"an id in use":                {[]any{init, subscribe("1"), subscribe("1")}, 4409, "Subscriber for 1 already exists"},
-		"an id in use, written other": {[]any{init, subscribe("a"), subscribe(`\u0061`)}, 4409, "Subscriber for a already exists"},
-		"a long id in use":            {[]any{init, subscribe(long), subscribe(long)}, 4409, "Subscriber for " + long[:80] + " already exists"},
+		"not JSON":                          {[]any{`{"type"`}, 4400, "Invalid message: message is not a JSON object"},
+		"empty":                             {[]any{``}, 4400, "Invalid message: message is not a JSON object"},
+		"two values":                        {[]any{`{"type":"ping"}{"type":"ping"}`}, 4400, "Invalid message: message is not a JSON object"},
+		"not UTF-8":                         {[]any{"{\"type\":\"ping\",\"a\":\"\xff\"}"}, 4400, "Invalid message: message is not UTF-8"},
+		"binary":                            {[]any{errBinary}, 4400, "Invalid message: message is binary"},
+		"a list":                            {[]any{`[]`}, 4400, "Invalid message: message is not a JSON object"},
+		"null":                              {[]any{`null`}, 4400, "Invalid message: message is not a JSON object"},
+		"no type":                           {[]any{`{}`}, 4400, "Invalid message: type must be a string"},
+		"a number as type":                  {[]any{`{"type":1}`}, 4400, "Invalid message: type must be a string"},
+		"Type for type":                     {[]any{`{"Type":"ping"}`}, 4400, "Invalid message: type must be a string"},
+		"an unknown type":                   {[]any{`{"type":"start"}`}, 4400, "Invalid message: unknown type: a client sends connection_init, subscribe, complete, ping or pong"},
+		"a list as payload of init":         {[]any{`{"type":"connection_init","payload":[]}`}, 4400, "Invalid message: payload must be an object"},
+		"a string as payload of ping":       {[]any{`{"type":"ping","payload":"x"}`}, 4400, "Invalid message: payload must be an object"},
+		"a number as payload of pong":       {[]any{`{"type":"pong","payload":1}`}, 4400, "Invalid message: payload must be an object"},
+		"complete without id":               {[]any{`{"type":"complete"}`}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
+		"subscribe without id":              {[]any{init, `{"type":"subscribe","payload":{"query":"{me}"}}`}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
+		"an empty id":                       {[]any{init, subscribe("")}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
+		"a number as id":                    {[]any{init, `{"id":1,"type":"subscribe","payload":{"query":"{me}"}}`}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
+		"an id too long":                    {[]any{init, subscribe(strings.Repeat("x", 255))}, 4400, "Invalid message: id must be a string of 1 to 254 bytes"},
+		"subscribe without payload":         {[]any{init, `{"id":"1","type":"subscribe"}`}, 4400, "Invalid message: payload must be an object"},
+		"subscribe without query":           {[]any{init, `{"id":"1","type":"subscribe","payload":{}}`}, 4400, "Invalid message: payload.query must be a string"},
+		"a list as query":                   {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":[]}}`}, 4400, "Invalid message: payload.query must be a string"},
+		"a number as operationName":         {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":"","operationName":1}}`}, 4400, "Invalid message: payload.operationName must be a string"},
+		"a list as variables":               {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":"","variables":[]}}`}, 4400, "Invalid message: payload.variables must be an object"},
+		"a string as extensions":            {[]any{init, `{"id":"1","type":"subscribe","payload":{"query":"","extensions":""}}`}, 4400, "Invalid message: payload.extensions must be an object"},
+		"deep nesting":                      {[]any{`{"type":"ping","payload":` + strings.Repeat(`{"a":`, 20_000) + `1` + strings.Repeat(`}`, 20_000) + `}`}, 4400, "Invalid message: message is not a JSON object"},
+		"too big":                           {[]any{`{"type":"ping","a":"` + strings.Repeat("x", 256<<10) + `"}`}, 1009, "Message too big: at most 262144 bytes are allowed"},
+		"subscribe before init":             {[]any{subscribe("1")}, 4401, "Unauthorized"},
+		"a second init":                     {[]any{init, init}, 4429, "Too many initialisation requests"},
+		"an id in use":                      {[]any{init, subscribe("1"), subscribe("1")}, 4409, "Subscriber for 1 already exists"},
+		"an id in use, escaped differently": {[]any{init, subscribe("a"), subscribe(`\u0061`)}, 4409, "Subscriber for a already exists"},
+		"a long id in use":                  {[]any{init, subscribe(long), subscribe(long)}, 4409, "Subscriber for " + long[:80] + " already exists"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,7 +69,7 @@ func TestEveryViolationClosesWithItsCode(t *testing.T) {
 
 func TestEveryFrameInEveryState(t *testing.T) {
 	t.Parallel()
-	// What each frame leads to: a frame of the server, "" for silence, or a close code.
+	// The expected result of each frame: a frame from the server, "" for none, or a close code.
 	frames := map[string]string{
 		"init":      `{"type":"connection_init"}`,
 		"ping":      `{"type":"ping"}`,
@@ -101,7 +101,7 @@ func TestEveryFrameInEveryState(t *testing.T) {
 						},
 						operation: func(ctx context.Context, _ Payload, _ func(json.RawMessage, error) bool) {
 							<-ctx.Done()
-							if state == "closing" { // it takes the whole time that there is
+							if state == "closing" { // closing takes the whole drain timeout
 								time.Sleep(w.server.opts.DrainTimeout)
 							}
 						},
@@ -141,7 +141,7 @@ func TestPingIsAnsweredWithItsPayload(t *testing.T) {
 	})
 }
 
-func TestInitGetsThePayloadAndItsAnswerIsSent(t *testing.T) {
+func TestInitGetsThePayloadAndItsAckIsSent(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		type key struct{}
@@ -159,7 +159,7 @@ func TestInitGetsThePayloadAndItsAnswerIsSent(t *testing.T) {
 	})
 }
 
-func TestAnInitThatIsNotAcceptedClosesTheSocket(t *testing.T) {
+func TestARefusedInitClosesTheSocket(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		init   func() error
@@ -183,7 +183,7 @@ func TestAnInitThatIsNotAcceptedClosesTheSocket(t *testing.T) {
 	}
 }
 
-func TestASocketWithoutInitIsClosedInTime(t *testing.T) {
+func TestASocketWithoutInitIsClosedAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(_ *testing.T, w *world) {
 		c := w.connect(handler{})
@@ -194,7 +194,7 @@ func TestASocketWithoutInitIsClosedInTime(t *testing.T) {
 	})
 }
 
-func TestASocketThatIsInitialisedStays(t *testing.T) {
+func TestAnInitialisedSocketStaysOpen(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		c := w.ready(handler{})
@@ -217,7 +217,7 @@ func TestAClientThatDoesNotAnswerPingsIsCut(t *testing.T) {
 	})
 }
 
-func TestPingsCanBeSwitchedOff(t *testing.T) {
+func TestPingsCanBeDisabled(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{PingInterval: -1}, func(t *testing.T, w *world) {
 		c := w.ready(handler{})
@@ -227,7 +227,7 @@ func TestPingsCanBeSwitchedOff(t *testing.T) {
 	})
 }
 
-func TestMoreMessagesThanTheRateCloseTheSocket(t *testing.T) {
+func TestExceedingTheMessageRateClosesTheSocket(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{MessageRate: 2, MessageBurst: 3}, func(t *testing.T, w *world) {
 		c := w.connect(handler{})
@@ -235,11 +235,11 @@ func TestMoreMessagesThanTheRateCloseTheSocket(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		require.Len(t, c.send(`{"type":"ping"}`), 1)
 		require.Empty(t, c.send(`{"type":"ping"}`))
-		c.requireClosed(1008, "Too many messages: up to 2 a second are taken")
+		c.requireClosed(1008, "Too many messages: at most 2 a second are allowed")
 	})
 }
 
-func TestTheRateCanBeSwitchedOff(t *testing.T) {
+func TestTheMessageRateCanBeDisabled(t *testing.T) {
 	t.Parallel()
 	inBubble(t, &Options{MessageRate: -1}, func(_ *testing.T, w *world) {
 		c := w.ready(handler{})

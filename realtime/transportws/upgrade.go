@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IsUpgrade reports whether r asks for a WebSocket. It is true also where a proxy has dropped the headers that make it an
-// upgrade and left the others: [Server.ServeHTTP] answers what is wrong then.
+// IsUpgrade reports whether r asks for a WebSocket. It is also true if a proxy has dropped some of
+// the headers: [Server.ServeHTTP] then answers what is wrong.
 func IsUpgrade(r *http.Request) bool {
 	return isUpgrade(r) || r.Header.Get("Sec-WebSocket-Key") != "" || r.Header.Get("Sec-WebSocket-Version") != ""
 }
@@ -27,16 +27,16 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// What an upgrade that cannot work is answered: what is wrong, and what to change.
+// Responses to upgrades that cannot work. Each says what is wrong, and what to change.
 const (
-	overHTTP2 = "WebSockets are opened over HTTP/1.1 here, and this request came over HTTP/2: " +
-		"have the client, or the proxy in front, use HTTP/1.1 for them"
-	headersDropped = "a WebSocket is opened here by a request over HTTP/1.1 with the headers Connection: Upgrade and Upgrade: websocket, " +
-		"and this one came without: have the proxy in front pass them on " +
+	overHTTP2 = "this server opens WebSockets over HTTP/1.1, and this request came over HTTP/2: " +
+		"make the client, or the proxy in front, use HTTP/1.1 for them"
+	headersDropped = "a WebSocket needs an HTTP/1.1 request with the headers Connection: Upgrade and Upgrade: websocket, " +
+		"and this one has not, or uses HTTP/1.0: make the proxy in front pass them on " +
 		"(nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";)"
 	notHijacked = "this server cannot take over the connection, which a WebSocket needs: " +
 		"mount the handler outside of middleware whose http.ResponseWriter has neither Hijack nor Unwrap (http.TimeoutHandler is one), " +
-		"and outside of adaptors to servers that are not net/http"
+		"and outside of adapters to servers that are not net/http"
 )
 
 // A hijackError says that the connection of a request cannot be taken over.
@@ -57,14 +57,15 @@ func refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// open upgrades the request and returns the subprotocol that was agreed on, or "". When it fails it has answered.
+// open upgrades the request and returns the agreed subprotocol, or "". If it fails it has sent the
+// response.
 func (s *Server) open(w http.ResponseWriter, r *http.Request) (c conn, chosen string, ok bool) {
 	if refuseUpgrade(w, r) {
 		return nil, "", false
 	}
 	c, chosen, err := accept(w, r, s.opts, &s.arriving)
 	if cause, ok := errors.AsType[hijackError](err); ok {
-		s.opts.Logger.Warn("a WebSocket could not be opened: the connection cannot be taken over", "error", cause.error)
+		s.opts.Logger.Warn("cannot open a WebSocket: the connection cannot be taken over", "error", cause.error)
 		http.Error(w, notHijacked, http.StatusNotImplemented)
 	}
 	return c, chosen, err == nil

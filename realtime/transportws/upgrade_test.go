@@ -19,7 +19,8 @@ import (
 const handshake = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 
-// dialRaw opens a connection without any library, for what none would send, and sends a handshake with what follows it.
+// dialRaw opens a connection without a WebSocket library, because no library would send this, and
+// sends a handshake followed by the given bytes.
 func (s *site) dialRaw(t *testing.T, sent string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	var d net.Dialer
@@ -32,7 +33,7 @@ func (s *site) dialRaw(t *testing.T, sent string) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-func TestTheAnswerToAHandshakeIsSpeltAsClientsLookForIt(t *testing.T) {
+func TestHandshakeHeadersHaveTheSpellingThatClientsExpect(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, nil, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +62,7 @@ func TestTheAnswerToAHandshakeIsSpeltAsClientsLookForIt(t *testing.T) {
 	}, lines[1:])
 }
 
-func TestFramesThatComeWithTheHandshakeAreRead(t *testing.T) {
+func TestFramesSentWithTheHandshakeAreRead(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(*http.Request) Handler { return handler{} }, nil, nil)
 	_, r := s.dialRaw(t, handshake+clientFrame(0x81, initFrame)+clientFrame(0x81, `{"type":"ping"}`))
@@ -75,7 +76,7 @@ func TestFramesThatComeWithTheHandshakeAreRead(t *testing.T) {
 	}
 }
 
-func TestAnUpgradeThatCannotWorkIsToldWhatToChange(t *testing.T) {
+func TestAFailedUpgradeSaysWhatToChange(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	server, err := NewServer(func(*http.Request) Handler { return handler{} }, &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -129,7 +130,7 @@ type failing struct {
 
 func (f failing) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, f.err }
 
-func TestASocketOverHTTP2IsToldWhatToChange(t *testing.T) {
+func TestAnUpgradeOverHTTP2SaysWhatToChange(t *testing.T) {
 	t.Parallel()
 	server, err := NewServer(func(*http.Request) Handler { return handler{} }, nil)
 	require.NoError(t, err)

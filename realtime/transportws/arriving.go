@@ -5,29 +5,30 @@ import (
 	"sync/atomic"
 )
 
-// arriving bounds what the messages of all sockets hold that have not arrived whole.
+// arriving bounds the memory of the unfinished messages of all sockets.
 type arriving struct {
-	most int64 // bytes
-	held atomic.Int64
+	limit int64 // bytes
+	held  atomic.Int64
 }
 
-// freeArriving bytes for each message are not counted. So what a client usually sends is taken, however much the
-// messages of others hold.
+// The first freeArriving bytes of each message do not count. So the usual small messages are
+// accepted even if other clients have used up the limit.
 const freeArriving = 16 << 10
 
-// An arrivingReader reads one message into a buffer that grows. Its error is errTooMuchArrives where all together
-// hold too much.
+// An arrivingReader reads one message into a growing buffer. It returns errTooMuchArrives if the
+// messages of all sockets exceed the limit.
 type arrivingReader struct {
 	*arriving
-	from      io.Reader
-	size, own int64 // what was read, and what of the buffer is counted
+	from          io.Reader
+	size, counted int64 // bytes read so far, and bytes of the buffer that count
 }
 
-// Read implements [io.Reader]. The library returns when p is full, so all of p is counted before.
+// Read implements [io.Reader]. It counts all of p in advance, because the library returns only once
+// p is full.
 func (r *arrivingReader) Read(p []byte) (int, error) {
-	more := max(0, r.size+int64(len(p))-freeArriving-r.own)
-	r.own += more
-	if more > 0 && r.held.Add(more) > r.most {
+	more := max(0, r.size+int64(len(p))-freeArriving-r.counted)
+	r.counted += more
+	if more > 0 && r.held.Add(more) > r.limit {
 		return 0, errTooMuchArrives
 	}
 	n, err := r.from.Read(p)
@@ -35,5 +36,5 @@ func (r *arrivingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// done is to be called when the message has arrived, or will not.
-func (r *arrivingReader) done() { r.held.Add(-r.own) }
+// done must be called when the message has arrived, or will not.
+func (r *arrivingReader) done() { r.held.Add(-r.counted) }

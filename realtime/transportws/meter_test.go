@@ -153,7 +153,8 @@ func TestUnfinishedMessagesOfAllSocketsHaveAByteLimit(t *testing.T) {
 	}
 	c := s.dial(t, nil)
 	exchange(t, c, initFrame, ackFrame)
-	exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", 15<<10), pong) // small messages are always accepted
+	// Small messages are always accepted.
+	exchange(t, c, `{"type":"ping"}`+strings.Repeat(" ", 15<<10), pong)
 	for _, c := range open {
 		require.NoError(t, c.Close())
 	}

@@ -44,7 +44,7 @@ func NewServer(newHandler func(*http.Request) Handler, opts *Options) (*Server, 
 		newHandler: newHandler,
 		opts:       opts,
 		origins:    origins,
-		arriving:   arriving{most: int64(opts.MaxArrivingBytes)},
+		arriving:   arriving{limit: int64(opts.MaxArrivingBytes)},
 		sockets:    map[*socket]struct{}{},
 		ended:      make(chan struct{}),
 	}, nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buddychat/buddychat/chat"
@@ -38,37 +39,52 @@ func groupOf(t *testing.T, db database, members, readers int) []group.MessageRef
 
 func TestTheReadersOfMessagesCostNoMoreInALargeGroup(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it compares times, which the race detector distorts, in a group of 20,000")
+	}
 	const small, large = 1000, 20_000
+	const rounds = 10 // other work on the machine only adds to a time: the least one counts
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
 			db := migrated(t, open)
 			for name, readers := range map[string]int{"nobody": 0, "a few": 30, "all": large} {
-				cost := func(members int) time.Duration {
-					refs := groupOf(t, db, members, readers)
-					least := time.Duration(math.MaxInt64)
-					for range 5 {
-						start := time.Now()
-						found, err := db.Readers(t.Context(), refs, storage.Range{Limit: 21})
-						require.NoError(t, err)
-						least = min(least, time.Since(start))
-						for _, f := range found {
-							require.Len(t, f, min(readers, 21))
-						}
-						if readers < large {
-							start = time.Now()
-							counts, err := db.CountReaders(t.Context(), refs)
-							require.NoError(t, err)
-							least = min(least, time.Since(start))
-							require.Equal(t, readers, counts[0])
-						}
+				inSmall, inLarge := groupOf(t, db, small, readers), groupOf(t, db, large, readers)
+				few, many := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+				for range rounds {
+					few = min(few, costOfReaders(t, db, inSmall, readers, readers < large))
+					many = min(many, costOfReaders(t, db, inLarge, readers, readers < large))
+					if many < 5*few+2*time.Millisecond {
+						break
 					}
-					return least
 				}
-				few, many := cost(small), cost(large)
 				t.Log(name, few, many)
-				require.Less(t, many, 5*few+2*time.Millisecond, "%s: a scan of the members would cost %d times as much", name, large/small)
+				assert.Less(t, many, 5*few+2*time.Millisecond,
+					"%s: a scan of the members would cost %d times as much", name, large/small)
 			}
 		})
 	}
+}
+
+// costOfReaders returns the least time that a page of readers, or their count if counted, takes.
+func costOfReaders(t *testing.T, db database, refs []group.MessageRef, readers int, counted bool) time.Duration {
+	t.Helper()
+	least := time.Duration(math.MaxInt64)
+	for range 5 {
+		start := time.Now()
+		found, err := db.Readers(t.Context(), refs, storage.Range{Limit: 21})
+		require.NoError(t, err)
+		least = min(least, time.Since(start))
+		for _, f := range found {
+			require.Len(t, f, min(readers, 21))
+		}
+		if counted {
+			start = time.Now()
+			counts, err := db.CountReaders(t.Context(), refs)
+			require.NoError(t, err)
+			least = min(least, time.Since(start))
+			require.Equal(t, readers, counts[0])
+		}
+	}
+	return least
 }

@@ -345,7 +345,7 @@ func TestWhatCannotWorkIsOneLineAndStatusOne(t *testing.T) {
 	}{
 		"a port that is taken":            {args: []string{"-addr", "127.0.0.1" + port}, want: "cannot listen on 127.0.0.1" + port},
 		"an address that is none":         {args: []string{"-addr", "nonsense"}, want: "cannot listen on nonsense"},
-		"a directory that is not there":   {args: []string{"-database", "sqlite:not/there.db"}, want: "there is no directory not"},
+		"a directory that is not there":   {args: []string{"-database", "sqlite:not/there.db"}, want: "the directory not does not exist"},
 		"a file that is no database":      {args: []string{"-database", "sqlite:text"}, want: "text"},
 		"a server that is not there":      {args: []string{"-database", "postgres://u:canary@127.0.0.1:1/db"}, want: "postgres"},
 		"a database of an unknown kind":   {args: []string{"-database", "mongodb://u:canary@db"}, want: "-database must be sqlite:PATH, memory: or postgres://…"},

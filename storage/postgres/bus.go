@@ -12,17 +12,20 @@ import (
 )
 
 const (
-	// What lies at least between two notifications of one node: a stream of commits costs a hundred a second, and not one each. A NOTIFY
-	// takes a lock of the whole cluster's when it commits, so it never stands in the transaction of an act.
+	// notifyGap is the minimum time between two notifications of a node, so that a burst of commits
+	// does not send one each. NOTIFY takes a lock of the whole cluster at commit, so it must not be
+	// part of the transaction of a change.
 	notifyGap = 10 * time.Millisecond
-	// How long the connection may be silent before it is tried: a connection that was cut without a word would be listened to for ever.
-	silence = 15 * time.Second
-	// How long the server may take for a statement of the bus.
+	// idleTimeout is how long the connection may be silent before it is tested. Otherwise a broken
+	// connection could go unnoticed forever.
+	idleTimeout = 15 * time.Second
+	// busTimeout is the time limit of a statement of the bus.
 	busTimeout = 5 * time.Second
 )
 
-// Bus carries hints between the nodes on one database by LISTEN and NOTIFY, on one connection for each node. It tells that there is news and
-// not where: every node on the database hears of all.
+// Bus carries hints between the nodes on one database with LISTEN and NOTIFY, on one connection for
+// each node. A hint says that something changed, but not where: every node on the database gets all
+// hints.
 type Bus struct {
 	connect func(context.Context) (*pgx.Conn, error)
 	channel string
@@ -31,8 +34,10 @@ type Bus struct {
 
 var _ realtime.Bus = (*Bus)(nil)
 
-// NewBus returns a bus for a host that has opened its database itself: connect opens one connection to it, directly or through a pooler that
-// keeps one session for each client (in the transaction mode of PgBouncer nothing is ever heard). The prefix is that of the tables, "" for the usual one.
+// NewBus returns a bus for an application that opened its database itself. The function connect
+// opens one connection to it, directly or through a pooler that keeps one session for each client.
+// In PgBouncer's transaction mode, no notification arrives. The prefix is that of the tables, or ""
+// for the default.
 func NewBus(connect func(context.Context) (*pgx.Conn, error), prefix string) *Bus {
 	if prefix == "" {
 		prefix = bunstore.DefaultPrefix
@@ -40,8 +45,9 @@ func NewBus(connect func(context.Context) (*pgx.Conn, error), prefix string) *Bu
 	return &Bus{connect: connect, channel: prefix + "news", told: make(chan struct{}, 1)}
 }
 
-// Bus returns the bus of this database. [github.com/buddychat/buddychat.New] uses it unless the host chooses another. Where the only
-// address is that of a pooler in transaction mode, it carries nothing: see [Open].
+// Bus returns the bus of this database. [github.com/buddychat/buddychat.New] uses it unless the
+// options name another one. If the only address is that of a pooler in transaction mode, the bus
+// carries nothing: see [Open].
 func (db *DB) Bus() realtime.Bus { return db.bus }
 
 // Tell implements [realtime.Bus].
@@ -52,7 +58,7 @@ func (b *Bus) Tell(...realtime.Stream) {
 	}
 }
 
-// Follow implements [realtime.Bus]: a notification says nothing of streams.
+// Follow implements [realtime.Bus]. It does nothing, because notifications do not name streams.
 func (b *Bus) Follow(realtime.Stream) {}
 
 // Unfollow implements [realtime.Bus].
@@ -75,13 +81,15 @@ func (b *Bus) run(ctx context.Context, heard func()) error {
 	if err := b.exec(ctx, c, "LISTEN "+pgx.Identifier{b.channel}.Sanitize()); err != nil {
 		return err
 	}
-	heard() // what was told while nobody listened
+	// A notification may have been sent while no connection was listening.
+	heard()
 	for ctx.Err() == nil {
 		told, err := b.listen(ctx, c, heard)
 		if err != nil {
 			return err
 		}
-		statement := "SELECT 1" // are you there?
+		// The query only tests the connection.
+		statement := "SELECT 1"
 		if told {
 			statement = "NOTIFY " + pgx.Identifier{b.channel}.Sanitize()
 		}
@@ -95,9 +103,10 @@ func (b *Bus) run(ctx context.Context, heard func()) error {
 	return nil
 }
 
-// listen hears notifications until there is something to tell others, or nothing was heard for long.
+// listen waits for notifications until this node has something to send, or no notification arrived
+// for idleTimeout.
 func (b *Bus) listen(ctx context.Context, c *pgx.Conn, heard func()) (told bool, err error) {
-	listening, stop := context.WithTimeout(ctx, silence)
+	listening, stop := context.WithTimeout(ctx, idleTimeout)
 	defer stop()
 	interrupted := make(chan bool, 1)
 	go func() {
@@ -116,19 +125,21 @@ func (b *Bus) listen(ctx context.Context, c *pgx.Conn, heard func()) (told bool,
 		return told, nil
 	}
 	if told {
-		b.Tell() // with the next connection
+		// The next connection sends it.
+		b.Tell()
 	}
 	return false, err
 }
 
-// pause hears notifications for as long as nothing more is to be told.
+// pause only receives notifications until the next one may be sent.
 func (b *Bus) pause(ctx context.Context, c *pgx.Conn, heard func()) {
 	pausing, stop := context.WithTimeout(ctx, notifyGap)
 	defer stop()
-	_ = hear(pausing, c, heard) // an error comes again with the next statement
+	// The next statement returns the error again.
+	_ = hear(pausing, c, heard)
 }
 
-// hear calls heard for each notification by others, until ctx ends or the connection does.
+// hear calls heard for each notification of another node, until ctx or the connection ends.
 func hear(ctx context.Context, c *pgx.Conn, heard func()) error {
 	for {
 		n, err := c.WaitForNotification(ctx)
@@ -153,5 +164,6 @@ func (b *Bus) exec(ctx context.Context, c *pgx.Conn, statement string) error {
 func (b *Bus) disconnect(c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
-	_ = c.Close(ctx) // it is gone either way
+	// The connection is discarded either way.
+	_ = c.Close(ctx)
 }

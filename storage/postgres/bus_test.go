@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/storage/postgres"
 )
 
-// node is a bus that runs, with its connection in the test's hands.
+// node is a running bus whose connection the test can reach.
 type node struct {
 	t *testing.T
 	*postgres.Bus
@@ -38,7 +38,7 @@ func newNode(t *testing.T, url, prefix string) *node {
 	return n
 }
 
-// run runs the bus, and waits until it listens.
+// run starts the bus and waits until it listens.
 func (n *node) run() {
 	n.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -57,7 +57,7 @@ func (n *node) hears() {
 	case err := <-n.ended:
 		require.NoError(n.t, err, "it ended")
 	case <-time.After(30 * time.Second):
-		require.Fail(n.t, "nothing is heard")
+		require.Fail(n.t, "no notification arrived")
 	}
 }
 
@@ -67,7 +67,7 @@ func (n *node) finish() {
 	require.NoError(n.t, <-n.ended)
 }
 
-func TestNodesOfOneDatabaseHearEachOtherAndNotThemselves(t *testing.T) {
+func TestNodesOfOneDatabaseHearEachOtherButNotThemselves(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
 	one, two, strange := newNode(t, url, ""), newNode(t, url, ""), newNode(t, url, "other_")
@@ -80,12 +80,12 @@ func TestNodesOfOneDatabaseHearEachOtherAndNotThemselves(t *testing.T) {
 	for _, n := range []*node{one, two, strange} {
 		n.finish()
 	}
-	require.Empty(t, strange.heard, "tables of another prefix are another application's")
+	require.Empty(t, strange.heard, "a bus with another prefix belongs to another application")
 	require.Empty(t, one.heard)
 	require.Empty(t, two.heard)
 }
 
-func TestAStreamOfCommitsIsFewNotifications(t *testing.T) {
+func TestABurstOfCommitsSendsFewNotifications(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
 	one, two := newNode(t, url, ""), newNode(t, url, "")
@@ -100,7 +100,7 @@ func TestAStreamOfCommitsIsFewNotifications(t *testing.T) {
 	require.LessOrEqual(t, len(two.heard), int(took/(10*time.Millisecond))+1)
 }
 
-func TestABusWhoseConnectionIsCutSaysSoAndCanRunAgain(t *testing.T) {
+func TestABusReturnsAnErrorWhenItsConnectionBreaksAndCanRunAgain(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
 	admin, err := pgx.Connect(t.Context(), url)
@@ -119,7 +119,7 @@ func TestABusWhoseConnectionIsCutSaysSoAndCanRunAgain(t *testing.T) {
 	two.finish()
 }
 
-func TestABusThatCannotConnectSaysSo(t *testing.T) {
+func TestABusReturnsAnErrorWhenItCannotConnect(t *testing.T) {
 	t.Parallel()
 	b := postgres.NewBus(func(ctx context.Context) (*pgx.Conn, error) {
 		return pgx.Connect(ctx, "postgres://nobody@127.0.0.1:1/nowhere?connect_timeout=5")
@@ -128,7 +128,7 @@ func TestABusThatCannotConnectSaysSo(t *testing.T) {
 	require.Error(t, b.Run(t.Context(), func() {}))
 }
 
-func TestADatabaseHasABusAtTheAddressThatIsGivenForIt(t *testing.T) {
+func TestTheBusConnectsToListenAddress(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
 	db := open(t, url, &postgres.Options{ListenAddress: url + "&application_name=direct"})

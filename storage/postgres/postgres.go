@@ -23,41 +23,44 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures a database. The zero value and nil are valid.
 type Options struct {
-	// Prefix begins the names of all tables, see [bunstore.Options].
+	// Prefix is the prefix of all table names: see [bunstore.Options].
 	Prefix string
-	// Now is the clock; nil is [time.Now].
+	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
-	// Migrate makes the tables, or brings them up to date, before Open returns.
+	// Migrate makes Open create the tables or bring them up to date.
 	Migrate bool
-	// ListenAddress is the database's own address, where the address that Open is given is a pooler's. What needs a session of its
-	// own connects there: [DB.Connect], [DB.Bus], and the store for following the log. "" is the address itself.
+	// ListenAddress is the address of the database itself, if the address passed to Open is that of
+	// a pooler. [DB.Connect], [DB.Bus] and the store's reading of the event log need sessions of
+	// their own and connect there. If "", they use the address passed to Open.
 	ListenAddress string
-	// MaxConnections is the most connections at a time; 0 is four for each processor, and 10 at least.
+	// MaxConnections is the maximum number of connections. 0 means four for each processor, and at
+	// least 10.
 	MaxConnections int
 }
 
-// The bounds of a connection's life: one that is not needed goes, and none outlives a move of the server for long.
+// Limits of a connection's life. An idle one is closed, and none keeps using an old server for long
+// after a failover.
 const (
 	connectTimeout = 10 * time.Second
 	maxIdleTime    = 5 * time.Minute
 	maxLifetime    = time.Hour
 )
 
-// DB is a store with the database that it is on.
+// DB is a store with its database.
 type DB struct {
 	*bunstore.Store
 	pool      *sql.DB
-	following *sql.DB         // for following the log; nil takes a connection of pool
-	config    *pgx.ConnConfig // of connections beside the pool
+	following *sql.DB         // for reading the event log; if nil, pool is used
+	config    *pgx.ConnConfig // of connections outside the pool
 	bus       realtime.Bus
 }
 
-// SQL returns the database, for the host's own queries and transactions.
+// SQL returns the database, for queries and transactions of the application.
 func (db *DB) SQL() *sql.DB { return db.pool }
 
-// Connect opens one connection beside the pool, such as LISTEN needs. Whoever asked for it closes it.
+// Connect opens one connection outside the pool, as LISTEN needs. The caller must close it.
 func (db *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
 	c, err := pgx.ConnectConfig(ctx, db.config.Copy())
 	if err != nil {
@@ -75,15 +78,17 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Open opens the database at the address, a URL or a list of key=value as libpq takes them, and tries whether it can be reached.
+// Open opens the database at the address, a URL or a list of key=value pairs as in libpq, and
+// checks that it can be reached.
 //
-// Connections set synchronous_commit on, unless the address sets it; off is refused, for a crash would then take back
-// what users have seen.
+// Connections set synchronous_commit to on, unless the address sets it. The value off is refused,
+// because a crash would then undo what users have already seen.
 //
-// The address may be that of a pooler, such as PgBouncer in session or in transaction mode. Open notices, and has no statement
-// prepared on the server, unless the address says how by default_query_exec_mode. In transaction mode give
-// [Options.ListenAddress] as well. Without it nothing can listen, and the nodes hear of what others send by their polls alone, a
-// second apart unless set otherwise. Statement mode is refused.
+// The address may be that of a pooler, such as PgBouncer in session or transaction mode. Open
+// detects this and prepares no statements on the server, unless the address sets
+// default_query_exec_mode. In transaction mode, also set [Options.ListenAddress]. Without it, nodes
+// cannot listen, and see the messages of other nodes only when they poll, once a second by default.
+// Statement mode is refused.
 func Open(ctx context.Context, address string, o *Options) (*DB, error) {
 	if o == nil {
 		o = &Options{}
@@ -111,14 +116,14 @@ func Open(ctx context.Context, address string, o *Options) (*DB, error) {
 	return db, nil
 }
 
-// listenAt has what needs a session of its own connect to another address.
+// listenAt makes everything that needs a session of its own connect to another address.
 func (db *DB) listenAt(ctx context.Context, o *Options) error {
 	config, kind, err := reach(ctx, o.ListenAddress)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w (Options.ListenAddress)", err)
 	case kind == transactionPooler:
-		return errors.New("postgres: Options.ListenAddress leads to a pooler in transaction mode, and LISTEN needs a session of its own: set it to the database's own address")
+		return errors.New("postgres: Options.ListenAddress leads to a pooler in transaction mode, but LISTEN needs a session of its own: set it to the database's own address")
 	}
 	db.config = config
 	db.following = stdlib.OpenDB(*config.Copy())
@@ -127,7 +132,8 @@ func (db *DB) listenAt(ctx context.Context, o *Options) error {
 	return nil
 }
 
-// followers is how many may follow the log at a time: the hub of one application, and one more that takes its place.
+// followers is how many connections may read the event log: one for the hub of this app, and one
+// for a hub that replaces it.
 const followers = 2
 
 func (db *DB) start(ctx context.Context, o *Options) (err error) {
@@ -143,7 +149,8 @@ func (db *DB) start(ctx context.Context, o *Options) (err error) {
 func configure(address string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err) // it leaves the password out
+		// The error does not contain the password.
+		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
@@ -156,7 +163,7 @@ func configure(address string) (*pgx.ConnConfig, error) {
 		}
 	}
 	if settings["synchronous_commit"] == "off" {
-		return nil, errors.New("postgres: synchronous_commit must not be off: a crash would take back what users have seen already")
+		return nil, errors.New("postgres: synchronous_commit must not be off: a crash would undo what users have already seen")
 	}
 	return config, nil
 }

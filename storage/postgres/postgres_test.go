@@ -27,7 +27,7 @@ func open(t *testing.T, url string, o *postgres.Options) *postgres.DB {
 	return db
 }
 
-func TestOpenSaysWhatIsWrong(t *testing.T) {
+func TestOpenErrorsNameTheProblem(t *testing.T) {
 	t.Parallel()
 	for url, says := range map[string]string{
 		"postgres://me:geheim@127.0.0.1:1/chat?sslmode=disable":       "127.0.0.1:1",
@@ -46,7 +46,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "prefix")
 }
 
-func TestConnectionsAreSetUp(t *testing.T) {
+func TestConnectionsHaveTheirSettings(t *testing.T) {
 	t.Parallel()
 	db := open(t, pgtest.URL(t), &postgres.Options{MaxConnections: 3, Migrate: true})
 	require.Equal(t, 3, db.SQL().Stats().MaxOpenConnections)
@@ -60,23 +60,24 @@ func TestConnectionsAreSetUp(t *testing.T) {
 		require.NoError(t, lone.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&got))
 		require.Equal(t, want, got)
 	}
-	require.NoError(t, db.Migrate(t.Context()), "there is nothing left to do")
+	require.NoError(t, db.Migrate(t.Context()), "a second migration must do nothing")
 	_, err = lone.Exec(t.Context(), "LISTEN x")
 	require.NoError(t, err)
 
 	own := open(t, pgtest.URL(t)+"&synchronous_commit=local&application_name=mine", nil)
 	var commit, name string
 	require.NoError(t, own.SQL().QueryRowContext(t.Context(), "SELECT current_setting('synchronous_commit'), current_setting('application_name')").Scan(&commit, &name))
-	require.Equal(t, []string{"local", "mine"}, []string{commit, name}, "what the address sets stays")
+	require.Equal(t, []string{"local", "mine"}, []string{commit, name}, "settings of the address must be kept")
 }
 
-// Two transactions wait for each other; PostgreSQL undoes the act, which the store then does again.
-func TestAnActThatIsUndoneForAnothersSakeIsDoneAgain(t *testing.T) {
+// Two transactions deadlock. PostgreSQL rolls back the one of the store, which then retries it.
+func TestADeadlockedChangeIsRetried(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	url := pgtest.URL(t)
 	db := open(t, url+"&deadlock_timeout=10ms", &postgres.Options{Migrate: true})
-	host := open(t, url+"&deadlock_timeout=1h", nil) // so it is the act that notices
+	// so the store's transaction detects the deadlock
+	host := open(t, url+"&deadlock_timeout=1h", nil)
 	_, err := db.SQL().ExecContext(ctx, `
 		CREATE TABLE one (id INT); CREATE TABLE two (id INT); INSERT INTO one VALUES (1); INSERT INTO two VALUES (1);
 		CREATE SEQUENCE attempts; -- which does not go back with a transaction
@@ -86,12 +87,12 @@ func TestAnActThatIsUndoneForAnothersSakeIsDoneAgain(t *testing.T) {
 	require.NoError(t, err)
 	gate, err := host.SQL().BeginTx(ctx, nil)
 	require.NoError(t, err)
-	defer gate.Rollback() //nolint:errcheck // after the commit
+	defer gate.Rollback() //nolint:errcheck // does nothing after the commit
 	_, err = gate.ExecContext(ctx, `SELECT pg_advisory_xact_lock(1)`)
 	require.NoError(t, err)
 	tx, err := host.SQL().BeginTx(ctx, nil)
 	require.NoError(t, err)
-	defer tx.Rollback() //nolint:errcheck // after the commit
+	defer tx.Rollback() //nolint:errcheck // does nothing after the commit
 	_, err = tx.ExecContext(ctx, `UPDATE two SET id = id`)
 	require.NoError(t, err)
 	waiting := func(want int) {
@@ -104,12 +105,12 @@ func TestAnActThatIsUndoneForAnothersSakeIsDoneAgain(t *testing.T) {
 
 	act, other := make(chan error, 1), make(chan error, 1)
 	go func() { act <- db.EndSession(ctx, "a-host's", "one") }()
-	waiting(1) // the act, which has one, at the gate
+	waiting(1) // the store holds one lock and waits at the gate
 	go func() {
 		_, err := tx.ExecContext(ctx, `UPDATE one SET id = id`)
 		other <- errors.Join(err, tx.Commit())
 	}()
-	waiting(2) // the host, which has two, for one
+	waiting(2) // the application holds two locks and waits for one
 	require.NoError(t, gate.Commit())
 	require.NoError(t, <-other)
 	require.NoError(t, <-act)
@@ -120,7 +121,7 @@ func TestAnActThatIsUndoneForAnothersSakeIsDoneAgain(t *testing.T) {
 	require.GreaterOrEqual(t, attempts, 2)
 }
 
-func TestATransactionOfAHostsThatCannotBeSerialisedSaysSo(t *testing.T) {
+func TestATransactionOfTheApplicationReturnsSerializationFailures(t *testing.T) {
 	t.Parallel()
 	db := open(t, pgtest.URL(t), &postgres.Options{Migrate: true})
 	u, _, err := db.CreateUser(t.Context(), user.Account{Username: "alice", Email: "alice@example.com", Phone: user.Phone{Number: "12345678", CountryCode: "1"}})
@@ -128,7 +129,7 @@ func TestATransactionOfAHostsThatCannotBeSerialisedSaysSo(t *testing.T) {
 	tx, err := db.SQL().BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 	require.NoError(t, err)
 	defer tx.Rollback()                              //nolint:errcheck // it fails
-	_, err = tx.ExecContext(t.Context(), `SELECT 1`) // its view of the database is from now
+	_, err = tx.ExecContext(t.Context(), `SELECT 1`) // takes its snapshot of the database
 	require.NoError(t, err)
 	early, late := "early", "late"
 	_, err = db.UpdateUser(t.Context(), u.ID, user.Update{Bio: &early})

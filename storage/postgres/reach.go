@@ -10,16 +10,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// pooler is what is between an address and the database.
+// pooler is the kind of pooler between an address and the database.
 type pooler int
 
 const (
 	noPooler pooler = iota
 	sessionPooler
-	transactionPooler // several clients share a session of the server
+	transactionPooler // clients share sessions of the server
 )
 
-// reach tries an address, and returns how to connect to it.
+// reach connects to an address and returns the configuration for it.
 func reach(ctx context.Context, address string) (*pgx.ConnConfig, pooler, error) {
 	config, err := configure(address)
 	if err != nil {
@@ -37,7 +37,7 @@ func reach(ctx context.Context, address string) (*pgx.ConnConfig, pooler, error)
 	if server == c.PgConn().PID() {
 		return config, noPooler, nil
 	}
-	// A client is told another process by its pooler than it talks to.
+	// A pooler reports another process id to its client than the server does.
 	if !strings.Contains(address, "default_query_exec_mode") {
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 		config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
@@ -49,9 +49,9 @@ func reach(ctx context.Context, address string) (*pgx.ConnConfig, pooler, error)
 	return config, kind, nil
 }
 
-// connect opens a connection. A pooler may refuse settings that it does not know; PgBouncer does unless they are among its
-// ignore_startup_parameters. The ones that the address did not ask for are left out then. Whether commits are durable is asked
-// when the tables are looked at.
+// connect opens a connection. A pooler may refuse settings that it does not know: PgBouncer does
+// unless they are in its ignore_startup_parameters. Then connect leaves out the settings that the
+// address did not ask for. Whether commits are durable is checked with the tables.
 func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	c, err := pgx.ConnectConfig(ctx, config.Copy())
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == protocolViolation &&
@@ -67,7 +67,7 @@ const (
 	protocolViolation = "08P01"
 )
 
-// serverOf returns the process that serves a transaction of a connection.
+// serverOf returns the server process that runs a transaction of a connection.
 func serverOf(ctx context.Context, c *pgx.Conn) (pid uint32, err error) {
 	tx, err := c.Begin(ctx)
 	if err != nil {
@@ -79,10 +79,12 @@ func serverOf(ctx context.Context, c *pgx.Conn) (pid uint32, err error) {
 	return pid, tx.Commit(ctx)
 }
 
-// triesToShare is how many transactions of two connections are compared: a pooler has another session for them now and then.
+// triesToShare is how many transactions of two connections are compared. A pooler sometimes gives
+// them different sessions.
 const triesToShare = 5
 
-// kindOf tells a pooler by a second connection: if both are served by one process, they share its session.
+// kindOf detects the kind of pooler with a second connection. If one server process serves both,
+// they share its session.
 func kindOf(ctx context.Context, config *pgx.ConnConfig, first *pgx.Conn, server uint32) (pooler, error) {
 	second, err := connect(ctx, config)
 	if err != nil {

@@ -13,29 +13,29 @@ import (
 	"github.com/buddychat/buddychat/storage/postgres"
 )
 
-// behind returns the address of a database behind a pooler.
-func behind(t *testing.T, s *pgserver.Server, direct string, settings map[string]string) string {
+// pooled returns the address of a pooler in front of a database.
+func pooled(t *testing.T, s *pgserver.Server, direct string, settings map[string]string) string {
 	t.Helper()
 	address, err := pgtest.Pooler(t, s, settings).URL(direct)
 	require.NoError(t, err)
 	return address
 }
 
-func TestAPoolerIsToldAndStatementsAreNotPreparedBehindIt(t *testing.T) {
+func TestAPoolerIsDetectedAndStatementsAreNotPrepared(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Own(t)
 	direct := pgtest.Database(t, s)
-	transaction := behind(t, s, direct, nil)
+	transaction := pooled(t, s, direct, nil)
 	for name, c := range map[string]struct {
 		address, listen string
 		listens         bool
 	}{
 		"none":                                   {direct, "", true},
 		"none, with an address to listen at":     {direct, direct, true},
-		"session mode":                           {behind(t, s, direct, map[string]string{"pool_mode": "session"}), "", true},
+		"session mode":                           {pooled(t, s, direct, map[string]string{"pool_mode": "session"}), "", true},
 		"transaction mode":                       {transaction, "", false},
 		"transaction mode, and the database":     {transaction, direct, true},
-		"transaction mode, settings are ignored": {behind(t, s, direct, map[string]string{"ignore_startup_parameters": "synchronous_commit"}), direct, true},
+		"transaction mode, settings are ignored": {pooled(t, s, direct, map[string]string{"ignore_startup_parameters": "synchronous_commit"}), direct, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := open(t, c.address, &postgres.Options{ListenAddress: c.listen, Migrate: true})
@@ -50,7 +50,8 @@ func TestAPoolerIsToldAndStatementsAreNotPreparedBehindIt(t *testing.T) {
 			defer tail.Close() //nolint:errcheck // the test is over
 			mine, _, err := db.OpenChat(t.Context(), "alice", "bob")
 			require.NoError(t, err)
-			results := make(chan error) // on several connections, each of which would prepare the same statements
+			// on several connections, which would each prepare the same statements
+			results := make(chan error)
 			const senders, each = 8, 20
 			for range senders {
 				go func() {
@@ -77,21 +78,21 @@ func TestAPoolerIsToldAndStatementsAreNotPreparedBehindIt(t *testing.T) {
 	}
 }
 
-func TestAPoolerThatCannotServeIsRefused(t *testing.T) {
+func TestAnUnsuitablePoolerIsRefused(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Own(t)
 	direct := pgtest.Database(t, s)
-	_, err := postgres.Open(t.Context(), behind(t, s, direct, map[string]string{"pool_mode": "statement"}), nil)
+	_, err := postgres.Open(t.Context(), pooled(t, s, direct, map[string]string{"pool_mode": "statement"}), nil)
 	require.ErrorContains(t, err, "pool_mode = transaction or session")
-	transaction := behind(t, s, direct, nil)
+	transaction := pooled(t, s, direct, nil)
 	_, err = postgres.Open(t.Context(), transaction, &postgres.Options{ListenAddress: transaction})
 	require.ErrorContains(t, err, "database's own address")
 	_, err = postgres.Open(t.Context(), transaction+"&synchronous_commit=remote_write", nil)
-	require.ErrorContains(t, err, "unsupported startup parameter", "what the address asks for is not left out")
+	require.ErrorContains(t, err, "unsupported startup parameter", "a setting of the address must not be left out")
 
 	admin := open(t, s.URL, nil)
 	_, err = admin.SQL().ExecContext(t.Context(), `ALTER ROLE buddychat SET synchronous_commit = off`)
 	require.NoError(t, err)
-	_, err = postgres.Open(t.Context(), behind(t, s, direct, nil), &postgres.Options{Migrate: true})
-	require.ErrorContains(t, err, "synchronous_commit is off", "what the pooler did not let pass is looked at")
+	_, err = postgres.Open(t.Context(), pooled(t, s, direct, nil), &postgres.Options{Migrate: true})
+	require.ErrorContains(t, err, "synchronous_commit is off", "a setting that the pooler dropped must be checked")
 }

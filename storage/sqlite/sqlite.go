@@ -7,7 +7,8 @@
 //	defer db.Close()
 //	err = db.Migrate(ctx)
 //
-// One process, one file, nothing to install: the driver is written in Go. What is committed survives a loss of power.
+// The database is one file. The driver is written in Go, so nothing needs to be installed.
+// Committed data survives a power failure.
 package sqlite
 
 import (
@@ -28,27 +29,28 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures a database. The zero value and nil are valid.
 type Options struct {
-	// Prefix begins the names of all tables, see [bunstore.Options].
+	// Prefix is the prefix of all table names: see [bunstore.Options].
 	Prefix string
-	// Now is the clock; nil is [time.Now].
+	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
-	// Migrate makes the tables, or brings them up to date, before Open returns.
+	// Migrate makes Open create the tables or bring them up to date.
 	Migrate bool
 }
 
-// DB is a store with the database that it is on.
+// DB is a store with its database.
 type DB struct {
 	*bunstore.Store
-	pool    *sql.DB // for reads, and for the host
-	writer  *sql.DB // one connection, for the acts of the store
-	scratch string  // the directory of a database that is not kept
+	pool    *sql.DB // for reads, and for the application
+	writer  *sql.DB // one connection, for the changes of the store
+	scratch string  // the temporary directory of a ":memory:" database, or ""
 }
 
-// SQL returns the database, for the host's own queries and transactions. Transactions begin immediately (BEGIN IMMEDIATE) unless
-// they are read-only, and in their turn: one writes at a time, and the next waits up to ten seconds for its end. What writes outside of a
-// transaction has no turn, and may wait for long under load.
+// SQL returns the database, for queries and transactions of the application. Its transactions begin
+// with BEGIN IMMEDIATE, unless they are read-only. They take turns: one writes at a time, and the
+// next waits for it for at most ten seconds. A write outside of a transaction does not queue for a
+// turn, and may wait for a long time under load.
 func (db *DB) SQL() *sql.DB { return db.pool }
 
 // Close closes the database. The store cannot be used afterwards.
@@ -65,9 +67,10 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Open opens the database in the file, which is made, for this user's eyes only, where there is none; its directory
-// must be there. The path ":memory:" gives an empty database that goes with Close (it is a temporary file, so that it behaves as
-// any other). Several processes may have the same file open, on one machine.
+// Open opens the database in the file at path. If the file does not exist, Open creates it,
+// readable only by the current user; its directory must exist. The path ":memory:" opens an empty
+// database that Close removes. It is a temporary file, so that it behaves like any other database.
+// Several processes on one machine may open the same file.
 func Open(ctx context.Context, path string, o *Options) (*DB, error) {
 	if o == nil {
 		o = &Options{}
@@ -123,7 +126,8 @@ func newPool(c connector, connections int) *sql.DB {
 	return pool
 }
 
-// makeFile makes the file where there is none: SQLite would make it readable for everybody, and not say what is wrong.
+// makeFile creates the file if it does not exist. SQLite would make it readable for all users, and
+// would not say why it failed.
 func makeFile(path string) error {
 	if path == "" {
 		return errors.New("sqlite: the path of the database is empty: name a file, or \":memory:\"")
@@ -131,7 +135,7 @@ func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the host's
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("sqlite: there is no directory %s: make it first, or name another file", filepath.Dir(path))
+		return fmt.Errorf("sqlite: the directory %s does not exist: create it, or name another file", filepath.Dir(path))
 	case err != nil:
 		return fmt.Errorf("sqlite: %w", err)
 	}
@@ -145,7 +149,9 @@ func address(path, synchronous string) string {
 		"_synchronous":  {synchronous},
 		"_foreign_keys": {"on"},
 		"_txlock":       {"immediate"},
-		"_pragma":       {"secure_delete(on)"}, // what was unsent or erased is overwritten, and not left in the free parts of the file
+		// Content that was unsent or erased is overwritten, instead of staying in free pages of the
+		// file.
+		"_pragma": {"secure_delete(on)"},
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: settings.Encode()}).String()
 }
@@ -158,7 +164,7 @@ func isConflict(err error) bool {
 	return false
 }
 
-// isTransient leaves out SQLITE_BUSY itself, which package bunstore tells for every driver.
+// isTransient leaves out SQLITE_BUSY, which package bunstore recognises for every driver.
 func isTransient(err error) bool {
 	switch code(err) {
 	case codes.SQLITE_BUSY_SNAPSHOT, codes.SQLITE_BUSY_RECOVERY, codes.SQLITE_LOCKED_SHAREDCACHE:

@@ -28,7 +28,7 @@ func open(t *testing.T, path string, o *Options) *DB {
 	return db
 }
 
-func TestAFileIsMadeForItsOwnerAloneAndKept(t *testing.T) {
+func TestOpenCreatesAPrivateFileAndKeepsIt(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a b?c#d%41&e.db")
 	db, err := Open(t.Context(), path, &Options{Migrate: true, Prefix: "mine_"})
@@ -42,7 +42,7 @@ func TestAFileIsMadeForItsOwnerAloneAndKept(t *testing.T) {
 	require.NoError(t, db.Close())
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
-	require.Len(t, entries, 1, "the log is in the file after closing")
+	require.Len(t, entries, 1, "closing must move the write-ahead log into the file")
 
 	db = open(t, path, nil)
 	var n int
@@ -50,13 +50,13 @@ func TestAFileIsMadeForItsOwnerAloneAndKept(t *testing.T) {
 	require.Equal(t, 2, n)
 }
 
-func TestOpenSaysWhatIsWrong(t *testing.T) {
+func TestOpenErrorsNameTheProblem(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage.db")
 	require.NoError(t, os.WriteFile(garbage, bytes.Repeat([]byte("no database "), 100), 0o600))
 	for path, says := range map[string]string{
-		filepath.Join(dir, "nowhere", "x.db"): "there is no directory " + filepath.Join(dir, "nowhere"),
+		filepath.Join(dir, "nowhere", "x.db"): "the directory " + filepath.Join(dir, "nowhere") + " does not exist",
 		dir:                                   "is a directory",
 		garbage:                               "not a database",
 		"":                                    "name a file",
@@ -68,7 +68,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "prefix")
 }
 
-func TestEveryConnectionIsSafe(t *testing.T) {
+func TestEveryConnectionHasTheSafetyPragmas(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), nil)
 	for _, pool := range []*sql.DB{db.pool, db.writer} {
@@ -80,7 +80,7 @@ func TestEveryConnectionIsSafe(t *testing.T) {
 	}
 }
 
-func TestWhatIsUnsentOrErasedIsNotLeftInTheFile(t *testing.T) {
+func TestUnsentAndErasedContentIsRemovedFromTheFile(t *testing.T) {
 	t.Parallel()
 	ctx, path := t.Context(), filepath.Join(t.TempDir(), "x.db")
 	db := open(t, path, &Options{Migrate: true})
@@ -116,7 +116,7 @@ func TestWhatIsUnsentOrErasedIsNotLeftInTheFile(t *testing.T) {
 	require.False(t, left("canary"))
 }
 
-func TestAMemoryDatabaseIsItsOwnAndLeavesNothing(t *testing.T) {
+func TestMemoryDatabasesAreSeparateAndLeaveNoFiles(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	one, err := Open(t.Context(), ":memory:", &Options{Migrate: true})
@@ -125,7 +125,7 @@ func TestAMemoryDatabaseIsItsOwnAndLeavesNothing(t *testing.T) {
 	require.Error(t, err)
 	other, err := Open(t.Context(), ":memory:", nil)
 	require.NoError(t, err)
-	require.NoError(t, other.Migrate(t.Context()), "it is empty")
+	require.NoError(t, other.Migrate(t.Context()), "a second memory database must be empty")
 	require.NoError(t, one.Close())
 	require.NoError(t, other.Close())
 	left, err := os.ReadDir(temp)
@@ -133,7 +133,7 @@ func TestAMemoryDatabaseIsItsOwnAndLeavesNothing(t *testing.T) {
 	require.Empty(t, left)
 }
 
-func TestAnOpenTransactionHoldsUpNoReads(t *testing.T) {
+func TestAnOpenTransactionDoesNotBlockReads(t *testing.T) {
 	t.Parallel()
 	db := open(t, ":memory:", &Options{Migrate: true})
 	tx, err := db.SQL().BeginTx(t.Context(), nil)
@@ -144,7 +144,8 @@ func TestAnOpenTransactionHoldsUpNoReads(t *testing.T) {
 	for range waiting {
 		go func() { results <- db.EndSession(t.Context(), "a-host's", "another") }()
 	}
-	active, err := db.SessionActive(t.Context(), "a-host's", "one") // outside, with more acts waiting than there are connections
+	// outside of the transaction, while more changes wait than there are connections
+	active, err := db.SessionActive(t.Context(), "a-host's", "one")
 	require.NoError(t, err)
 	require.False(t, active)
 	require.NoError(t, tx.Commit())
@@ -156,7 +157,7 @@ func TestAnOpenTransactionHoldsUpNoReads(t *testing.T) {
 	require.Equal(t, 1+1+waiting, n)
 }
 
-func TestWritersOfTwoConnectionsNeverFindEachOtherBusy(t *testing.T) {
+func TestWritersOfTwoConnectionsNeverGetBusyErrors(t *testing.T) {
 	t.Parallel()
 	db := open(t, ":memory:", &Options{Migrate: true})
 	const writers, each = 8, 20
@@ -194,14 +195,14 @@ func inTransaction(ctx context.Context, db *DB) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after the commit
+	defer tx.Rollback() //nolint:errcheck // does nothing after the commit
 	if err := db.In(tx).EndSession(ctx, "a-host's", "two"); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-func TestErrorsAreTold(t *testing.T) {
+func TestErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	db := open(t, ":memory:", nil)
 	_, err := db.SQL().ExecContext(t.Context(), `CREATE TABLE x (id INTEGER PRIMARY KEY, name TEXT UNIQUE); INSERT INTO x VALUES (1, 'a')`)
@@ -215,7 +216,7 @@ func TestErrorsAreTold(t *testing.T) {
 	require.Error(t, err)
 	require.False(t, isConflict(err) || isTransient(err), err)
 
-	// A transaction that has read cannot write once another one has.
+	// A transaction that has read cannot write after another one wrote.
 	late, err := db.SQL().BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
 	require.NoError(t, err)
 	defer late.Rollback() //nolint:errcheck // its only statement fails
@@ -227,7 +228,7 @@ func TestErrorsAreTold(t *testing.T) {
 	require.True(t, isTransient(err), err)
 }
 
-// The test runs itself in other processes.
+// TestProcessesShareAFile runs itself in other processes.
 func TestProcessesShareAFile(t *testing.T) {
 	const writes = 50
 	if path := os.Getenv("BUDDYCHAT_TEST_SHARED"); path != "" {

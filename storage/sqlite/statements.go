@@ -6,27 +6,29 @@ import (
 	"fmt"
 )
 
-// Most of the time that a small statement takes, SQLite reads and plans its text. So each connection keeps the statements that it has
-// prepared, by their text.
+// A small statement spends most of its time in the parser and planner of SQLite. So each connection
+// caches its prepared statements by their text.
 
-// maxStatements is how many statements a connection keeps: more than the store has, and a few of the host's.
+// maxStatements is the size of the cache of a connection: more than the store has, and a few of the
+// application.
 const maxStatements = 256
 
-// statements are the prepared statements of a connection that are not in use. It is used by whoever has the connection.
+// statements are the idle prepared statements of a connection. Only the holder of the connection
+// may use it.
 type statements struct {
 	conn   driver.ConnPrepareContext
 	idle   map[string]stmt
 	closed bool
 }
 
-// stmt is what is used of the driver's statements.
+// stmt has the methods of the driver's statements that this package calls.
 type stmt interface {
 	driver.Stmt
 	driver.StmtExecContext
 	driver.StmtQueryContext
 }
 
-// take returns a prepared statement, which nobody else has until it is given back.
+// take returns a prepared statement for exclusive use until it is given back.
 func (s *statements) take(ctx context.Context, text string) (stmt, error) {
 	if kept, ok := s.idle[text]; ok {
 		delete(s.idle, text)
@@ -38,18 +40,19 @@ func (s *statements) take(ctx context.Context, text string) (stmt, error) {
 	}
 	all, ok := made.(stmt)
 	if !ok {
-		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that are relied on", made)
+		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that this package needs", made)
 	}
 	return all, nil
 }
 
-// give gives a statement back. One that failed is not kept, nor is a second one of the same text.
+// give returns a statement to the cache. It closes one that failed, and a second one with the same
+// text.
 func (s *statements) give(text string, used stmt, failed error) error {
 	if _, there := s.idle[text]; there || s.closed || failed != nil {
 		return used.Close()
 	}
 	if len(s.idle) >= maxStatements {
-		for other, dropped := range s.idle { // any
+		for other, dropped := range s.idle { // in random order
 			delete(s.idle, other)
 			if err := dropped.Close(); err != nil {
 				return err
@@ -61,7 +64,7 @@ func (s *statements) give(text string, used stmt, failed error) error {
 	return nil
 }
 
-// close closes all that are kept, and lets those in use be closed when they are given back.
+// close closes the idle statements. Those in use are closed when they are given back.
 func (s *statements) close() (err error) {
 	s.closed = true
 	for _, kept := range s.idle {
@@ -73,7 +76,8 @@ func (s *statements) close() (err error) {
 	return err
 }
 
-// ExecContext implements [driver.ExecerContext]. A statement without arguments is not kept: there may be one for each value.
+// ExecContext implements [driver.ExecerContext]. A statement without arguments is not cached: its
+// values may be in its text.
 func (c conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
 	if len(args) == 0 {
 		return c.driverConn.ExecContext(ctx, text, args)
@@ -100,14 +104,16 @@ func (c conn) QueryContext(ctx context.Context, text string, args []driver.Named
 	}
 	result, err := used.QueryContext(ctx, args)
 	if err != nil {
-		_ = c.statements.give(text, used, err) // the first error says more
+		// The first error is more useful.
+		_ = c.statements.give(text, used, err)
 		return nil, err
 	}
 	all, ok := result.(driverRows)
 	if !ok {
-		_ = result.Close() // that it is of no use is what there is to say
+		// The error below is more useful.
+		_ = result.Close()
 		_ = c.statements.give(text, used, nil)
-		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that are relied on", result)
+		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that this package needs", result)
 	}
 	return rows{driverRows: all, statements: c.statements, text: text, used: used}, nil
 }
@@ -121,7 +127,7 @@ func (c conn) Close() error {
 	return kept
 }
 
-// driverRows is what package sql uses of the driver's rows.
+// driverRows has the methods of the driver's rows that package sql calls.
 type driverRows interface {
 	driver.Rows
 	driver.RowsColumnTypeDatabaseTypeName
@@ -131,7 +137,7 @@ type driverRows interface {
 	driver.RowsColumnTypeScanType
 }
 
-// rows have a statement until they are closed, which package sql does once.
+// rows hold a statement until they are closed, which package sql does once.
 type rows struct {
 	driverRows
 	statements *statements

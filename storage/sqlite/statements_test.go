@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// kept returns the texts of the statements that a connection keeps.
+// kept returns the texts of the statements in the cache of a connection.
 func kept(t *testing.T, c *sql.Conn) (texts []string) {
 	t.Helper()
 	require.NoError(t, c.Raw(func(c any) error {
@@ -31,7 +31,7 @@ func connected(t *testing.T) *sql.Conn {
 	return c
 }
 
-func TestAStatementIsKeptAndServesOneAtATime(t *testing.T) {
+func TestACachedStatementIsUsedByOneCallerAtATime(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
 	const text = `SELECT n FROM numbers WHERE n >= $1 ORDER BY n`
@@ -59,7 +59,7 @@ func TestAStatementIsKeptAndServesOneAtATime(t *testing.T) {
 	}
 }
 
-func TestAKeptStatementFollowsTheSchema(t *testing.T) {
+func TestACachedStatementFollowsSchemaChanges(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
 	for i, columns := range [][]string{{"n"}, {"n", "more"}} {
@@ -76,7 +76,7 @@ func TestAKeptStatementFollowsTheSchema(t *testing.T) {
 	}
 }
 
-func TestAStatementThatFailedIsNotKept(t *testing.T) {
+func TestAFailedStatementIsNotCached(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
 	const text = `INSERT INTO numbers VALUES ($1)`
@@ -101,7 +101,7 @@ func TestAStatementThatFailedIsNotKept(t *testing.T) {
 	require.Equal(t, []string{text}, kept(t, c))
 }
 
-func TestAConnectionKeepsSoManyStatements(t *testing.T) {
+func TestTheStatementCacheHasAMaximumSize(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
 	for i := range maxStatements + 10 {

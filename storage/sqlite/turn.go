@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// SQLite has one writer at a time, and whoever finds it busy sleeps and tries again: under load most of the time is slept
-// through, and some never get through. So the transactions of this process wait for each other here, and SQLite's own way is left
-// for other processes.
+// SQLite has one writer at a time. A connection that finds it busy sleeps and retries: under load,
+// most of the time is spent sleeping, and some writers never succeed. So the transactions of this
+// process queue here, and the retries of SQLite are left for other processes.
 
-// turn is the right to write. Those who wait for it get it in the order in which they came.
+// turn is the right to write. Waiters get it in the order in which they called take.
 type turn chan struct{}
 
 func (t turn) take(ctx context.Context) error {
@@ -23,13 +23,13 @@ func (t turn) take(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-expired.C:
-		return fmt.Errorf("sqlite: another transaction has been open for %v: a store that is used while one's own is open must be bound to it with In", busyTimeout)
+		return fmt.Errorf("sqlite: another transaction has been open for %v: to use the store while your own transaction is open, bind it with In", busyTimeout)
 	}
 }
 
 func (t turn) give() { <-t }
 
-// connector makes connections whose transactions take turns, and that keep their statements.
+// connector makes connections whose transactions take turns and whose statements are cached.
 type connector struct {
 	driver.Connector
 	turn turn
@@ -43,12 +43,12 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	all, ok := made.(driverConn)
 	if !ok {
-		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that are relied on", made)
+		return nil, fmt.Errorf("sqlite: %T of the driver lacks methods that this package needs", made)
 	}
 	return conn{driverConn: all, turn: c.turn, statements: &statements{conn: all, idle: map[string]stmt{}}}, nil
 }
 
-// driverConn is what package sql uses of the driver's connections.
+// driverConn has the methods of the driver's connections that package sql calls.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -66,7 +66,8 @@ type conn struct {
 	statements *statements
 }
 
-// BeginTx implements [driver.ConnBeginTx]: a transaction that may write waits for its turn, and has it until it ends.
+// BeginTx implements [driver.ConnBeginTx]. A transaction that may write waits for its turn, and
+// holds it until it ends.
 func (c conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	if o.ReadOnly {
 		return c.driverConn.BeginTx(ctx, o)
@@ -82,7 +83,7 @@ func (c conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error
 	return tx{begun: begun, turn: c.turn}, nil
 }
 
-// tx is ended exactly once: package sql sees to that.
+// tx holds a turn. Package sql ends it exactly once.
 type tx struct {
 	begun driver.Tx
 	turn  turn

@@ -31,14 +31,14 @@ func TestTurnsComeInOrder(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsForEver(t *testing.T) {
+func TestWaitingForATurnHasATimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		turns := make(turn, 1)
 		require.NoError(t, turns.take(t.Context()))
 
 		began := time.Now()
-		require.ErrorContains(t, turns.take(t.Context()), "bound to it with In")
+		require.ErrorContains(t, turns.take(t.Context()), "bind it with In")
 		require.Equal(t, busyTimeout, time.Since(began))
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -46,6 +46,6 @@ func TestNobodyWaitsForEver(t *testing.T) {
 		require.ErrorIs(t, turns.take(ctx), context.DeadlineExceeded)
 
 		turns.give()
-		require.NoError(t, turns.take(t.Context()), "who gave up has no turn")
+		require.NoError(t, turns.take(t.Context()), "a waiter that gave up must not get a turn")
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// chat returns the copy as its owner sees it.
+// chat returns the copy as a [chat.Chat].
 func (s *state) chat(uc *userCopy) chat.Chat {
 	return chat.Chat{
 		ID: uc.ID, Conversation: uc.conversation, Owner: uc.Owner, Other: uc.other,
@@ -23,18 +23,18 @@ func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, other
 		if a.noUser(owner) || a.noUser(other) {
 			return storage.NotFound()
 		}
-		v := a.chatBetween(owner, other)
-		if v == nil {
-			v = a.openChat(owner, other)
+		conv := a.chatBetween(owner, other)
+		if conv == nil {
+			conv = a.openChat(owner, other)
 		}
-		mine, others = a.chat(v.copyOf(owner)), a.chat(v.copyOf(other))
+		mine, others = a.chat(conv.copyOf(owner)), a.chat(conv.copyOf(other))
 		return nil
 	})
 	return mine, others, err
 }
 
 func (s *state) chatBetween(owner, other user.ID) *conversation {
-	for _, uc := range s.has(owner, chat.OneToOne) {
+	for _, uc := range s.copiesOfKind(owner, chat.OneToOne) {
 		if uc.other == other {
 			return s.conversations[uc.conversation]
 		}
@@ -43,18 +43,18 @@ func (s *state) chatBetween(owner, other user.ID) *conversation {
 }
 
 func (a *act) openChat(owner, other user.ID) *conversation {
-	v := a.converse(chat.OneToOne)
-	opened := a.recordIn(v, realtime.Record{Operation: realtime.ChatOpened, Actor: owner})
-	a.begin(v, owner, opened).other = other
+	conv := a.converse(chat.OneToOne)
+	opened := a.recordIn(conv, realtime.Record{Operation: realtime.ChatOpened, Actor: owner})
+	a.begin(conv, owner, opened).other = other
 	if other != owner {
-		a.begin(v, other, opened).other = owner
+		a.begin(conv, other, opened).other = owner
 	}
-	return v
+	return conv
 }
 
 // Chats implements [chat.Store].
 func (s *Store) Chats(ctx context.Context, owner user.ID, ids ...int64) (map[int64]chat.Chat, error) {
-	return look(ctx, s, func(st *state) (map[int64]chat.Chat, error) {
+	return readState(ctx, s, func(st *state) (map[int64]chat.Chat, error) {
 		found := map[int64]chat.Chat{}
 		for _, id := range ids {
 			if uc, _, err := st.find(chat.Copy{Kind: chat.OneToOne, ID: id, Owner: owner}); err == nil {
@@ -67,19 +67,19 @@ func (s *Store) Chats(ctx context.Context, owner user.ID, ids ...int64) (map[int
 
 // ListChats implements [chat.Store].
 func (s *Store) ListChats(ctx context.Context, owner user.ID, f chat.Filter, r storage.Range) ([]chat.Chat, error) {
-	return look(ctx, s, func(st *state) ([]chat.Chat, error) {
+	return readState(ctx, s, func(st *state) ([]chat.Chat, error) {
 		return page(st.chats(owner, f), r, chat.Chat.Key, descending), nil
 	})
 }
 
 // CountChats implements [chat.Store].
 func (s *Store) CountChats(ctx context.Context, owner user.ID, f chat.Filter) (int, error) {
-	return look(ctx, s, func(st *state) (int, error) { return len(st.chats(owner, f)), nil })
+	return readState(ctx, s, func(st *state) (int, error) { return len(st.chats(owner, f)), nil })
 }
 
 func (s *state) chats(owner user.ID, f chat.Filter) []chat.Chat {
 	var own []chat.Chat
-	for _, uc := range s.has(owner, chat.OneToOne) {
+	for _, uc := range s.copiesOfKind(owner, chat.OneToOne) {
 		if f.Archived == nil || *f.Archived == uc.archived {
 			own = append(own, s.chat(uc))
 		}
@@ -93,13 +93,13 @@ func (s *Store) ReadMessage(ctx context.Context, c chat.Copy, id int64) (chat.Me
 		if c.Kind != chat.OneToOne {
 			return chat.Message{}, storage.NotFound()
 		}
-		_, v, m, err := a.showing(c, id)
+		_, conv, m, err := a.showing(c, id)
 		if err != nil {
 			return chat.Message{}, err
 		}
 		if m.Sender != c.Owner && m.ReadAt.IsZero() {
 			m.ReadAt = a.now
-			a.recordIn(v, messageRecord(m, realtime.ChatMessageRead, c.Owner))
+			a.recordIn(conv, messageRecord(m, realtime.ChatMessageRead, c.Owner))
 		}
 		return m.Message, nil
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// EraseUser implements [user.Store]. What the user wrote is hidden by the entry among the erased, and
-// emptied by [Store.Purge].
+// EraseUser implements [user.Store]. The user's entry in erased hides what they wrote;
+// [Store.Purge] empties it.
 func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 	if !id.Valid() {
 		return storage.NotFound()
@@ -47,52 +47,56 @@ func (a *act) erase(id user.ID) {
 	delete(a.accounts, id)
 	a.deleteSessions(id)
 	ended := a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: id})
-	for _, v := range a.conversationsOf(id) {
-		a.eraseFrom(v, id, ended)
+	for _, conv := range a.conversationsOf(id) {
+		a.eraseFrom(conv, id, ended)
 	}
-	a.erased[id] = true // only now: before, eraseFormer finds what the user wrote
-	for _, v := range a.conversations {
-		if v.group.CreatedBy == id {
-			v.group.CreatedBy = ""
+	// This comes last, because eraseFormer must still find what the user wrote.
+	a.erased[id] = true
+	for _, conv := range a.conversations {
+		if conv.group.CreatedBy == id {
+			conv.group.CreatedBy = ""
 		}
 	}
 }
 
-// conversationsOf returns the conversations of which the user has or had a copy, in the order of their ids.
+// conversationsOf returns the conversations of which the user has or had a copy, in the order of
+// their ids.
 func (s *state) conversationsOf(id user.ID) []*conversation {
 	var all []*conversation
 	for _, uc := range s.copiesOf[id] {
 		all = append(all, s.conversations[uc.conversation])
 	}
-	slices.SortFunc(all, func(v, w *conversation) int { return cmp.Compare(v.id, w.id) })
+	slices.SortFunc(all, func(conv, w *conversation) int { return cmp.Compare(conv.id, w.id) })
 	return slices.Compact(all)
 }
 
-// eraseFrom takes a user out of a conversation. ended is the record of the end of their sessions.
-func (a *act) eraseFrom(v *conversation, id user.ID, ended int64) {
-	uc := v.copyOf(id)
+// eraseFrom removes a user from a conversation. ended is the id of the record of the end of their
+// sessions.
+func (a *act) eraseFrom(conv *conversation, id user.ID, ended int64) {
+	uc := conv.copyOf(id)
 	switch {
-	case uc == nil && v.kind == chat.Group:
-		a.eraseFormer(v, id)
+	case uc == nil && conv.kind == chat.Group:
+		a.eraseFormer(conv, id)
 	case uc == nil:
-	case v.kind == chat.Group:
-		a.endMembership(v, uc, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
+	case conv.kind == chat.Group:
+		a.endMembership(conv, uc, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
 	default:
 		a.eraseChat(uc, ended)
 	}
 }
 
-// eraseFormer records in a group that a user had left before that they are erased, where any member has something that they
-// wrote: it goes with them.
-func (a *act) eraseFormer(v *conversation, id user.ID) {
+// eraseFormer records the erasure in a group that the user had left before, if any member still
+// sees a message of theirs. Those messages disappear with the erasure.
+func (a *act) eraseFormer(conv *conversation, id user.ID) {
 	var member int64
-	for _, uc := range v.copies {
+	for _, uc := range conv.copies {
 		if uc.Owner == id {
-			member = uc.ID // the last one counts
+			// The last membership counts.
+			member = uc.ID
 		}
 	}
-	if slices.ContainsFunc(v.messages, func(m message) bool { return m.Sender == id && a.seen(v, &m) }) {
-		a.recordIn(v, realtime.Record{Operation: realtime.MemberLeft, Member: member, Erased: true})
+	if slices.ContainsFunc(conv.messages, func(m message) bool { return m.Sender == id && a.seen(conv, &m) }) {
+		a.recordIn(conv, realtime.Record{Operation: realtime.MemberLeft, Member: member, Erased: true})
 	}
 }
 
@@ -101,19 +105,20 @@ func (a *act) deleteSessions(u user.ID) {
 	maps.DeleteFunc(a.refresh, func(_ string, t *refreshToken) bool { return a.sessions[t.session] == nil })
 }
 
-// eraseChat ends both copies of a chat of an erased user. Of a chat with oneself nobody is told.
+// eraseChat ends both copies of a chat of an erased user. For a chat with oneself it writes no
+// event.
 func (a *act) eraseChat(uc *userCopy, ended int64) {
-	v := a.conversations[uc.conversation]
+	conv := a.conversations[uc.conversation]
 	if uc.other != uc.Owner {
-		ended = a.recordIn(v, realtime.Record{Operation: realtime.ChatDeleted, Recipient: uc.other, Erased: true})
+		ended = a.recordIn(conv, realtime.Record{Operation: realtime.ChatDeleted, Recipient: uc.other, Erased: true})
 	}
-	for _, each := range v.present() {
+	for _, each := range conv.present() {
 		each.endRecord = ended
 	}
 }
 
-// Purge does the upkeep that [Store.EraseUser] and the acts on messages leave behind, as
-// buddychat.Store describes it.
+// Purge implements buddychat.Store. It removes what [Store.EraseUser] and the changes of messages
+// leave.
 func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil
@@ -124,21 +129,21 @@ func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, 
 	})
 }
 
-// purgeMessages empties what nobody can see.
+// purgeMessages empties the messages that no copy shows.
 func (a *act) purgeMessages(limit int) int {
 	n := 0
-	for _, v := range a.conversations {
-		for i := range v.messages {
+	for _, conv := range a.conversations {
+		for i := range conv.messages {
 			if n == limit {
 				return n
 			}
-			m := &v.messages[i]
+			m := &conv.messages[i]
 			switch {
 			case a.erased[m.Sender]:
-				delete(v.sent, clientKey{sender: m.Sender, id: m.ClientID})
+				delete(conv.sent, clientKey{sender: m.Sender, id: m.ClientID})
 				m.Sender, m.ClientID = "", ""
 				m.empty()
-			case !m.gone && !a.seen(v, m):
+			case !m.gone && !a.seen(conv, m):
 				m.empty()
 			default:
 				continue
@@ -149,13 +154,14 @@ func (a *act) purgeMessages(limit int) int {
 	return n
 }
 
-// seen reports whether some copy shows the message.
-func (s *state) seen(v *conversation, m *message) bool {
-	return slices.ContainsFunc(v.copies, func(uc *userCopy) bool { return s.shows(uc, m) })
+// seen reports whether a copy shows the message.
+func (s *state) seen(conv *conversation, m *message) bool {
+	return slices.ContainsFunc(conv.copies, func(uc *userCopy) bool { return s.shows(uc, m) })
 }
 
-// purgeLog removes the records at the beginning of the log that are older than the moment, but for the newest of them. A
-// record that looks old because the clock went back stays for as long as a younger record stands before it.
+// purgeLog removes the records at the start of the log that are older than before, except the
+// newest of them. A record that looks old because the clock went back stays until no younger record
+// precedes it.
 func (a *act) purgeLog(before time.Time, limit int) int {
 	old := 0
 	for old < len(a.log) && a.log[old].At.Before(before) {
@@ -166,7 +172,7 @@ func (a *act) purgeLog(before time.Time, limit int) int {
 	return n
 }
 
-// purgeCopies removes the copies whose end nobody can resume to any more.
+// purgeCopies removes the copies whose end no client can resume to any more.
 func (a *act) purgeCopies(limit int) int {
 	n := 0
 	for id, uc := range a.copies {
@@ -177,8 +183,8 @@ func (a *act) purgeCopies(limit int) int {
 			continue
 		}
 		this := func(other *userCopy) bool { return other == uc }
-		v := a.conversations[uc.conversation]
-		v.copies = slices.DeleteFunc(v.copies, this)
+		conv := a.conversations[uc.conversation]
+		conv.copies = slices.DeleteFunc(conv.copies, this)
 		a.copiesOf[uc.Owner] = slices.DeleteFunc(a.copiesOf[uc.Owner], this)
 		delete(a.copies, id)
 		n++
@@ -186,14 +192,14 @@ func (a *act) purgeCopies(limit int) int {
 	return n
 }
 
-// purgeConversations removes those that have no copy left.
+// purgeConversations removes the conversations that have no copy left.
 func (a *act) purgeConversations(limit int) int {
 	n := 0
-	for id, v := range a.conversations {
+	for id, conv := range a.conversations {
 		if n == limit {
 			break
 		}
-		if len(v.copies) == 0 {
+		if len(conv.copies) == 0 {
 			delete(a.conversations, id)
 			n++
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/storage/memory"
 )
 
-// A test gives the store a time of its own.
+// A test can set the time of the store.
 func ExampleNew() {
 	ctx := context.Background()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -36,13 +36,13 @@ func ExampleNew() {
 	// Output: alice Hello 12:00:00
 }
 
-// What an application does in a transaction happens whole or not at all.
+// A transaction of the application commits all of its changes or none.
 func ExampleStore_Begin() {
 	ctx := context.Background()
 	store := memory.New(nil)
 
 	tx := store.Begin()
-	defer tx.Rollback() //nolint:errcheck // it has ended by then
+	defer tx.Rollback() //nolint:errcheck // does nothing after the commit
 	if _, _, err := tx.OpenChat(ctx, "shop", "alice"); err != nil {
 		fmt.Println(err)
 		return

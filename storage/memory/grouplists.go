@@ -11,7 +11,7 @@ import (
 
 // Copies implements [group.Store].
 func (s *Store) Copies(ctx context.Context, owner user.ID, ids ...int64) (map[int64]group.Copy, error) {
-	return look(ctx, s, func(st *state) (map[int64]group.Copy, error) {
+	return readState(ctx, s, func(st *state) (map[int64]group.Copy, error) {
 		found := map[int64]group.Copy{}
 		for _, id := range ids {
 			if uc, _, err := st.find(chat.Copy{Kind: chat.Group, ID: id, Owner: owner}); err == nil {
@@ -24,19 +24,19 @@ func (s *Store) Copies(ctx context.Context, owner user.ID, ids ...int64) (map[in
 
 // ListCopies implements [group.Store].
 func (s *Store) ListCopies(ctx context.Context, owner user.ID, f group.Filter, r storage.Range) ([]group.Copy, error) {
-	return look(ctx, s, func(st *state) ([]group.Copy, error) {
+	return readState(ctx, s, func(st *state) ([]group.Copy, error) {
 		return page(st.groupCopies(owner, f), r, group.Copy.Key, descending), nil
 	})
 }
 
 // CountCopies implements [group.Store].
 func (s *Store) CountCopies(ctx context.Context, owner user.ID, f group.Filter) (int, error) {
-	return look(ctx, s, func(st *state) (int, error) { return len(st.groupCopies(owner, f)), nil })
+	return readState(ctx, s, func(st *state) (int, error) { return len(st.groupCopies(owner, f)), nil })
 }
 
 func (s *state) groupCopies(owner user.ID, f group.Filter) []group.Copy {
 	var own []group.Copy
-	for _, uc := range s.has(owner, chat.Group) {
+	for _, uc := range s.copiesOfKind(owner, chat.Group) {
 		if f.Archived == nil || *f.Archived == uc.archived {
 			own = append(own, s.groupCopy(uc))
 		}
@@ -44,22 +44,22 @@ func (s *state) groupCopies(owner user.ID, f group.Filter) []group.Copy {
 	return own
 }
 
-// groupSeenBy returns the group's conversation where the viewer is a member, else nil.
+// groupSeenBy returns the group's conversation if the viewer is a member, else nil.
 func (s *state) groupSeenBy(viewer user.ID, id int64) *conversation {
-	v, ok := s.conversations[id]
-	if !ok || v.kind != chat.Group || v.copyOf(viewer) == nil {
+	conv, ok := s.conversations[id]
+	if !ok || conv.kind != chat.Group || conv.copyOf(viewer) == nil {
 		return nil
 	}
-	return v
+	return conv
 }
 
 // Groups implements [group.Store].
 func (s *Store) Groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]group.Group, error) {
-	return look(ctx, s, func(st *state) (map[int64]group.Group, error) {
+	return readState(ctx, s, func(st *state) (map[int64]group.Group, error) {
 		found := map[int64]group.Group{}
 		for _, id := range ids {
-			if v := st.groupSeenBy(viewer, id); v != nil {
-				found[id] = groupOf(v)
+			if conv := st.groupSeenBy(viewer, id); conv != nil {
+				found[id] = groupOf(conv)
 			}
 		}
 		return found, nil
@@ -68,7 +68,7 @@ func (s *Store) Groups(ctx context.Context, viewer user.ID, ids ...int64) (map[i
 
 // MembersByID implements [group.Store].
 func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (map[int64]group.Member, error) {
-	return look(ctx, s, func(st *state) (map[int64]group.Member, error) {
+	return readState(ctx, s, func(st *state) (map[int64]group.Member, error) {
 		found := map[int64]group.Member{}
 		for _, id := range ids {
 			if uc, ok := st.copies[id]; ok && uc.present() && st.groupSeenBy(viewer, uc.conversation) != nil {
@@ -81,11 +81,11 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 
 // Members implements [group.Store].
 func (s *Store) Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]group.Member, error) {
-	return look(ctx, s, func(st *state) ([][]group.Member, error) {
+	return readState(ctx, s, func(st *state) ([][]group.Member, error) {
 		all := make([][]group.Member, len(groups))
 		for i, id := range groups {
-			if v := st.groupSeenBy(viewer, id); v != nil {
-				all[i] = page(membersOf(v.present()), r, group.Member.Key, ascending)
+			if conv := st.groupSeenBy(viewer, id); conv != nil {
+				all[i] = page(membersOf(conv.present()), r, group.Member.Key, ascending)
 			}
 		}
 		return all, nil
@@ -102,7 +102,7 @@ func membersOf(copies []*userCopy) []group.Member {
 
 // Readers implements [group.Store].
 func (s *Store) Readers(ctx context.Context, refs []group.MessageRef, r storage.Range) ([][]group.Member, error) {
-	return look(ctx, s, func(st *state) ([][]group.Member, error) {
+	return readState(ctx, s, func(st *state) ([][]group.Member, error) {
 		all := make([][]group.Member, len(refs))
 		for i, ref := range refs {
 			all[i] = page(membersOf(st.readers(ref)), r, group.Member.Key, ascending)
@@ -113,7 +113,7 @@ func (s *Store) Readers(ctx context.Context, refs []group.MessageRef, r storage.
 
 // CountReaders implements [group.Store].
 func (s *Store) CountReaders(ctx context.Context, refs []group.MessageRef) ([]int, error) {
-	return look(ctx, s, func(st *state) ([]int, error) {
+	return readState(ctx, s, func(st *state) ([]int, error) {
 		all := make([]int, len(refs))
 		for i, ref := range refs {
 			all[i] = len(st.readers(ref))
@@ -123,12 +123,12 @@ func (s *Store) CountReaders(ctx context.Context, refs []group.MessageRef) ([]in
 }
 
 func (s *state) readers(ref group.MessageRef) []*userCopy {
-	_, v, m, err := s.showing(ref.Copy, ref.Message)
-	if err != nil || v.kind != chat.Group {
+	_, conv, m, err := s.showing(ref.Copy, ref.Message)
+	if err != nil || conv.kind != chat.Group {
 		return nil
 	}
 	var readers []*userCopy
-	for _, uc := range v.present() {
+	for _, uc := range conv.present() {
 		if uc.Owner != m.Sender && uc.joinedSeq < m.Seq && uc.readSeq >= m.Seq {
 			readers = append(readers, uc)
 		}

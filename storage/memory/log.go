@@ -16,15 +16,15 @@ import (
 // record writes a record and returns its id.
 func (a *act) record(r realtime.Record) int64 {
 	r.ID = a.lastRecord() + 1
-	r.Nonce = rand.Int64() //nolint:gosec // it tells logs apart, and keeps nothing secret
+	r.Nonce = rand.Int64() //nolint:gosec // a nonce tells logs apart and is no secret
 	r.At = a.now
 	a.log = append(a.log, r)
 	return r.ID
 }
 
-// recordIn writes a record of what happened in a conversation.
-func (a *act) recordIn(v *conversation, r realtime.Record) int64 {
-	r.Conversation, r.Kind = v.id, v.kind
+// recordIn writes a record about a conversation.
+func (a *act) recordIn(conv *conversation, r realtime.Record) int64 {
+	r.Conversation, r.Kind = conv.id, conv.kind
 	return a.record(r)
 }
 
@@ -33,7 +33,7 @@ func messageRecord(m *message, op realtime.Operation, actor user.ID) realtime.Re
 	return realtime.Record{Operation: op, Actor: actor, Message: m.ID, Seq: m.Seq}
 }
 
-// lastRecord is the id of the newest record, 0 before the first.
+// lastRecord returns the id of the newest record, or 0 if there is none.
 func (s *state) lastRecord() int64 {
 	if len(s.log) == 0 {
 		return 0
@@ -41,8 +41,8 @@ func (s *state) lastRecord() int64 {
 	return s.log[len(s.log)-1].ID
 }
 
-// behind returns the records behind the one with this id.
-func (s *state) behind(id int64) []realtime.Record {
+// recordsAfter returns the records after the one with this id.
+func (s *state) recordsAfter(id int64) []realtime.Record {
 	i, found := slices.BinarySearchFunc(s.log, id, func(r realtime.Record, id int64) int { return cmp.Compare(r.ID, id) })
 	if found {
 		i++
@@ -50,20 +50,20 @@ func (s *state) behind(id int64) []realtime.Record {
 	return s.log[i:]
 }
 
-// news returns the streams of the records behind the one with this id.
-func (s *state) news(id int64) (news []realtime.Stream) {
-	for _, r := range s.behind(id) {
+// changedStreams returns the streams of the records after the one with this id.
+func (s *state) changedStreams(id int64) (changed []realtime.Stream) {
+	for _, r := range s.recordsAfter(id) {
 		var joined []user.ID
-		if v, ok := s.conversations[r.Conversation]; ok {
-			for _, uc := range v.copies {
+		if conv, ok := s.conversations[r.Conversation]; ok {
+			for _, uc := range conv.copies {
 				if uc.joinRecord == r.ID {
 					joined = append(joined, uc.Owner)
 				}
 			}
 		}
-		news = r.AppendStreams(news, joined...)
+		changed = r.AppendStreams(changed, joined...)
 	}
-	return news
+	return changed
 }
 
 // tail follows the log of a store.
@@ -74,15 +74,15 @@ type tail struct {
 
 // Tail implements [realtime.Log].
 func (s *Store) Tail(ctx context.Context) (realtime.Tail, error) {
-	return look(ctx, s, func(st *state) (realtime.Tail, error) {
+	return readState(ctx, s, func(st *state) (realtime.Tail, error) {
 		return &tail{store: s, after: st.lastRecord()}, nil
 	})
 }
 
 // Next implements [realtime.Tail].
 func (t *tail) Next(ctx context.Context) (realtime.Batch, error) {
-	return look(ctx, t.store, func(st *state) (realtime.Batch, error) {
-		b := realtime.Batch{Records: slices.Clone(st.behind(t.after)), Safe: st.log[len(st.log)-1].Position}
+	return readState(ctx, t.store, func(st *state) (realtime.Batch, error) {
+		b := realtime.Batch{Records: slices.Clone(st.recordsAfter(t.after)), Safe: st.log[len(st.log)-1].Position}
 		t.after = b.Safe.ID
 		return b, nil
 	})
@@ -93,8 +93,8 @@ func (t *tail) Close() error { return nil }
 
 // CheckPosition implements [realtime.Log].
 func (s *Store) CheckPosition(ctx context.Context, p realtime.Position) error {
-	_, err := look(ctx, s, func(st *state) (struct{}, error) {
-		upTo := len(st.log) - len(st.behind(p.ID))
+	_, err := readState(ctx, s, func(st *state) (struct{}, error) {
+		upTo := len(st.log) - len(st.recordsAfter(p.ID))
 		if upTo == 0 || st.log[upTo-1].Position != p {
 			return struct{}{}, storage.CursorExpired()
 		}
@@ -105,14 +105,14 @@ func (s *Store) CheckPosition(ctx context.Context, p realtime.Position) error {
 
 // Records implements [realtime.Log].
 func (s *Store) Records(ctx context.Context, u user.ID, after, upTo int64, limit int) ([]realtime.Record, error) {
-	return look(ctx, s, func(st *state) ([]realtime.Record, error) {
+	return readState(ctx, s, func(st *state) ([]realtime.Record, error) {
 		concerns := func(r realtime.Record) bool {
 			return r.Recipient == u && u != "" || r.Recipient == "" && slices.ContainsFunc(st.copiesOf[u], func(uc *userCopy) bool {
 				return uc.conversation == r.Conversation && (r.ID == uc.endRecord || uc.present() && r.ID >= uc.joinRecord)
 			})
 		}
 		var concern []realtime.Record
-		for _, r := range st.behind(after) {
+		for _, r := range st.recordsAfter(after) {
 			if r.ID > upTo || len(concern) == limit {
 				break
 			}
@@ -126,7 +126,7 @@ func (s *Store) Records(ctx context.Context, u user.ID, after, upTo int64, limit
 
 // Memberships implements [realtime.Log].
 func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user.ID) ([]realtime.Membership, error) {
-	return look(ctx, s, func(st *state) ([]realtime.Membership, error) {
+	return readState(ctx, s, func(st *state) ([]realtime.Membership, error) {
 		var all []realtime.Membership
 		for _, u := range users {
 			for _, uc := range st.copiesOf[u] {
@@ -145,18 +145,19 @@ func (uc *userCopy) membership() realtime.Membership {
 		JoinedSeq:  uc.joinedSeq,
 		JoinRecord: uc.joinRecord, EndRecord: uc.endRecord,
 	}
-	if uc.clearedSeq > uc.joinedSeq { // else nothing that it showed was cleared
+	// Otherwise the copy had not shown anything that was cleared.
+	if uc.clearedSeq > uc.joinedSeq {
 		m.ClearedSeq = uc.clearedSeq
 	}
 	return m
 }
 
 // OnCommit implements [realtime.Log].
-func (s *Store) OnCommit(f func(news []realtime.Stream)) (remove func()) { return s.onCommit.add(f) }
+func (s *Store) OnCommit(f func(changed []realtime.Stream)) (remove func()) { return s.onCommit.add(f) }
 
 // View implements [realtime.Log].
 func (s *Store) View(ctx context.Context, records []realtime.Record, readers []realtime.Membership) (realtime.View, error) {
-	return look(ctx, s, func(st *state) (realtime.View, error) {
+	return readState(ctx, s, func(st *state) (realtime.View, error) {
 		view := realtime.View{
 			Messages: map[int64]*chat.Message{},
 			Hidden:   map[realtime.HiddenMessage]bool{},
@@ -178,34 +179,36 @@ func (s *Store) View(ctx context.Context, records []realtime.Record, readers []r
 			default:
 				st.viewErased(&view, r.Actor)
 			}
-			if v, ok := st.conversations[r.Conversation]; ok {
-				st.viewMessage(&view, v, r.Message)
+			if conv, ok := st.conversations[r.Conversation]; ok {
+				st.viewMessage(&view, conv, r.Message)
 			}
 		}
 		return view, nil
 	})
 }
 
-// viewMessage adds a message to the view, where it is not gone, and the copies that it was deleted from.
-func (s *state) viewMessage(view *realtime.View, v *conversation, id int64) {
-	if m, ok := v.find(id); ok && !s.gone(m) {
+// viewMessage adds a message to the view, unless it is gone, and the copies from which it was
+// deleted.
+func (s *state) viewMessage(view *realtime.View, conv *conversation, id int64) {
+	if m, ok := conv.find(id); ok && !s.gone(m) {
 		view.Messages[id] = shallow(&m.Message)
 	}
-	for _, uc := range v.copies {
+	for _, uc := range conv.copies {
 		if uc.hidden[id] {
 			view.Hidden[realtime.HiddenMessage{Copy: uc.ID, Message: id}] = true
 		}
 	}
 }
 
-// viewErased adds a user to the view, where they were erased.
+// viewErased adds a user to the view if they were erased.
 func (s *state) viewErased(view *realtime.View, u user.ID) {
 	if s.erased[u] {
 		view.Erased[u] = true
 	}
 }
 
-// changedCopies returns the copies that a follower of the records may not know, or not as they are now.
+// changedCopies returns the copies that began, were cleared or ended in or after the records, which
+// their reader may not know.
 func (s *state) changedCopies(records []realtime.Record) []realtime.Membership {
 	first, byConversation := int64(math.MaxInt64), map[int64][]realtime.Record{}
 	for _, r := range records {
@@ -214,11 +217,11 @@ func (s *state) changedCopies(records []realtime.Record) []realtime.Membership {
 	}
 	var changed []realtime.Membership
 	for id, in := range byConversation {
-		v, ok := s.conversations[id]
+		conv, ok := s.conversations[id]
 		if !ok {
 			continue
 		}
-		for _, uc := range v.copies {
+		for _, uc := range conv.copies {
 			if uc.endRecord >= first || slices.ContainsFunc(in, uc.changedBy) {
 				changed = append(changed, uc.membership())
 			}
@@ -227,13 +230,14 @@ func (s *state) changedCopies(records []realtime.Record) []realtime.Membership {
 	return changed
 }
 
-// changedBy reports whether the copy began with this record, or lasts and was cleared up to what it is about or further.
+// changedBy reports whether the copy began with this record, or exists and was cleared at least up
+// to the record's message.
 func (uc *userCopy) changedBy(r realtime.Record) bool {
 	return uc.joinRecord == r.ID || uc.present() && r.Seq > 0 && uc.clearedSeq > uc.joinedSeq && uc.clearedSeq >= r.Seq
 }
 
-// covered returns, for a GROUP_MESSAGE_READ, the newest message of each of the readers among those newly
-// covered that their own copy shows.
+// covered returns, for a GROUP_MESSAGE_READ, the newest of the newly read messages that each of
+// readers sent and that their own copy shows.
 func (s *state) covered(r realtime.Record, readers []realtime.Membership) map[user.ID]*chat.Message {
 	newest := map[user.ID]*chat.Message{}
 	for _, reader := range readers {
@@ -241,9 +245,9 @@ func (s *state) covered(r realtime.Record, readers []realtime.Membership) map[us
 		if !ok || uc.conversation != r.Conversation || uc.Owner == r.Actor {
 			continue
 		}
-		v := s.conversations[r.Conversation]
+		conv := s.conversations[r.Conversation]
 		for seq := r.Seq; seq > r.From; seq-- {
-			if m := &v.messages[seq-1]; m.Sender == uc.Owner && s.shows(uc, m) {
+			if m := &conv.messages[seq-1]; m.Sender == uc.Owner && s.shows(uc, m) {
 				newest[uc.Owner] = shallow(&m.Message)
 				break
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// operation returns the one of two that is for this kind of conversation.
+// operation returns the one of two operations that is for this kind of conversation.
 func operation(kind chat.Kind, ofChat, ofGroup realtime.Operation) realtime.Operation {
 	if kind == chat.Group {
 		return ofGroup
@@ -19,27 +19,27 @@ func operation(kind chat.Kind, ofChat, ofGroup realtime.Operation) realtime.Oper
 
 // showing returns a message that the copy c shows.
 func (s *state) showing(c chat.Copy, id int64) (*userCopy, *conversation, *message, error) {
-	uc, v, err := s.find(c)
+	uc, conv, err := s.find(c)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	m, ok := v.find(id)
+	m, ok := conv.find(id)
 	if !ok || !s.shows(uc, m) {
 		return nil, nil, nil, storage.NotFound()
 	}
-	return uc, v, m, nil
+	return uc, conv, m, nil
 }
 
 // sentBy returns a message that the copy c shows and that its owner sent.
 func (s *state) sentBy(c chat.Copy, id int64) (*conversation, *message, error) {
-	_, v, m, err := s.showing(c, id)
+	_, conv, m, err := s.showing(c, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	if m.Sender != c.Owner {
 		return nil, nil, chat.NotTheSender()
 	}
-	return v, m, nil
+	return conv, m, nil
 }
 
 // AppendMessage implements [chat.MessageStore].
@@ -48,31 +48,31 @@ func (s *Store) AppendMessage(ctx context.Context, c chat.Copy, d chat.Draft) (c
 		return chat.Message{}, err
 	}
 	return change(ctx, s, func(a *act) (chat.Message, error) {
-		uc, v, err := a.find(c)
+		uc, conv, err := a.find(c)
 		if err != nil {
 			return chat.Message{}, err
 		}
 		key := clientKey{sender: c.Owner, id: d.ClientID}
-		if seq, ok := v.sent[key]; ok {
-			return a.sentBefore(uc, &v.messages[seq-1], d)
+		if seq, ok := conv.sent[key]; ok {
+			return a.sentBefore(uc, &conv.messages[seq-1], d)
 		}
 		m := message{Message: chat.Message{
-			ID: next(&a.lastMessage), Conversation: v.id, Seq: v.lastSeq() + 1,
+			ID: next(&a.lastMessage), Conversation: conv.id, Seq: conv.lastSeq() + 1,
 			Sender: c.Owner, Content: d.Content, ClientID: d.ClientID, Date: a.now,
 		}}
-		v.messages = append(v.messages, m)
-		if a.now.After(v.lastSend) {
-			v.lastSend = a.now
+		conv.messages = append(conv.messages, m)
+		if a.now.After(conv.lastSend) {
+			conv.lastSend = a.now
 		}
 		if d.ClientID != "" {
-			v.sent[key] = m.Seq
+			conv.sent[key] = m.Seq
 		}
-		a.recordIn(v, messageRecord(&m, operation(v.kind, realtime.ChatMessageCreated, realtime.GroupMessageCreated), c.Owner))
+		a.recordIn(conv, messageRecord(&m, operation(conv.kind, realtime.ChatMessageCreated, realtime.GroupMessageCreated), c.Owner))
 		return m.Message, nil
 	})
 }
 
-// sentBefore answers a draft whose client's id is that of an earlier message.
+// sentBefore returns the result for a draft whose ClientID was used before.
 func (s *state) sentBefore(uc *userCopy, m *message, d chat.Draft) (chat.Message, error) {
 	switch {
 	case !s.shows(uc, m):
@@ -89,12 +89,12 @@ func (s *Store) EditMessage(ctx context.Context, c chat.Copy, id int64, content 
 		return chat.Message{}, err
 	}
 	return change(ctx, s, func(a *act) (chat.Message, error) {
-		v, m, err := a.sentBy(c, id)
+		conv, m, err := a.sentBy(c, id)
 		if err != nil {
 			return chat.Message{}, err
 		}
 		m.Content, m.EditedAt = content, a.now
-		a.recordIn(v, messageRecord(m, operation(v.kind, realtime.ChatMessageUpdated, realtime.GroupMessageUpdated), c.Owner))
+		a.recordIn(conv, messageRecord(m, operation(conv.kind, realtime.ChatMessageUpdated, realtime.GroupMessageUpdated), c.Owner))
 		return m.Message, nil
 	})
 }
@@ -102,30 +102,30 @@ func (s *Store) EditMessage(ctx context.Context, c chat.Copy, id int64, content 
 // UnsendMessage implements [chat.MessageStore].
 func (s *Store) UnsendMessage(ctx context.Context, c chat.Copy, id int64) error {
 	return run(ctx, s, func(a *act) error {
-		v, m, err := a.sentBy(c, id)
+		conv, m, err := a.sentBy(c, id)
 		if err != nil {
 			return err
 		}
 		m.empty()
-		a.recordIn(v, messageRecord(m, operation(v.kind, realtime.ChatMessageUnsent, realtime.GroupMessageUnsent), c.Owner))
+		a.recordIn(conv, messageRecord(m, operation(conv.kind, realtime.ChatMessageUnsent, realtime.GroupMessageUnsent), c.Owner))
 		return nil
 	})
 }
 
-// empty makes a tombstone of m.
+// empty turns m into a tombstone.
 func (m *message) empty() { m.Content, m.gone = "", true }
 
 // HideMessage implements [chat.MessageStore].
 func (s *Store) HideMessage(ctx context.Context, c chat.Copy, id int64) error {
 	return run(ctx, s, func(a *act) error {
-		uc, v, m, err := a.showing(c, id)
+		uc, conv, m, err := a.showing(c, id)
 		if err != nil {
 			return err
 		}
 		uc.hidden[id] = true
-		r := messageRecord(m, operation(v.kind, realtime.ChatMessageDeleted, realtime.GroupMessageDeleted), c.Owner)
+		r := messageRecord(m, operation(conv.kind, realtime.ChatMessageDeleted, realtime.GroupMessageDeleted), c.Owner)
 		r.Recipient = c.Owner
-		a.recordIn(v, r)
+		a.recordIn(conv, r)
 		return nil
 	})
 }
@@ -133,13 +133,13 @@ func (s *Store) HideMessage(ctx context.Context, c chat.Copy, id int64) error {
 // ClearCopy implements [chat.MessageStore].
 func (s *Store) ClearCopy(ctx context.Context, c chat.Copy) error {
 	return run(ctx, s, func(a *act) error {
-		uc, v, err := a.find(c)
+		uc, conv, err := a.find(c)
 		if err != nil {
 			return err
 		}
-		uc.clearedSeq = v.lastSeq()
-		a.recordIn(v, realtime.Record{
-			Operation: operation(v.kind, realtime.ChatDeleted, realtime.GroupDeleted),
+		uc.clearedSeq = conv.lastSeq()
+		a.recordIn(conv, realtime.Record{
+			Operation: operation(conv.kind, realtime.ChatDeleted, realtime.GroupDeleted),
 			Recipient: c.Owner, Actor: c.Owner,
 		})
 		return nil
@@ -160,7 +160,7 @@ func (s *Store) ArchiveCopy(ctx context.Context, c chat.Copy, archived bool) err
 
 // Message implements [chat.MessageStore].
 func (s *Store) Message(ctx context.Context, c chat.Copy, id int64) (chat.Message, error) {
-	return look(ctx, s, func(st *state) (chat.Message, error) {
+	return readState(ctx, s, func(st *state) (chat.Message, error) {
 		_, _, m, err := st.showing(c, id)
 		if err != nil {
 			return chat.Message{}, err
@@ -172,7 +172,7 @@ func (s *Store) Message(ctx context.Context, c chat.Copy, id int64) (chat.Messag
 // FindMessage implements [chat.MessageStore].
 func (s *Store) FindMessage(ctx context.Context, viewer user.ID, id int64) (chat.Message, chat.Copy, error) {
 	var c chat.Copy
-	m, err := look(ctx, s, func(st *state) (chat.Message, error) {
+	m, err := readState(ctx, s, func(st *state) (chat.Message, error) {
 		for _, uc := range st.copiesOf[viewer] {
 			if m, ok := st.conversations[uc.conversation].find(id); ok && st.shows(uc, m) {
 				c = uc.Copy
@@ -184,9 +184,9 @@ func (s *Store) FindMessage(ctx context.Context, viewer user.ID, id int64) (chat
 	return m, c, err
 }
 
-// ofEach answers for many copies at once, for one that is not there with the zero value.
+// ofEach calls a function for each of many copies. A copy that does not exist gets the zero value.
 func ofEach[T any](ctx context.Context, s *Store, copies []chat.Copy, of func(*state, *userCopy) T) ([]T, error) {
-	return look(ctx, s, func(st *state) ([]T, error) {
+	return readState(ctx, s, func(st *state) ([]T, error) {
 		all := make([]T, len(copies))
 		for i, c := range copies {
 			if uc, _, err := st.find(c); err == nil {
@@ -237,7 +237,7 @@ func (s *Store) CountUnread(ctx context.Context, copies []chat.Copy) ([]int, err
 	})
 }
 
-// read reports whether the copy's owner has read a message of another.
+// read reports whether the copy's owner has read a message of another user.
 func (uc *userCopy) read(m *message) bool {
 	if uc.Kind == chat.Group {
 		return m.Seq <= uc.readSeq

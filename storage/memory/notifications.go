@@ -27,19 +27,19 @@ func notification(uc *userCopy, m *message) notify.Notification {
 
 // ListNotifications implements [notify.Store].
 func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filter, r storage.Range) ([]notify.Notification, error) {
-	return look(ctx, s, func(st *state) ([]notify.Notification, error) {
+	return readState(ctx, s, func(st *state) ([]notify.Notification, error) {
 		return page(st.notifications(u, f), r, notify.Notification.Key, descending), nil
 	})
 }
 
 // CountNotifications implements [notify.Store].
 func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filter) (int, error) {
-	return look(ctx, s, func(st *state) (int, error) { return len(st.notifications(u, f)), nil })
+	return readState(ctx, s, func(st *state) (int, error) { return len(st.notifications(u, f)), nil })
 }
 
 func (s *state) notifications(u user.ID, f notify.Filter) []notify.Notification {
 	var all []notify.Notification
-	for _, uc := range append(s.has(u, chat.OneToOne), s.has(u, chat.Group)...) {
+	for _, uc := range append(s.copiesOfKind(u, chat.OneToOne), s.copiesOfKind(u, chat.Group)...) {
 		for _, m := range s.shown(uc) {
 			_, read := uc.marked[m.ID]
 			if m.Sender != u && (f.Read == nil || *f.Read == read) {
@@ -52,7 +52,7 @@ func (s *state) notifications(u user.ID, f notify.Filter) []notify.Notification 
 
 // Notification implements [notify.Store].
 func (s *Store) Notification(ctx context.Context, c chat.Copy, id int64) (notify.Notification, error) {
-	return look(ctx, s, func(st *state) (notify.Notification, error) {
+	return readState(ctx, s, func(st *state) (notify.Notification, error) {
 		uc, m, err := st.notifying(c, id)
 		if err != nil {
 			return notify.Notification{}, err

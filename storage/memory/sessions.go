@@ -13,14 +13,14 @@ import (
 type session struct {
 	token.Session
 	ended bool
-	until time.Time // from then on none of its tokens is good
+	until time.Time // from then on, all of its tokens have expired
 }
 
-// refreshToken is one of a session's family.
+// refreshToken is one token of a session's family.
 type refreshToken struct {
 	session string
 	expires time.Time
-	spent   time.Time // the first use, zero where there was none
+	spent   time.Time // the first use, or zero if it was not used
 }
 
 // CreateSession implements [token.Store].
@@ -38,7 +38,7 @@ func (s *Store) CreateSession(ctx context.Context, l token.Login) error {
 
 // SessionActive implements [token.Store].
 func (s *Store) SessionActive(ctx context.Context, u user.ID, id string) (bool, error) {
-	return look(ctx, s, func(st *state) (bool, error) {
+	return readState(ctx, s, func(st *state) (bool, error) {
 		in, ok := st.sessions[id]
 		return ok && in.User == u && !in.ended, nil
 	})
@@ -66,7 +66,8 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 	})
 }
 
-// usable returns a token that is known, of a session that lasts, and not expired; it may be spent.
+// usable returns a token that exists, has not expired, and whose session has not ended. It may have
+// been used.
 func (s *state) usable(hash []byte, now time.Time) (*refreshToken, *session, error) {
 	t, ok := s.refresh[string(hash)]
 	if !ok || !now.Before(t.expires) || s.sessions[t.session].ended {
@@ -109,7 +110,7 @@ func (s *Store) EndSession(ctx context.Context, u user.ID, id string) error {
 	})
 }
 
-// endSession ends one session, once.
+// endSession ends one session, if it has not ended.
 func (a *act) endSession(in *session) {
 	if in.ended {
 		return
@@ -118,7 +119,7 @@ func (a *act) endSession(in *session) {
 	a.record(realtime.Record{Operation: realtime.SessionEnded, Recipient: in.User, Actor: in.User, Session: in.ID})
 }
 
-// endSessions ends every session of the user, and returns the id of the record that says so.
+// endSessions ends every session of the user and returns the id of the record of it.
 func (a *act) endSessions(u user.ID) int64 {
 	for _, in := range a.sessions {
 		if in.User == u {

@@ -1,7 +1,8 @@
-// Package memory is a store in plain Go. It is what the other stores are compared with, and the fake for
-// a host's own tests: it keeps every promise that a database keeps but to survive the process.
+// Package memory is a store in plain Go. It is the reference for the other stores, and a fake for
+// the tests of your application. It keeps every promise of a database except that its data ends
+// with the process.
 //
-// It is written to be right and to be read: reading a list looks at everything that could be in it.
+// It is written to be correct and readable, not fast: reading a list examines every possible entry.
 package memory
 
 import (
@@ -26,19 +27,20 @@ var (
 	_ realtime.Log = (*Store)(nil)
 )
 
-// Options are the settings of a [Store]. The zero value is valid, and so is nil in its place.
+// Options configures a [Store]. The zero value and nil are valid.
 type Options struct {
-	// Now is the clock, for tests that have a time of their own; nil is [time.Now]. It must be safe for
+	// Now is the clock, for tests that set the time; nil means [time.Now]. It must be safe for
 	// concurrent use.
 	Now func() time.Time
 }
 
-// Store keeps everything in memory, for as long as the process lives. It is safe for concurrent use.
+// Store keeps everything in memory for the life of the process. It is safe for concurrent use.
 type Store struct {
 	now      func() time.Time
 	onCommit *observers
 
-	// writing is held by whoever changes the state: for the length of an act, or of a transaction. It is taken before mu.
+	// writing is held while the state changes, for one change or for a transaction. It is taken
+	// before mu.
 	writing sync.Mutex
 	mu      sync.RWMutex
 	state   *state
@@ -56,28 +58,28 @@ func New(o *Options) *Store {
 	return s
 }
 
-// moment is the present one, as precise as a database would keep it.
+// moment returns the current time with the precision of a database.
 func (s *Store) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
-// An act is a change of the state under way. All that it does happens at one moment. It looks before it
-// writes: an act that fails has changed nothing, unless it says otherwise.
+// An act is a change of the state in progress. Everything in it happens at one time. It checks
+// before it writes: an act that fails has changed nothing, unless it says otherwise.
 type act struct {
 	*state
 	now time.Time
 }
 
-// change does one act.
+// change runs one act.
 func change[T any](ctx context.Context, s *Store, do func(*act) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, err
 	}
-	result, news, err := changeLocked(s, do)
-	s.onCommit.call(news)
+	result, changed, err := changeLocked(s, do)
+	s.onCommit.call(changed)
 	return result, err
 }
 
-func changeLocked[T any](s *Store, do func(*act) (T, error)) (result T, news []realtime.Stream, err error) {
+func changeLocked[T any](s *Store, do func(*act) (T, error)) (result T, changed []realtime.Stream, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
@@ -87,17 +89,17 @@ func changeLocked[T any](s *Store, do func(*act) (T, error)) (result T, news []r
 	}
 	last := s.state.lastRecord()
 	result, err = do(&act{state: s.state, now: s.moment()})
-	return result, s.state.news(last), err
+	return result, s.state.changedStreams(last), err
 }
 
-// run does one act that has nothing to return.
+// run runs one act that returns only an error.
 func run(ctx context.Context, s *Store, do func(*act) error) error {
 	_, err := change(ctx, s, func(a *act) (struct{}, error) { return struct{}{}, do(a) })
 	return err
 }
 
-// look reads the state as the last commit left it.
-func look[T any](ctx context.Context, s *Store, read func(*state) (T, error)) (T, error) {
+// readState calls read with the state of the last commit.
+func readState[T any](ctx context.Context, s *Store, read func(*state) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err

@@ -12,7 +12,7 @@ import (
 
 var _ buddychat.Store = (*memory.Store)(nil)
 
-func TestStoreKeepsEveryPromise(t *testing.T) {
+func TestStorePassesTheSuite(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, storagetest.Harness{
 		New: func(_ testing.TB, now func() time.Time) buddychat.Store {
@@ -20,7 +20,7 @@ func TestStoreKeepsEveryPromise(t *testing.T) {
 		},
 		Tx: func(_ context.Context, store buddychat.Store, act func(buddychat.Store) error) error {
 			tx := store.(*memory.Store).Begin()
-			defer tx.Rollback() //nolint:errcheck // it has ended where it was committed
+			defer tx.Rollback() //nolint:errcheck // does nothing after the commit
 			if err := act(tx); err != nil {
 				return err
 			}

@@ -9,21 +9,21 @@ import (
 	"github.com/buddychat/buddychat/storage/driver"
 )
 
-// ErrTxDone is what a [Tx] answers to whatever is asked of it after its end.
+// ErrTxDone is the error of every method of a [Tx] that has ended.
 var ErrTxDone = errors.New("memory: the transaction has ended")
 
-// Tx is a store whose acts become visible to others, and are told to [Store.OnCommit], together, when and
-// only when [Tx.Commit] is called. Until it ends every other act that writes waits, as on SQLite: so
-// whoever holds a Tx writes through it alone.
+// Tx is a store bound to a transaction. Its changes become visible, and [Store.OnCommit] functions
+// are called, when [Tx.Commit] is called, and never otherwise. Until the transaction ends, every
+// other write waits, as on SQLite: the goroutine that holds a Tx must write only through it.
 type Tx struct {
 	*Store
 	parent *Store
-	began  int64 // the newest record at its beginning
+	began  int64 // the newest record when it began
 	end    sync.Once
 }
 
-// Begin begins a transaction, when the ones before it have ended. It must be ended by [Tx.Commit] or
-// [Tx.Rollback].
+// Begin begins a transaction as soon as all earlier ones have ended. It must be ended by
+// [Tx.Commit] or [Tx.Rollback].
 func (s *Store) Begin() *Tx {
 	s.writing.Lock()
 	s.mu.RLock()
@@ -32,7 +32,7 @@ func (s *Store) Begin() *Tx {
 	return &Tx{Store: own, parent: s, began: own.state.lastRecord()}
 }
 
-// InTx implements [driver.Transactor]: it takes a [Tx] of this store.
+// InTx implements [driver.Transactor]. It takes a [Tx] of this store.
 func (s *Store) InTx(tx any) (driver.Acts, error) {
 	own, ok := tx.(*Tx)
 	switch {
@@ -44,16 +44,19 @@ func (s *Store) InTx(tx any) (driver.Acts, error) {
 	return own, nil
 }
 
-// Commit makes everything that was done in the transaction visible. Of a transaction that has ended it is
+// Commit makes all changes of the transaction visible. If the transaction has ended, it returns
 // [ErrTxDone].
 func (tx *Tx) Commit() error { return tx.finish(true) }
 
-// Rollback leaves nothing of the transaction. Of one that has ended it is [ErrTxDone], so it can be deferred.
+// Rollback discards all changes of the transaction. If the transaction has ended, it returns
+// [ErrTxDone], so it can be deferred.
 func (tx *Tx) Rollback() error { return tx.finish(false) }
 
-// OnCommit implements [github.com/buddychat/buddychat/realtime.Log] as the store does that tx belongs to: what is told
-// is the commit of a transaction.
-func (tx *Tx) OnCommit(f func(news []realtime.Stream)) (remove func()) { return tx.parent.OnCommit(f) }
+// OnCommit implements [github.com/buddychat/buddychat/realtime.Log] as the store of tx does:
+// commits of any transaction are reported.
+func (tx *Tx) OnCommit(f func(changed []realtime.Stream)) (remove func()) {
+	return tx.parent.OnCommit(f)
+}
 
 func (tx *Tx) finish(keep bool) error {
 	err := ErrTxDone
@@ -64,8 +67,8 @@ func (tx *Tx) finish(keep bool) error {
 	return err
 }
 
-// release ends the transaction and returns what its records are on.
-func (tx *Tx) release(keep bool) (news []realtime.Stream) {
+// release ends the transaction and returns the streams of its records.
+func (tx *Tx) release(keep bool) (changed []realtime.Stream) {
 	defer tx.parent.writing.Unlock()
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
@@ -77,10 +80,10 @@ func (tx *Tx) release(keep bool) (news []realtime.Stream) {
 	tx.parent.mu.Lock()
 	defer tx.parent.mu.Unlock()
 	tx.parent.state = last
-	return last.news(tx.began)
+	return last.changedStreams(tx.began)
 }
 
-// observers are the functions to be called after commits. It is safe for concurrent use.
+// observers are the functions to call after commits. It is safe for concurrent use.
 type observers struct {
 	mu   sync.Mutex
 	next int
@@ -102,9 +105,10 @@ func (o *observers) add(f func([]realtime.Stream)) (remove func()) {
 	}
 }
 
-// call calls them where there is news, outside of every lock, so that they may use the store.
-func (o *observers) call(news []realtime.Stream) {
-	if len(news) == 0 {
+// call calls the functions if there are changed streams. It holds no locks, so that they may use
+// the store.
+func (o *observers) call(changed []realtime.Stream) {
+	if len(changed) == 0 {
 		return
 	}
 	o.mu.Lock()
@@ -114,6 +118,6 @@ func (o *observers) call(news []realtime.Stream) {
 	}
 	o.mu.Unlock()
 	for _, f := range now {
-		f(news)
+		f(changed)
 	}
 }

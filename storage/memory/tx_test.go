@@ -19,7 +19,7 @@ func countChats(t *testing.T, s *memory.Store, u user.ID) int {
 	return n
 }
 
-func TestWhatATransactionDoesIsSeenByOthersFromItsCommitOn(t *testing.T) {
+func TestATransactionIsVisibleToOthersOnlyAfterItsCommit(t *testing.T) {
 	t.Parallel()
 	s := memory.New(nil)
 	tx := s.Begin()
@@ -31,7 +31,7 @@ func TestWhatATransactionDoesIsSeenByOthersFromItsCommitOn(t *testing.T) {
 	require.Equal(t, 1, countChats(t, s, "alice"))
 }
 
-func TestATransactionThatHasEndedDoesNothingMore(t *testing.T) {
+func TestAnEndedTransactionReturnsErrTxDone(t *testing.T) {
 	t.Parallel()
 	s := memory.New(nil)
 	for name, end := range map[string]func(*memory.Tx) error{"commit": (*memory.Tx).Commit, "rollback": (*memory.Tx).Rollback} {
@@ -48,7 +48,7 @@ func TestATransactionThatHasEndedDoesNothingMore(t *testing.T) {
 	require.NoError(t, err, "the store goes on")
 }
 
-func TestCommitsAreToldOnceAndRollbacksNever(t *testing.T) {
+func TestOnCommitIsCalledOncePerCommitAndNotForARollback(t *testing.T) {
 	t.Parallel()
 	s := memory.New(nil)
 	told := 0
@@ -72,7 +72,7 @@ func TestCommitsAreToldOnceAndRollbacksNever(t *testing.T) {
 	require.Equal(t, 1, told, "there is nothing to tell of")
 }
 
-func TestAnActOfACancelledContextDoesNothing(t *testing.T) {
+func TestACancelledContextChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := memory.New(nil)
 	cancelled, cancel := context.WithCancel(t.Context())

@@ -9,7 +9,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// account is one of the built-in users.
+// account is a built-in account.
 type account struct {
 	user.User
 	hash   string
@@ -42,7 +42,7 @@ func (s *state) phoneTaken(p user.Phone) bool {
 	return false
 }
 
-// taken says which part of a new account exists already, nil for none.
+// taken returns the error for the first part of a new account that exists already, or nil.
 func (s *state) taken(n user.Account) error {
 	nameTaken, emailTaken := false, false
 	for _, other := range s.accounts {
@@ -98,7 +98,7 @@ func (s *Store) CreateUser(ctx context.Context, n user.Account) (user.User, user
 
 // Users implements [user.Store].
 func (s *Store) Users(ctx context.Context, ids ...user.ID) (map[user.ID]user.User, error) {
-	return look(ctx, s, func(st *state) (map[user.ID]user.User, error) {
+	return readState(ctx, s, func(st *state) (map[user.ID]user.User, error) {
 		found := map[user.ID]user.User{}
 		for _, id := range ids {
 			if acc, ok := st.accounts[id]; ok {
@@ -111,7 +111,7 @@ func (s *Store) Users(ctx context.Context, ids ...user.ID) (map[user.ID]user.Use
 
 // CredentialsByName implements [user.Store].
 func (s *Store) CredentialsByName(ctx context.Context, username string) (user.Credentials, error) {
-	return look(ctx, s, func(st *state) (user.Credentials, error) {
+	return readState(ctx, s, func(st *state) (user.Credentials, error) {
 		for _, acc := range st.accounts {
 			if user.Fold(acc.Username) == user.Fold(username) {
 				return user.Credentials{User: acc.User, PasswordHash: acc.hash}, nil
@@ -123,7 +123,7 @@ func (s *Store) CredentialsByName(ctx context.Context, username string) (user.Cr
 
 // Credentials implements [user.Store].
 func (s *Store) Credentials(ctx context.Context, id user.ID) (user.Credentials, error) {
-	return look(ctx, s, func(st *state) (user.Credentials, error) {
+	return readState(ctx, s, func(st *state) (user.Credentials, error) {
 		acc, err := st.account(id)
 		if err != nil {
 			return user.Credentials{}, err
@@ -150,7 +150,7 @@ func (s *Store) UpdateUser(ctx context.Context, id user.ID, u user.Update) (user
 	})
 }
 
-// assign stores a value that is given.
+// assign stores a value that is not nil.
 func assign(to, value *string) {
 	if value != nil {
 		*to = *value
@@ -228,7 +228,7 @@ func (s *Store) RemovePhone(ctx context.Context, id user.ID, phone int64) error 
 
 // Phones implements [user.Store].
 func (s *Store) Phones(ctx context.Context, ids ...user.ID) (map[user.ID][]user.Phone, error) {
-	return look(ctx, s, func(st *state) (map[user.ID][]user.Phone, error) {
+	return readState(ctx, s, func(st *state) (map[user.ID][]user.Phone, error) {
 		found := map[user.ID][]user.Phone{}
 		for _, id := range ids {
 			if acc, ok := st.accounts[id]; ok && len(acc.phones) > 0 {
@@ -241,17 +241,17 @@ func (s *Store) Phones(ctx context.Context, ids ...user.ID) (map[user.ID][]user.
 
 // ListUsers implements [user.Lister].
 func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) ([]user.User, error) {
-	return look(ctx, s, func(st *state) ([]user.User, error) {
+	return readState(ctx, s, func(st *state) ([]user.User, error) {
 		return page(st.users(f), r, user.User.Key, ascending), nil
 	})
 }
 
 // CountUsers implements [user.Lister].
 func (s *Store) CountUsers(ctx context.Context, f user.Filter) (int, error) {
-	return look(ctx, s, func(st *state) (int, error) { return min(len(st.users(f)), user.MaxCount), nil })
+	return readState(ctx, s, func(st *state) (int, error) { return min(len(st.users(f)), user.MaxCount), nil })
 }
 
-// users returns those that match, in no order.
+// users returns the users that match, in no particular order.
 func (s *state) users(f user.Filter) []user.User {
 	var found []user.User
 	for _, acc := range s.accounts {
@@ -262,7 +262,7 @@ func (s *state) users(f user.Filter) []user.User {
 	return found
 }
 
-// text returns an optional text, "" for none.
+// text returns an optional text, or "" if it is nil.
 func text(s *string) string {
 	if s == nil {
 		return ""

@@ -14,20 +14,20 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The roles that somebody can have towards a group and a chat. The participant is the other user of the creator's chat, and no member
-// of the group; the outsider has nothing of either.
+// Roles of a user towards a group and a chat. The participant is the other user of the creator's
+// chat, and not a member of the group. The outsider has access to neither.
 var roles = []string{"nobody", "outsider", "member", "admin", "creator", "participant"}
 
-// A scene is a group and a chat with everybody in their role.
+// A scene is a group and a chat, with one user in each role.
 type scene struct {
 	*world
 	users  map[string]user.ID
 	chats  map[string]chat.Chat
 	copies map[string]group.Copy
 
-	byCreator, byParticipant chat.Message // in the chat
+	byCreator, byParticipant chat.Message // messages in the chat
 	inGroup, inGroupByMember chat.Message
-	refresh, access          string // of the creator
+	refresh, access          string // tokens of the creator
 }
 
 func newScene(t testing.TB) *scene {
@@ -61,8 +61,8 @@ func newSceneOn(w *world) *scene {
 	return s
 }
 
-// names returns what the words of a document stand for when somebody in this role sends it. What is "own" of those who have none is the
-// creator's.
+// names returns the values of the placeholders in a document that a user in this role sends. For a
+// user without a copy, "own" is the creator's copy.
 func (s *scene) names(role string) map[string]string {
 	chatOf, copyOf := "creator", "creator"
 	if _, ok := s.chats[role]; ok {
@@ -101,7 +101,7 @@ func fillIn(document string, names map[string]string) string {
 	for name, value := range names {
 		pairs = append(pairs, name, value)
 	}
-	// A longer name may begin as a shorter one does, so it has to come first.
+	// Longer names first, because a longer name may begin with a shorter one.
 	for i := 0; i < len(pairs); i += 2 {
 		for j := i + 2; j < len(pairs); j += 2 {
 			if len(pairs[j]) > len(pairs[i]) {
@@ -112,10 +112,11 @@ func fillIn(document string, names map[string]string) string {
 	return strings.NewReplacer(pairs...).Replace(document)
 }
 
-// codeOf is what the letters of the table stand for.
+// codeOf maps the letters of the table to error codes.
 var codeOf = map[string]string{"U": codeUnauthenticated, "F": codeForbidden, "N": codeNotFound}
 
-// access is who may do what, one letter for each of the roles: U, F and N for the code of the refusal, - for none.
+// access is the access table, with one letter for each role: U, F and N are error codes, and -
+// means allowed.
 var access = []struct{ name, document, want string }{
 	{"users", `{ users { nodes { id username firstName lastName bio profilePicture dateJoined } } }`, "- - - - - -"},
 	{"user", `{ user(id: "$creator") { id username firstName lastName bio profilePicture dateJoined } }`, "- - - - - -"},
@@ -211,7 +212,7 @@ var access = []struct{ name, document, want string }{
 	{"setNotificationRead of a group", `mutation { setNotificationRead(notificationId: "$groupNotification") { notification { id } } }`, "U N N N - N"},
 }
 
-func TestEverythingIsOpenToThoseWhoMayAndToNobodyElse(t *testing.T) {
+func TestAccessMatchesTheTable(t *testing.T) {
 	t.Parallel()
 	for _, c := range access {
 		t.Run(c.name, func(t *testing.T) {
@@ -237,7 +238,7 @@ func TestEverythingIsOpenToThoseWhoMayAndToNobodyElse(t *testing.T) {
 	}
 }
 
-// everything returns what all users see.
+// everything returns all data that the users see.
 func (s *scene) everything() string {
 	s.t.Helper()
 	var all strings.Builder
@@ -253,7 +254,7 @@ func (s *scene) everything() string {
 	return all.String()
 }
 
-func TestTheTableOfAccessIsComplete(t *testing.T) {
+func TestAccessTableCoversEveryField(t *testing.T) {
 	t.Parallel()
 	asked := map[string]bool{}
 	var nodes []string
@@ -279,7 +280,7 @@ func TestTheTableOfAccessIsComplete(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedIsNullAndItsNeighboursStay(t *testing.T) {
+func TestRefusedFieldsAreNullAndOthersStay(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	r := s.run(s.users["outsider"], fillIn(`{ mine: me { email } user(id: "$creator") { username email phoneNumbers { number } chats { totalCount } notifications { totalCount } }
@@ -311,7 +312,7 @@ func join(path []any) string {
 	return strings.Join(steps, ".")
 }
 
-func TestOfTheOtherChatOnlyTheUsersCanBeRead(t *testing.T) {
+func TestOnlyIDAndUsersOfOtherChatCanBeRead(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	for _, field := range []string{"archived", "lastMessage { id }", "unreadCount", "chatMessages { nodes { id } }", "chat_messages { totalCount }"} {
@@ -326,7 +327,7 @@ func TestOfTheOtherChatOnlyTheUsersCanBeRead(t *testing.T) {
 	require.EqualValues(t, 0, r.at("createChat.otherChat.chatMessages.totalCount"))
 }
 
-func TestTheClientMessageIDIsShownToTheSenderOnly(t *testing.T) {
+func TestOnlyTheSenderSeesTheClientMessageID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	send := s.run(s.users["creator"], fillIn(`mutation { createChatMessage(chatId: "$ownChat", content: "x", clientMessageId: "mine") { chatMessage { message { id clientMessageId } } } }`, s.names("creator")))

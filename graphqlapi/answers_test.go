@@ -31,7 +31,7 @@ func code(t *testing.T, refused *budgetError) any {
 	return r.errors[0].Extensions["code"]
 }
 
-func TestAnAnswerMayHaveItsBytesAndNoMore(t *testing.T) {
+func TestAnswerSizeIsLimitedExactly(t *testing.T) {
 	t.Parallel()
 	all := newTestAnswers(1000, 1<<30)
 	b, ctx := all.start("user 1")
@@ -47,7 +47,7 @@ func TestAnAnswerMayHaveItsBytesAndNoMore(t *testing.T) {
 	require.Zero(t, all.held)
 }
 
-func TestLargeAnswersTogetherHaveABound(t *testing.T) {
+func TestMemoryOfAllAnswersIsBounded(t *testing.T) {
 	t.Parallel()
 	const total = 64 << 20
 	all := newTestAnswers(1<<30, total)
@@ -79,7 +79,7 @@ func TestLargeAnswersTogetherHaveABound(t *testing.T) {
 	require.Empty(t, all.byWhom)
 }
 
-func TestOneClientHoldsAPartOfWhatThereIs(t *testing.T) {
+func TestOneClientMayHoldOnlyItsShare(t *testing.T) {
 	t.Parallel()
 	all := newTestAnswers(1<<30, 64<<20)
 	for range 2 {
@@ -92,14 +92,14 @@ func TestOneClientHoldsAPartOfWhatThereIs(t *testing.T) {
 	other, _ := all.start("user 2")
 	require.True(t, other.hold(7<<20))
 
-	// What would never fit is not worth trying again.
+	// An answer that exceeds the client's share is not worth a retry.
 	huge, _ := all.start("user 3")
 	require.False(t, huge.hold(20<<20))
 	require.Equal(t, codeTooComplex, code(t, huge.refusal()))
 	require.False(t, isOverload(huge.refusal()))
 }
 
-func TestAFinishedAnswerHoldsWhatIsLeftToWrite(t *testing.T) {
+func TestAFinishedAnswerHoldsOnlyUnwrittenBytes(t *testing.T) {
 	t.Parallel()
 	all := newTestAnswers(1<<30, 1<<30)
 	b, _ := all.start("user 1")
@@ -116,10 +116,10 @@ func TestAFinishedAnswerHoldsWhatIsLeftToWrite(t *testing.T) {
 	require.True(t, small.hold(freeBytes))
 }
 
-func TestWhoWaitsForRoomIsWokenByARelease(t *testing.T) {
+func TestAReleaseWakesWaitingAnswers(t *testing.T) {
 	t.Parallel()
 	all := newTestAnswers(1<<30, 64<<20)
-	all.wait(t.Context()) // nothing is held
+	all.wait(t.Context()) // returns at once, because no memory is held
 	b, _ := all.start("user 1")
 	require.True(t, b.hold(8<<20))
 	woken := make(chan struct{})
@@ -142,7 +142,7 @@ func TestWhoWaitsForRoomIsWokenByARelease(t *testing.T) {
 	all.wait(ctx)
 }
 
-func TestABudgetIsExactUnderConcurrency(t *testing.T) {
+func TestBudgetIsExactUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	all := newTestAnswers(1<<40, 1<<40)
 	b, _ := all.start("user 1")
@@ -161,7 +161,7 @@ func TestABudgetIsExactUnderConcurrency(t *testing.T) {
 	require.Zero(t, all.held)
 }
 
-func TestTheSizeOfATextIsThatOfItsJSON(t *testing.T) {
+func TestEncodedLenMatchesTheJSON(t *testing.T) {
 	t.Parallel()
 	check := func(t require.TestingT, s string) {
 		encoded, err := json.Marshal(s)
@@ -182,10 +182,11 @@ func TestTheSizeOfATextIsThatOfItsJSON(t *testing.T) {
 	})
 }
 
-// What a user wrote is charged wherever it stands. A text of another type would be a hole in every bound.
-func TestEveryTextThatAUserWroteIsCharged(t *testing.T) {
+// Every text of a user is charged. A String field of another Go type would bypass the memory
+// bounds.
+func TestEveryTextOfAUserIsCharged(t *testing.T) {
 	t.Parallel()
-	// What the server makes itself, of a few hundred bytes at most.
+	// Texts of the server, which have at most a few hundred bytes.
 	ours := map[string][]string{
 		"eventNode": {"Cursor", "Operation"}, "pageInfo": {"StartCursor", "EndCursor"}, "session": {"Token", "RefreshToken"},
 		"phoneNode": {"Number", "CountryCode"}, "edge": {"Cursor"},

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// tokenAuthenticator checks the access tokens of the built-in users.
+// tokenAuthenticator verifies the access tokens of the built-in users.
 type tokenAuthenticator struct{ tokens *token.Service }
 
 func (a tokenAuthenticator) Authenticate(ctx context.Context, _ *http.Request, access string) (Identity, error) {
@@ -24,7 +24,8 @@ func (a tokenAuthenticator) Authenticate(ctx context.Context, _ *http.Request, a
 	return Identity{User: claims.UserID, Session: claims.Session, Expires: claims.Expires}, nil
 }
 
-// authenticate says who sent a request over HTTP. A bad token counts as none, so that what needs no login still works.
+// authenticate identifies the sender of an HTTP request. An invalid token counts as no token, so
+// that operations that need no login still work.
 func (h *Handler) authenticate(ctx context.Context, r *http.Request) (viewer, error) {
 	access, _ := bearer(r.Header.Get("Authorization"))
 	identity, err := h.authenticator.Authenticate(ctx, r, access)
@@ -40,7 +41,8 @@ func (h *Handler) authenticate(ctx context.Context, r *http.Request) (viewer, er
 	return v, nil
 }
 
-// bearer returns the token of an Authorization header. It is false for another scheme, which is the host's own business.
+// bearer returns the token of an Authorization header. ok is false for other schemes, which only
+// the host's Authenticator reads.
 func bearer(header string) (access string, ok bool) {
 	scheme, access, _ := strings.Cut(strings.TrimSpace(header), " ")
 	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "JWT") {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheAnswerToAQueryTellsWhyItsTokenCountsAsNone(t *testing.T) {
+func TestQueriesReportWhyTheTokenWasIgnored(t *testing.T) {
 	t.Parallel()
 	var now atomic.Int64
 	a := serve(t, func(s *setup) {

@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// BenchmarkNewestFifty runs what a client asks for when a chat is opened, without HTTP, on the store in memory.
+// BenchmarkNewestFifty runs the query of a client that opens a chat, without HTTP, on the in-memory
+// store.
 func BenchmarkNewestFifty(b *testing.B) {
 	w := newWorld(b)
 	anna, bert := w.register("anna"), w.register("bert")

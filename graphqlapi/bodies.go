@@ -15,19 +15,20 @@ const (
 	defaultBodiesPerAddress = 100
 	defaultBodyMemory       = 64 << 20
 	defaultBodyTimeout      = 10 * time.Second
-	// freeBodyBytes of each body are not counted. So what a client usually sends is taken, however much the bodies of
-	// others hold.
+	// freeBodyBytes of each body are not counted, so that requests of ordinary size are accepted,
+	// however much the bodies of other clients hold.
 	freeBodyBytes = 16 << 10
-	// lingerTimeout is how long the HTTP server may read a body that the handler has not read, to drop it.
+	// lingerTimeout is how long the HTTP server may take to read and discard a body that the
+	// handler did not read.
 	lingerTimeout = time.Second
 )
 
-// bodies bounds what unfinished bodies of requests take: how many of one address are read at once, how many bytes all of them
-// hold, and how long each may take. Sockets have bounds of their own.
+// bodies bounds request bodies that are still arriving: how many are read at once for one address,
+// how many bytes all of them hold, and how long each may take. Sockets have their own bounds.
 type bodies struct {
 	perAddress *throttle.Gauge
-	most       int64        // bytes
-	held       atomic.Int64 // without what is free
+	most       int64        // bytes that all bodies together may hold
+	held       atomic.Int64 // bytes held, without freeBodyBytes of each body
 	timeout    time.Duration
 }
 
@@ -39,18 +40,18 @@ func newBodies(o *Options) *bodies {
 	return b
 }
 
-// A body is that of one request.
+// A body is the body of one request.
 type body struct {
 	all      *bodies
-	deadline func(time.Time) error // for what is read from the connection; it may be unsupported
+	deadline func(time.Time) error // sets the read deadline of the connection; may be unsupported
 	has      bool
-	read     bool  // to its end
-	size     int64 // of what was read
-	held     int64 // of it, counted
+	read     bool  // up to its end
+	size     int64 // bytes read
+	held     int64 // bytes counted in bodies.held
 }
 
-// begin gives a body its time. It comes before anything else: net/http reads a body to its end, up to 256 KiB, also where the
-// handler has not, and waits for as long as it takes.
+// begin starts the timeout of a body. It must be called first, also for bodies that the handler
+// never reads: net/http then reads up to 256 KiB of the body itself, without a timeout.
 func (b *bodies) begin(w http.ResponseWriter, r *http.Request) *body {
 	one := &body{all: b, deadline: http.NewResponseController(w).SetReadDeadline, has: r.ContentLength != 0}
 	if one.has {
@@ -59,7 +60,7 @@ func (b *bodies) begin(w http.ResponseWriter, r *http.Request) *body {
 	return one
 }
 
-// end leaves a body that was not read to net/http, for a moment.
+// end gives net/http lingerTimeout to discard a body that was not read.
 func (b *body) end() {
 	if b.has && !b.read {
 		_ = b.deadline(time.Now().Add(lingerTimeout))
@@ -68,7 +69,7 @@ func (b *body) end() {
 
 var errBodyMemory = errors.New("all bodies together hold too much")
 
-// readAll reads the body, of up to maxBody bytes. The error is a [*refusal].
+// readAll reads the body, at most maxBody bytes. Its errors are of type [*refusal].
 func (b *body) readAll(w http.ResponseWriter, r *http.Request, l *limits) ([]byte, error) {
 	address := l.addressOf(r)
 	if !b.all.perAddress.Acquire(address) {
@@ -81,24 +82,25 @@ func (b *body) readAll(w http.ResponseWriter, r *http.Request, l *limits) ([]byt
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, malformed(http.StatusRequestEntityTooLarge, "the body must have at most %d bytes", maxBody)
+		return nil, malformed(http.StatusRequestEntityTooLarge, "the body has more than %d bytes: send a shorter request", maxBody)
 	case errors.Is(err, errBodyMemory):
 		w.Header().Set("Connection", "close")
-		return nil, l.over("1", "the server receives too much at once: try again in 1 s")
+		return nil, l.over("1", "the server is receiving too many bytes at once: try again in 1 s")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		return nil, malformed(http.StatusRequestTimeout, "the body must arrive within %v", b.all.timeout)
+		return nil, malformed(http.StatusRequestTimeout, "the body did not arrive within %v", b.all.timeout)
 	case err != nil:
-		return nil, malformed(http.StatusBadRequest, "the body could not be read whole")
+		return nil, malformed(http.StatusBadRequest, "the connection ended before the body was complete")
 	}
-	// The deadline is the connection's: other servers than net/http would keep it for what comes next.
+	// The deadline belongs to the connection. Servers other than net/http would keep it for the
+	// next request.
 	if b.read = true; b.has {
 		_ = b.deadline(time.Time{})
 	}
 	return data, nil
 }
 
-// A heldReader counts what is read as held.
+// A heldReader adds the bytes that it reads to the total that all bodies hold.
 type heldReader struct {
 	*body
 	from io.Reader

@@ -16,7 +16,7 @@ import (
 	"github.com/buddychat/buddychat/graphqlapi"
 )
 
-// A rawConn is a connection for requests that no library would send.
+// A rawConn is a connection for requests that an HTTP client would not send.
 type rawConn struct {
 	net.Conn
 	t *testing.T
@@ -33,7 +33,8 @@ func (a *api) dialRaw(t *testing.T) *rawConn {
 	return &rawConn{Conn: c, t: t, r: bufio.NewReader(c)}
 }
 
-// begin sends a request whose body says that it has so many bytes, and the first of them.
+// begin sends the header of a request with a body of the given size, and the first bytes of the
+// body.
 func (c *rawConn) begin(method string, size int, body, header string) {
 	c.t.Helper()
 	_, err := fmt.Fprintf(c, "%s /graphql?query=%%7B__typename%%7D HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s",
@@ -41,7 +42,7 @@ func (c *rawConn) begin(method string, size int, body, header string) {
 	require.NoError(c.t, err)
 }
 
-// answer reads an answer and returns its status, its text and whether the connection goes on.
+// answer reads an answer. It returns the status, the text, and whether the connection stays open.
 func (c *rawConn) answer() (status int, text string, goesOn bool) {
 	c.t.Helper()
 	response, err := http.ReadResponse(c.r, nil)
@@ -90,7 +91,7 @@ func TestUnfinishedBodiesOfAnAddressAreBounded(t *testing.T) {
 	require.True(t, goesOn)
 	require.Equal(t, http.StatusOK, a.do(t, "POST", "", small, nil).status, "a place is free again")
 	require.NoError(t, unfinished[1].Close())
-	require.Eventually(t, func() bool { // one that gives up frees a place too
+	require.Eventually(t, func() bool { // an aborted request frees its place as well
 		unfinished[0].begin("POST", len(small), small[:10], "")
 		return a.do(t, "POST", "", small, nil).status == http.StatusOK
 	}, patience, time.Millisecond)
@@ -106,7 +107,7 @@ func TestTheBytesOfAllUnfinishedBodiesAreBounded(t *testing.T) {
 		begun[i] = a.dialRaw(t)
 		begun[i].begin("POST", most, small+strings.Repeat(" ", most/2+free-len(small)), "")
 	}
-	// Now they hold all that there is, or will, and whatever is large is too much.
+	// These bodies hold all of the memory, so any further large body is refused.
 	require.Eventually(t, func() bool {
 		c := a.dialRaw(t)
 		c.begin("POST", len(large), large, "")
@@ -120,12 +121,12 @@ func TestTheBytesOfAllUnfinishedBodiesAreBounded(t *testing.T) {
 		c.requireEnded()
 		return true
 	}, patience, time.Millisecond)
-	require.Equal(t, http.StatusOK, a.do(t, "POST", "", large[:free], nil).status, "what is small is always taken")
+	require.Equal(t, http.StatusOK, a.do(t, "POST", "", large[:free], nil).status, "a small body is always accepted")
 	require.NoError(t, begun[0].Close())
 	require.Eventually(t, func() bool { return a.do(t, "POST", "", large, nil).status == http.StatusOK }, patience, time.Millisecond)
 }
 
-func TestABodyThatDoesNotArriveEndsItsConnection(t *testing.T) {
+func TestAnIncompleteBodyEndsItsConnection(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.api.BodyTimeout = 100 * time.Millisecond })
 	for name, test := range map[string]struct {
@@ -152,14 +153,14 @@ func TestABodyThatDoesNotArriveEndsItsConnection(t *testing.T) {
 			status, text, _ := c.answer()
 			require.Equal(t, test.status, status)
 			if status == http.StatusRequestTimeout {
-				require.Contains(t, text, "the body must arrive within 100ms")
+				require.Contains(t, text, "the body did not arrive within 100ms")
 			}
 			c.requireEnded()
 		})
 	}
 }
 
-func TestTheTimeOfABodyIsNotThatOfItsAnswerOrItsConnection(t *testing.T) {
+func TestBodyTimeoutDoesNotApplyToTheAnswer(t *testing.T) {
 	t.Parallel()
 	const timeout = 50 * time.Millisecond
 	a, host := serveFlaky(t, func(s *setup) { s.api.BodyTimeout = timeout })
@@ -181,7 +182,7 @@ func TestTheTimeOfABodyIsNotThatOfItsAnswerOrItsConnection(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 }
 
-// deadlines is a writer that notes the read deadlines.
+// deadlines is a response writer that records read deadlines.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	set []time.Time
@@ -192,7 +193,7 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 	return nil
 }
 
-func TestABodyThatHasArrivedLeavesNoDeadlineBehind(t *testing.T) {
+func TestACompleteBodyClearsTheReadDeadline(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	ask := func(method, body string) []time.Time {
@@ -210,7 +211,7 @@ func TestABodyThatHasArrivedLeavesNoDeadlineBehind(t *testing.T) {
 	require.True(t, set[1].IsZero())
 }
 
-func TestBoundsOfBodiesThatCannotBeAreRefused(t *testing.T) {
+func TestInvalidBodyLimitsAreRefused(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	for _, opts := range []graphqlapi.Options{{MaxBodiesPerAddress: -1}, {BodyTimeout: -1}, {MaxBodyMemory: -1}, {MaxBodyMemory: 1000}} {

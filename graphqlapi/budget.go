@@ -10,42 +10,42 @@ import (
 	"unicode/utf8"
 )
 
-// The defaults of what answers may take.
+// Defaults of Options.
 const (
 	defaultMaxAnswerBytes   = 8 << 20
 	defaultMaxInFlightBytes = 256 << 20
 )
 
 const (
-	// freeBytes is how much memory each answer has without asking. So however much large answers hold
-	// together, what a client usually shows can always be answered.
+	// freeBytes is the memory that each answer may use without reserving any. Answers of ordinary
+	// size therefore never wait for large ones.
 	freeBytes = 256 << 10
-	// stepBytes is how much more an answer asks for at once.
+	// stepBytes is the unit in which an answer reserves more memory.
 	stepBytes = 256 << 10
-	// executorCopies is how often the executor holds each byte of an answer: it joins the results of fields
-	// to those of objects and lists, level by level, and buffers grow by doubling.
+	// executorCopies is how many copies of each answer byte the executor holds: it copies the
+	// results of fields into objects and lists, level by level, and buffers grow by doubling.
 	executorCopies = 4
-	// writtenCopies is how often a finished answer is held until it is written.
+	// writtenCopies is how many copies of a finished answer exist until it is written.
 	writtenCopies = 2
-	// pointBytes is what a field takes, by the points of its cost, beside the bytes of its text.
+	// pointBytes is the memory for each point of a document's cost, in addition to the texts.
 	pointBytes = 48
-	// errorBytes is what an error takes that the executor keeps.
+	// errorBytes is the memory of each error that the executor keeps.
 	errorBytes = 512
-	// clientShare is which part of the bytes in flight one client may hold: a quarter.
+	// One client may hold 1/clientShare of the bytes in flight.
 	clientShare = 4
 )
 
-// answers accounts for the memory of all answers in flight: while they are executed, and until they are
-// written. It is safe for concurrent use.
+// answers accounts for the memory of all answers in flight, from the beginning of execution until
+// they are written. It is safe for concurrent use.
 type answers struct {
 	most     int64 // bytes of one answer
-	total    int64 // bytes of memory of all together
+	total    int64 // bytes of memory of all answers together
 	overload func(message string) error
 
 	mu     sync.Mutex
 	held   int64
-	byWhom map[string]int64 // by client
-	freed  chan struct{}    // closed at the next release; nil while nobody waits
+	byWhom map[string]int64 // bytes of memory by client
+	freed  chan struct{}    // closed at the next release; nil if no one waits
 }
 
 func newAnswers(o *Options, l *limits) *answers {
@@ -56,7 +56,8 @@ func newAnswers(o *Options, l *limits) *answers {
 	}
 }
 
-// take adds n bytes to what a client holds. It takes nothing and reports false where that is too much.
+// take reserves n bytes for a client. If that exceeds a bound, it reserves nothing and returns
+// false.
 func (a *answers) take(client string, n int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -84,7 +85,7 @@ func (a *answers) release(client string, n int64) {
 	}
 }
 
-// wait returns after the next release, or when ctx ends.
+// wait returns after the next release, when no memory is held, or when ctx ends.
 func (a *answers) wait(ctx context.Context) {
 	a.mu.Lock()
 	if a.held == 0 {
@@ -102,17 +103,17 @@ func (a *answers) wait(ctx context.Context) {
 	}
 }
 
-// A budget bounds one answer. What it is made of is charged while it is executed; when that is too much,
-// the budget stops the execution, and has the refusal. A nil *budget bounds nothing. It is safe for
+// A budget bounds the memory of one answer. Execution charges it; when a charge exceeds a bound,
+// the budget stops the execution and keeps the refusal. A nil *budget has no bound. It is safe for
 // concurrent use.
 type budget struct {
 	all    *answers
 	client string
 	stop   context.CancelFunc
 
-	answer  atomic.Int64 // bytes of texts in the answer
-	needed  atomic.Int64 // bytes of memory
-	covered atomic.Int64 // of them, without asking again
+	answer  atomic.Int64 // bytes of text in the answer
+	needed  atomic.Int64 // bytes of memory charged so far
+	covered atomic.Int64 // bytes of memory that may be charged before reserving more
 
 	mu       sync.Mutex
 	taken    int64
@@ -120,10 +121,10 @@ type budget struct {
 	refused  atomic.Pointer[budgetError]
 }
 
-// A budgetError says why an answer was not made. It wraps a [*refusal].
+// A budgetError says why an answer was refused. It wraps a [*refusal].
 type budgetError struct {
 	err error
-	// overload says that it is not for the answer itself, and may pass a moment later.
+	// overload means that all answers together were too large, not this one. A retry may succeed.
 	overload bool
 }
 
@@ -135,7 +136,8 @@ func isOverload(err error) bool {
 	return ok && r.overload
 }
 
-// begin returns the budget of an answer to a document of that cost. Stop is called when it is used up.
+// begin returns the budget for the answer to a document of the given cost. The budget calls stop
+// when it is exceeded.
 func (a *answers) begin(client string, cost int, stop context.CancelFunc) *budget {
 	b := &budget{all: a, client: client, stop: stop}
 	b.covered.Store(freeBytes)
@@ -143,7 +145,7 @@ func (a *answers) begin(client string, cost int, stop context.CancelFunc) *budge
 	return b
 }
 
-// of returns whose answer it is.
+// of returns the client that the answer is for.
 func (b *budget) of() string {
 	if b == nil {
 		return ""
@@ -151,7 +153,7 @@ func (b *budget) of() string {
 	return b.client
 }
 
-// write charges n bytes of the answer. It reports false where the answer is not wanted any more.
+// write charges n bytes of text in the answer. It returns false if the answer was refused.
 func (b *budget) write(n int) bool {
 	if b == nil {
 		return true
@@ -166,7 +168,7 @@ func (b *budget) write(n int) bool {
 	return b.hold(int64(n) * executorCopies)
 }
 
-// hold charges n bytes of memory.
+// hold charges n bytes of memory. It returns false if the answer was refused.
 func (b *budget) hold(n int64) bool {
 	if b == nil {
 		return true
@@ -211,10 +213,11 @@ func errAnswerTooLarge(most int64) error {
 	})
 }
 
-// refusal returns why the answer was not made, nil where it was.
+// refusal returns why the answer was refused, or nil.
 func (b *budget) refusal() *budgetError { return b.refused.Load() }
 
-// finish is to be called when the answer has n bytes and is to be written.
+// finish is called with the size of the answer once it is complete. It releases the memory that
+// writing the answer does not need.
 func (b *budget) finish(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -225,7 +228,7 @@ func (b *budget) finish(n int) {
 	}
 }
 
-// release is to be called when the answer was written, or will not be. It may be called again.
+// release must be called once the answer was written or dropped. Calling it again does nothing.
 func (b *budget) release() {
 	if b == nil {
 		return
@@ -236,8 +239,9 @@ func (b *budget) release() {
 	b.taken, b.released = 0, true
 }
 
-// A userText is a String that a user wrote, and that may be long. It is charged each time that it is written
-// into an answer. The zero value is "". It is one pointer, which the executor passes on without allocating.
+// A userText is a String that a user wrote and that may be long. It is charged each time it is
+// written into an answer. The zero value is "". It is a single pointer, so the executor passes it
+// on without allocating.
 type userText struct{ of *chargedText }
 
 type chargedText struct {
@@ -264,7 +268,7 @@ func (userText) ImplementsGraphQLType(name string) bool { return name == "String
 
 func (*userText) UnmarshalGraphQL(any) error { return errOutputOnly }
 
-// MarshalText implements [encoding.TextMarshaler], through which [encoding/json] writes it.
+// MarshalText implements [encoding.TextMarshaler], which [encoding/json] calls to write the text.
 func (t userText) MarshalText() ([]byte, error) {
 	if t.of == nil || !t.of.budget.write(encodedLen(t.of.value)) {
 		return nil, nil
@@ -272,7 +276,7 @@ func (t userText) MarshalText() ([]byte, error) {
 	return []byte(t.of.value), nil
 }
 
-// escapeLen is how much longer encoding/json makes an ASCII character.
+// escapeLen is the number of bytes by which encoding/json lengthens each ASCII character.
 var escapeLen = func() (more [utf8.RuneSelf]uint8) {
 	for c := range more {
 		switch {
@@ -285,7 +289,7 @@ var escapeLen = func() (more [utf8.RuneSelf]uint8) {
 	return more
 }()
 
-// encodedLen returns how many bytes encoding/json makes of a string.
+// encodedLen returns the length in bytes of s as encoding/json writes it.
 func encodedLen(s string) int {
 	n := len(s) + len(`""`)
 	for i := 0; i < len(s); {

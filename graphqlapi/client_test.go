@@ -13,12 +13,12 @@ import (
 	"nhooyr.io/websocket"
 )
 
-// A client is the other end of a socket. It is for one goroutine.
+// A client is the client end of a socket. It is for one goroutine.
 type client struct {
 	t      testing.TB
 	conn   *websocket.Conn
 	lastID int
-	kept   map[string][]frame // of operations that nobody has asked for yet
+	kept   map[string][]frame // frames that were read before they were asked for, by operation
 }
 
 type frame struct {
@@ -43,7 +43,7 @@ func (f frame) code(t testing.TB) string {
 	return at(list[0], "extensions", "code").(string)
 }
 
-// dial opens a socket, without a word on it.
+// dial opens a socket and sends nothing.
 func (a *api) dial(t testing.TB, header http.Header) *client {
 	t.Helper()
 	conn, response, err := a.tryDial(t, header)
@@ -64,7 +64,7 @@ func (a *api) tryDial(t testing.TB, header http.Header) (*client, *http.Response
 	return &client{t: t, conn: conn, kept: map[string][]frame{}}, response, nil
 }
 
-// connect opens a socket and greets; the payload of connection_init may be nil.
+// connect opens a socket and sends connection_init. The payload may be nil.
 func (a *api) connect(t testing.TB, header http.Header, payload any) *client {
 	t.Helper()
 	c := a.dial(t, header)
@@ -73,7 +73,7 @@ func (a *api) connect(t testing.TB, header http.Header, payload any) *client {
 	return c
 }
 
-// connectAs opens a socket with the login of somebody.
+// connectAs opens a socket with a user's login.
 func (a *api) connectAs(t testing.TB, p person) *client {
 	t.Helper()
 	return a.connect(t, nil, map[string]any{"Authorization": "Bearer " + p.token})
@@ -95,7 +95,7 @@ func (c *client) send(message any) {
 	require.NoError(c.t, c.conn.Write(ctx, websocket.MessageText, []byte(jsonOf(message))))
 }
 
-// start begins an operation and returns its id.
+// start starts an operation and returns its id.
 func (c *client) start(document string, variables map[string]any) string {
 	c.t.Helper()
 	c.lastID++
@@ -122,7 +122,7 @@ func (c *client) tryRead() (f frame, err error) {
 	return f, json.Unmarshal(data, &f)
 }
 
-// next returns the next frame of an operation, and keeps those of others.
+// next returns the next frame of an operation. Frames of others are kept for later.
 func (c *client) next(id string) frame {
 	c.t.Helper()
 	for {
@@ -135,7 +135,7 @@ func (c *client) next(id string) frame {
 	}
 }
 
-// result returns the payload of the next frame of an operation, which must be a next frame.
+// result returns the payload of the next frame of an operation, which must have the type next.
 func (c *client) result(id string) map[string]any {
 	c.t.Helper()
 	f := c.next(id)
@@ -152,7 +152,7 @@ func (c *client) run(document string, variables map[string]any) map[string]any {
 	return result
 }
 
-// subscribed begins the documented subscription and returns its id and first cursor.
+// subscribed starts the documented subscription and returns its id and first cursor.
 func (c *client) subscribed() (id, cursor string) {
 	c.t.Helper()
 	id = c.start(`subscription { subscribe { success } }`, nil)
@@ -161,7 +161,8 @@ func (c *client) subscribed() (id, cursor string) {
 	return id, at(first, "extensions", "cursor").(string)
 }
 
-// closed reads until the socket is closed and returns how; frames on the way are kept.
+// closed reads until the socket is closed, and returns the close error. Frames before that are
+// kept.
 func (c *client) closed() (code int, reason string) {
 	c.t.Helper()
 	for {
@@ -176,7 +177,7 @@ func (c *client) closed() (code int, reason string) {
 	}
 }
 
-// within fails where something took longer than it may.
+// within fails the test if f takes too long.
 func within(t testing.TB, most time.Duration, do func()) {
 	t.Helper()
 	began := time.Now()

@@ -7,20 +7,20 @@ import (
 	"github.com/buddychat/buddychat/internal/origin"
 )
 
-// origins are those whose pages may read answers, besides the host's own, for which browsers ask nobody. The server of sockets
-// holds to the same list.
+// origins is the list of origins whose pages may read answers. Pages of the same host always may;
+// browsers do not ask for them. The WebSocket server uses the same list.
 type origins struct{ origin.List }
 
-// The headers that are allowed where a preflight names none.
+// usualHeaders are the headers that are allowed if a preflight request names none.
 const usualHeaders = "Accept, Authorization, Content-Type"
 
-// maxAskedHeaders is the most bytes of header names that a preflight may ask for.
+// maxAskedHeaders bounds the list of header names in a preflight request, in bytes.
 const maxAskedHeaders = 4 << 10
 
-// answer adds what the Fetch standard asks for of a server whose answers pages of other origins read, the preflight included
-// (https://fetch.spec.whatwg.org/#http-cors-protocol). The origin is named, never "*", so that a host that authenticates by
-// cookies works as well. The headers that a preflight asks for are allowed: the origin is trusted, and clients have headers
-// of their own.
+// answer adds the headers of the CORS protocol, also for preflight requests
+// (https://fetch.spec.whatwg.org/#http-cors-protocol). It names the origin instead of "*", so that
+// hosts can authenticate by cookies. It allows all headers that a preflight asks for, because the
+// origin is trusted and clients may send their own headers.
 func (o origins) answer(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Add("Vary", "Origin")
@@ -43,7 +43,8 @@ func (o origins) answer(w http.ResponseWriter, r *http.Request) {
 	header.Set("Access-Control-Max-Age", "7200")
 }
 
-// areNames reports whether a text is a list of header names (RFC 9110, section 5.6.2) of a size that somebody can mean.
+// areNames reports whether list consists of header names (RFC 9110, section 5.6.2) and has at most
+// maxAskedHeaders bytes.
 func areNames(list string) bool {
 	if len(list) > maxAskedHeaders {
 		return false

@@ -12,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/graphqlapi"
 )
 
-func TestOtherOriginsMayCallWhereTheyAreListed(t *testing.T) {
+func TestListedOriginsMayCall(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) {
 		s.api.Origins = []string{"https://app.example.com", "http://LOCALHOST:3000", "https://b.example.com:443", "chrome-extension://abc"}
@@ -65,7 +65,7 @@ func TestNoOriginIsAllowedUnlessTheHostListsIt(t *testing.T) {
 	require.Empty(t, got.header.Get("Access-Control-Allow-Credentials"))
 }
 
-func TestAPreflightIsAllowedTheHeadersThatItAsksFor(t *testing.T) {
+func TestPreflightAllowsTheRequestedHeaders(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.api.Origins = []string{"https://app.example.com"} })
 	const usual = "Accept, Authorization, Content-Type"
@@ -90,7 +90,7 @@ func TestAPreflightIsAllowedTheHeadersThatItAsksFor(t *testing.T) {
 	}
 }
 
-func TestTheServerAnswersForItsOwnHostsAlone(t *testing.T) {
+func TestServerAnswersOnlyForItsOwnHosts(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.api.Hosts = []string{"chat.example.com", "127.0.0.1"} })
 	document := `{"query":"{ __typename }"}`
@@ -100,7 +100,8 @@ func TestTheServerAnswersForItsOwnHostsAlone(t *testing.T) {
 	conn.init(nil)
 	require.Equal(t, "connection_ack", conn.read().Type)
 
-	// The page of somebody who points a name of their own at this address is of the same host, by its word.
+	// DNS rebinding: an attacker points their own host name at this address. Origin and Host then
+	// match.
 	ask := func(upgrade http.Header) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, "http://evil.example.com/graphql?query=%7B__typename%7D", nil)
 		maps.Copy(r.Header, upgrade)
@@ -120,7 +121,7 @@ func TestTheServerAnswersForItsOwnHostsAlone(t *testing.T) {
 	}
 }
 
-func TestOriginsAndHostsThatCannotBeAreRefusedAtOnce(t *testing.T) {
+func TestNewHandlerRejectsInvalidOriginsAndHosts(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	for _, opts := range []graphqlapi.Options{

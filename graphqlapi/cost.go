@@ -2,11 +2,11 @@ package graphqlapi
 
 import "github.com/buddychat/buddychat/internal/gqldoc"
 
-// defaultMaxCost lets a client show fifty chats with twenty messages each and everything about them, and
-// not a hundred with a hundred.
+// defaultMaxCost allows a client to select fifty chats with twenty messages each and all of their
+// fields, but not a hundred chats with a hundred messages each.
 const defaultMaxCost = 30_000
 
-// documentLimits returns what documents are held to, where a page has at most maxPage entries.
+// documentLimits returns the limits for documents. A page has at most maxPage entries.
 func documentLimits(o *Options, maxPage int) gqldoc.Limits {
 	return gqldoc.Limits{
 		Cost: o.MaxCost, SubscriptionCost: o.MaxEventCost, MaxPage: maxPage,
@@ -14,22 +14,22 @@ func documentLimits(o *Options, maxPage int) gqldoc.Limits {
 	}
 }
 
-// fieldCosts are what fields cost beside the 1 that every field costs, in proportion to the work and the
-// memory that they take. A list that is nested in another takes a range of its own for each parent, and a
-// count looks at more than the page has.
+// fieldCosts is what fields cost in addition to the 1 that each field costs. The cost is
+// proportional to work and memory. A list inside another list needs a range scan for each parent,
+// and a count reads more rows than the page has.
 var fieldCosts = map[string]int{
-	// Texts, by how long they can be.
+	// Texts, by their maximum length.
 	"Message.content":           5,
 	"CustomUser.bio":            1,
 	"CustomUser.profilePicture": 1,
 	"UserGroup.description":     2,
 	"UserGroup.groupImage":      1,
 
-	// What takes a query for each object.
+	// Fields that need a query for each object.
 	"CustomUser.email":        2,
 	"CustomUser.phoneNumbers": 2,
 
-	// Lists. A search may look at many more users than it finds.
+	// Lists. A search may read many more users than it returns.
 	"Query.users":                        20,
 	"Query.users(username)":              20,
 	"Query.users(firstName)":             20,
@@ -61,7 +61,7 @@ var fieldCosts = map[string]int{
 	"UserGroupMemberCopy.lastMessage":          2,
 }
 
-// largeTexts may have few names in one operation: see [gqldoc.Limits].
+// largeTexts are the fields whose number of names in one operation is limited; see [gqldoc.Limits].
 var largeTexts = []string{
 	"Message.content",
 	"CustomUser.bio", "CustomUser.profilePicture",

@@ -11,7 +11,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// The codes of errors.
+// Error codes, as clients see them in extensions.code.
 const (
 	codeUnauthenticated = "UNAUTHENTICATED"
 	codeForbidden       = "FORBIDDEN"
@@ -24,10 +24,11 @@ const (
 	codeInternal        = "INTERNAL"
 )
 
-// wireError is an error as a client gets it. It is what every resolver returns, outermost: graphql-go asks it for its extensions.
+// A wireError is an error as a client sees it. Resolvers return it unwrapped, because graphql-go
+// asks only the outermost error for its extensions.
 type wireError struct {
 	code, field, message string
-	// cause is what the log is told of an INTERNAL error; the client never sees it.
+	// cause is the cause of an INTERNAL error. It is logged and never sent to the client.
 	cause error
 }
 
@@ -43,8 +44,8 @@ func (e *wireError) Extensions() map[string]any {
 
 var errLogin = &wireError{code: codeUnauthenticated, message: "log in first"}
 
-// wire turns an error of the services into one for a client. One that is no answer becomes INTERNAL; whoever
-// writes the response logs its cause, with the path: see [Handler.logFailure].
+// wire converts an error of the services into an error for clients. Errors of an unknown kind
+// become INTERNAL; their cause is logged when the response is written: see [Handler.logFailure].
 func wire(err error) error {
 	var w *wireError
 	switch {
@@ -79,27 +80,29 @@ func internal(cause error) *wireError {
 	return &wireError{code: codeInternal, message: "internal error", cause: cause}
 }
 
-// A panicError is the cause of an INTERNAL error that a resolver, or the host's code below it, panicked with.
+// A panicError is the cause of an INTERNAL error: a panic in a resolver or in the host's code that
+// it called.
 type panicError struct {
 	value any
 	stack []byte
 }
 
-// panicked must be called while the panic is recovered, so that the stack is its own.
+// panicked must be called while the panic is being recovered, so that the stack is that of the
+// panic.
 func panicked(value any) *panicError { return &panicError{value, debug.Stack()} }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// The most characters that the log has of what a client wrote, and the most failures of one response.
+// Bounds of what is logged: bytes of a text that a client wrote, and failures of one response.
 const (
 	maxLoggedText     = 200
 	maxLoggedFailures = 8
 )
 
-// logFailure tells the log of an INTERNAL error: which operation, where in it, who ran it, and the cause. It
-// has nothing of variables, arguments or results. The cause is the text of an error of the store or of the
-// host's own code. What took longer than the deadline is a warning. What failed because the client has left
-// is not logged.
+// logFailure logs an INTERNAL error with the operation, the path, the user and the cause. It does
+// not log variables, arguments or results. The cause is the error text of the store or of the
+// host's code. An exceeded deadline is logged as a warning. Failures after the client has left are
+// not logged, except panics.
 func (h *Handler) logFailure(ctx context.Context, path []any, cause error) {
 	p, isPanic := errors.AsType[*panicError](cause)
 	if !isPanic && errors.Is(ctx.Err(), context.Canceled) {
@@ -121,7 +124,7 @@ func (h *Handler) logFailure(ctx context.Context, path []any, cause error) {
 	h.log.LogAttrs(ctx, level, "an operation failed", attributes...)
 }
 
-// pathText writes the path of an error as in chats.nodes.0.lastMessage.
+// pathText formats the path of an error, for example chats.nodes.0.lastMessage.
 func pathText(path []any) string {
 	var text strings.Builder
 	for i, step := range path {

@@ -16,10 +16,10 @@ const wholeEvent = `{ events(after: "x") { id cursor operation at subjectId eras
 	groupCopy { id unreadCount member { user { username } group { title membersCount } } } groupMessage { id message { id content sender { username } } groupCopy { id } readBy { totalCount } }
 	member { id isAdmin joinedAt user { username } group { id title } } notification { id isRead message { content } receiver { username } } } }`
 
-// objects are the fields of an event that can be null.
+// objects are the nullable fields of an event.
 var objects = []string{"actor", "chat", "chatMessage", "groupCopy", "groupMessage", "member", "notification"}
 
-func TestEachEventShowsWhatItIsAboutAndNothingOfAnotherKind(t *testing.T) {
+func TestEachEventShowsOnlyItsOwnObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6_000, time.UTC)
@@ -95,7 +95,7 @@ func TestEachEventShowsWhatItIsAboutAndNothingOfAnotherKind(t *testing.T) {
 	}
 }
 
-func TestAnEventShowsTheStateAtItsDelivery(t *testing.T) {
+func TestEventsShowTheStateAtDelivery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	own := s.chats["creator"].Copy()
@@ -118,7 +118,7 @@ func TestAnEventShowsTheStateAtItsDelivery(t *testing.T) {
 	require.EqualValues(t, 0, s.deliver(e, wholeEvent).at("events.chat.unreadCount"))
 }
 
-func TestAnEventOfAChatThatIsGoneMeanwhileHasNoContext(t *testing.T) {
+func TestEventsOfADeletedChatHaveNoObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	m := s.byParticipant
@@ -129,7 +129,7 @@ func TestAnEventOfAChatThatIsGoneMeanwhileHasNoContext(t *testing.T) {
 	}
 }
 
-func TestTheSchemaOfEventsAnswersToTheLoggedInAlone(t *testing.T) {
+func TestEventsNeedALogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	exec := func(v viewer, document string) result {
@@ -140,14 +140,14 @@ func TestTheSchemaOfEventsAnswersToTheLoggedInAlone(t *testing.T) {
 	exec(viewer{Identity: Identity{User: "1"}}, `{ events { id } }`).refused(codeInternal)
 }
 
-func TestTheEventCursorIsTheOneTakenBeforeTheOperation(t *testing.T) {
+func TestEventCursorIsTakenBeforeTheOperation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.runAs(viewer{Identity: Identity{User: "1"}, eventCursor: "taken before"}, `{ me { id } eventCursor }`)
 	require.Equal(t, "taken before", r.string("eventCursor"))
 }
 
-func TestWithoutACursorTakenBeforeThePositionOfNowIsAsked(t *testing.T) {
+func TestEventCursorAsksTheHubIfNoCursorWasTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ran := make(chan error, 1)

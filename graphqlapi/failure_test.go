@@ -19,12 +19,14 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// A flakyHost has users of its own, whose names are the tokens, and a directory that can be made to fail.
+// A flakyHost has its own users, whose tokens are their names, and a directory that can be made to
+// fail.
 type flakyHost struct {
 	hostUsers
-	failures atomic.Int32 // so many lookups fail
+	failures atomic.Int32 // number of lookups that will fail
 	panics   atomic.Bool
-	// Where they are there: a lookup closes held, and waits until hold is closed or its context ends, which closes cut.
+	// If set, a lookup closes held and waits until hold is closed, or until its context ends, when
+	// it closes cut.
 	hold, held, cut chan struct{}
 }
 
@@ -53,7 +55,7 @@ func serveFlaky(t *testing.T, configure ...func(*setup)) (*api, *flakyHost) {
 	return serve(t, append(configure, func(s *setup) { s.app.Directory, s.api.Authenticator = host, host })...), host
 }
 
-func TestAFailureShowsNoCauseAndLeavesTheRest(t *testing.T) {
+func TestFailuresHideTheirCauseAndKeepOtherFields(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(*flakyHost){
 		"an error": func(h *flakyHost) { h.failures.Store(1 << 20) },
@@ -75,7 +77,7 @@ func TestAFailureShowsNoCauseAndLeavesTheRest(t *testing.T) {
 	}
 }
 
-func TestATypedEventWaitsForWhatFails(t *testing.T) {
+func TestTypedEventsAreRetriedAfterFailures(t *testing.T) {
 	t.Parallel()
 	a, host := serveFlaky(t)
 	conn := a.connect(t, nil, object{"token": "robert"})
@@ -95,7 +97,7 @@ func TestATypedEventWaitsForWhatFails(t *testing.T) {
 	require.Equal(t, "INTERNAL", conn.next(id).code(t), "nothing of it is left: the client resumes before it")
 }
 
-func TestASubscriptionThatCannotBeRenderedEndsAndCanBeResumed(t *testing.T) {
+func TestASubscriptionThatCannotBeRenderedCanBeResumed(t *testing.T) {
 	t.Parallel()
 	a, host := serveFlaky(t)
 	conn := a.connect(t, nil, object{"token": "alice"})
@@ -110,13 +112,13 @@ func TestASubscriptionThatCannotBeRenderedEndsAndCanBeResumed(t *testing.T) {
 	require.Equal(t, "MEMBER_ADDED", again.result(id)["operation"])
 }
 
-func TestWithoutRunSubscriptionsAndTheCursorFailAndTheLogSaysWhatToCall(t *testing.T) {
+func TestWithoutRunSubscriptionsFailAndTheLogSaysWhatToCall(t *testing.T) {
 	t.Parallel()
 	var logs logBuffer
 	host := hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
 		return graphqlapi.Identity{User: user.ID(name)}, nil
 	}}
-	// The logger is the app's: a handler without one of its own logs there.
+	// A handler without a logger uses that of the app.
 	app, err := buddychat.New(memory.New(nil), &buddychat.Options{Directory: host, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
 	require.NoError(t, err)
 	handler, err := graphqlapi.NewHandler(app, &graphqlapi.Options{Authenticator: host})
@@ -138,7 +140,7 @@ func TestWithoutRunSubscriptionsAndTheCursorFailAndTheLogSaysWhatToCall(t *testi
 	require.Equal(t, 3, strings.Count(logs.String(), "call App.Run"), logs.String())
 }
 
-func TestAnInternalErrorIsLoggedWithItsOperationItsPathAndItsUser(t *testing.T) {
+func TestInternalErrorsAreLoggedWithOperationPathAndUser(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		fail func(*flakyHost)
@@ -200,7 +202,7 @@ func TestAnInternalErrorIsLoggedWithItsOperationItsPathAndItsUser(t *testing.T) 
 	}
 }
 
-func TestAFailureThatManyFieldsShareIsLoggedOnce(t *testing.T) {
+func TestAFailureOfManyFieldsIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	a, host := serveFlaky(t)
 	for _, other := range []user.ID{"ann", "bob", "dan"} {
@@ -216,7 +218,7 @@ func TestAFailureThatManyFieldsShareIsLoggedOnce(t *testing.T) {
 	require.Contains(t, a.logs.String(), "path=chats.nodes.")
 }
 
-func TestALongNameOfAnOperationIsCutInTheLog(t *testing.T) {
+func TestLongOperationNamesAreTruncatedInTheLog(t *testing.T) {
 	t.Parallel()
 	a, host := serveFlaky(t)
 	host.failures.Store(1 << 20)

@@ -13,7 +13,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestAHostsIDsAreThoseOfTheAPI(t *testing.T) {
+func TestGlobalIDsMatchTheAPI(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	ada, bert := a.register(t, "adalovelace"), a.register(t, "bertbertson")
@@ -51,7 +51,7 @@ func TestAHostsIDsAreThoseOfTheAPI(t *testing.T) {
 	}
 }
 
-func TestAGlobalIDIsParsedToWhatItWasMadeOf(t *testing.T) {
+func TestGlobalIDsRoundTrip(t *testing.T) {
 	t.Parallel()
 	u, err := graphqlapi.ParseUserID(graphqlapi.UserID("a-host's"))
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestAGlobalIDIsParsedToWhatItWasMadeOf(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrNotFound)
 }
 
-// A page that the application renders itself can name its users and chats as the API does.
+// A page that the application renders can refer to users and chats by the ids of the API.
 func ExampleUserID() {
 	fmt.Printf("<a href=\"/profile\" data-user=%q>Ada</a>\n", graphqlapi.UserID("1815"))
 	id, err := graphqlapi.ParseUserID("Q3VzdG9tVXNlcjoxODE1")

@@ -13,12 +13,13 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// sized is a world in which each list has n entries or more, and each nested list as many as its parent.
+// sized is a world whose lists have at least n entries each, including nested lists.
 type sized struct {
 	*world
-	n                     int
-	viewer                user.ID
-	chat, group, crowd    chat.Copy // crowd is a group with n other members, who have read n messages of the viewer
+	n      int
+	viewer user.ID
+	// crowd has n other members, who have read n messages of the viewer
+	chat, group, crowd    chat.Copy
 	crowdGroup, crowdLast string
 }
 
@@ -43,8 +44,8 @@ func newSized(w *world, n int) *sized {
 	return s
 }
 
-// cost runs a document and returns the least time of several runs and an earlier one, 0 for none, and how
-// long the answer is.
+// cost runs a document several times. It returns the shortest time, including an earlier one unless
+// that is 0, and the length of the answer.
 func (s *sized) cost(document string, earlier time.Duration) (least time.Duration, length int) {
 	least = earlier
 	for range 5 {
@@ -60,7 +61,7 @@ func (s *sized) cost(document string, earlier time.Duration) (least time.Duratio
 	return least, length
 }
 
-// crowded are documents of the lists that are nested in one another, whose lengths are $first.
+// crowded are documents with nested lists of length $first.
 var crowded = map[string]string{
 	"the readers of a message":    `query($first: Int, $message: ID!) { node(id: $message) { ... on GroupMessage { readBy(first: $first) { totalCount nodes ` + aMember + ` } } } }`,
 	"the readers of each message": `query($first: Int, $crowd: ID!) { group(id: $crowd) { groupMessages(first: $first) { nodes { id readBy(first: $first) { totalCount nodes { id } } } } } }`,
@@ -75,16 +76,16 @@ var crowded = map[string]string{
 	"the counts of the lists":     `query($first: Int) { users { totalCount } groups(first: $first) { nodes { groupMessages(first: 1) { totalCount } member { group { membersCount } } } } }`,
 }
 
-// excess is how much more an entry may cost in a long list than in a short one. The lists differ by
-// growth, so that a quadratic one is over. Other work on the machine can only add to a time: a list that
-// is over is measured again, and its least time counts.
+// excess is how much more time an entry may take in a long list than in a short one. The long list
+// is growth times as long, so quadratic time exceeds it. Other work on the machine can only add
+// time, so a list that exceeds it is measured again, and its shortest time counts.
 const (
 	excess = 3
 	growth = 8
 	rounds = 10
 )
 
-func TestNoListCostsMoreThanInProportionToWhatItReturns(t *testing.T) {
+func TestTimeOfListsIsProportionalToTheirLength(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compares times, which the race detector distorts")
 	}

@@ -24,7 +24,8 @@ const (
 	defaultDeadline          = 15 * time.Second
 )
 
-// Handler serves the API: GraphQL over HTTP, and over a WebSocket where a request asks for one. It is safe for concurrent use.
+// Handler serves the API: GraphQL over HTTP, and over a WebSocket if the request asks for an
+// upgrade. It is safe for concurrent use.
 type Handler struct {
 	app                *buddychat.App
 	authenticator      Authenticator
@@ -44,9 +45,10 @@ type Handler struct {
 // checkTimeout is how long NewHandler waits for the store.
 const checkTimeout = 10 * time.Second
 
-// NewHandler returns the API of an application. The events of subscriptions flow while [buddychat.App.Run] runs. A nil Options is the
-// zero value. The error says what cannot be served, or which option is wrong. As [buddychat.New] does, NewHandler asks the store
-// whether it is ready, and waits ten seconds at most.
+// NewHandler returns the API of an application. Subscriptions deliver events only while
+// [buddychat.App.Run] is running. Nil Options are the zero value. Like [buddychat.New], NewHandler
+// checks that the store is ready, which takes at most ten seconds. The error says what failed, or
+// which option is invalid.
 func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 	opts, err := o.withDefaults(app)
 	if err != nil {
@@ -88,7 +90,7 @@ func NewHandler(app *buddychat.App, o *Options) (*Handler, error) {
 	return h, nil
 }
 
-// withDefaults returns a copy of o without zero values, or says which field cannot be.
+// withDefaults returns a copy of o with the defaults filled in. The error names an invalid option.
 func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	if app == nil {
 		return nil, errors.New("an App is required: see buddychat.New")
@@ -99,16 +101,16 @@ func (o *Options) withDefaults(app *buddychat.App) (*Options, error) {
 	}
 	switch {
 	case d.Authenticator == nil && app.Tokens == nil:
-		return nil, errors.New("Options.Authenticator is required where the host has its own users")
+		return nil, errors.New("Options.Authenticator is required if the App has no built-in users")
 	case d.Proxies < 0, d.MaxSocketsPerAddress < 0, d.MaxSocketsPerUser < 0, d.Deadline < 0, d.MaxSearches < 0, d.MaxCost < 0, d.MaxEventCost < 0,
 		d.MaxAnswerBytes < 0, d.MaxInFlightBytes < 0:
-		return nil, errors.New("a negative number in Options: zero stands for the default")
+		return nil, errors.New("a number in Options is negative: use 0 for the default")
 	case d.MaxBodiesPerAddress < 0, d.BodyTimeout < 0:
-		return nil, errors.New("a negative number in Options: zero stands for the default")
+		return nil, errors.New("a number in Options is negative: use 0 for the default")
 	case d.MaxBodyMemory != 0 && d.MaxBodyMemory < maxBody:
-		return nil, fmt.Errorf("Options.MaxBodyMemory is %d: give it at least %d bytes, the size of one body", d.MaxBodyMemory, maxBody)
+		return nil, fmt.Errorf("Options.MaxBodyMemory is %d: at least %d are required, the maximum size of one body", d.MaxBodyMemory, maxBody)
 	case d.Throttle != nil && d.Throttle.Status != 0 && d.Throttle.Status != http.StatusForbidden && d.Throttle.Status != http.StatusTooManyRequests:
-		return nil, fmt.Errorf("Options.Throttle.Status is %d: want 403 or 429", d.Throttle.Status)
+		return nil, fmt.Errorf("Options.Throttle.Status is %d: only 403 and 429 are allowed", d.Throttle.Status)
 	}
 	if d.Authenticator == nil {
 		d.Authenticator = tokenAuthenticator{app.Tokens}
@@ -145,14 +147,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// misdirected refuses a request for a host that is not in the list.
+// misdirected refuses a request for a host that is not in Options.Hosts.
 func (h *Handler) misdirected() *refusal {
-	refused := wellFormed(http.StatusMisdirectedRequest, &wireError{code: codeForbidden, message: "this server does not answer for the host in the request: call it by its own name"})
+	refused := wellFormed(http.StatusMisdirectedRequest, &wireError{code: codeForbidden, message: "this server does not serve the host in the Host header: use one of its own names"})
 	refused.plain = http.StatusMisdirectedRequest
 	return refused
 }
 
-// Shutdown lets no socket in any more, closes those that are open with 1001 once what is in flight on them has been answered, and
-// waits until they have ended. When ctx ends before, it cuts them and returns the error of ctx. It may be called again.
-// Requests over HTTP are for [http.Server.Shutdown] to wait for.
+// Shutdown refuses new sockets, lets operations in flight finish, and closes the open sockets with
+// 1001. It returns when all have ended. If ctx ends first, it cuts the remaining sockets and
+// returns the error of ctx. It may be called again. It does not wait for requests over HTTP: use
+// [http.Server.Shutdown].
 func (h *Handler) Shutdown(ctx context.Context) error { return h.sockets.Shutdown(ctx) }

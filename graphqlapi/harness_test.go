@@ -24,12 +24,12 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an expected event.
 const patience = 10 * time.Second
 
 const password = "correct-horse-battery-9"
 
-// An api is an application that is served, with what a test needs to talk to it.
+// An api is a served application, with helpers for tests.
 type api struct {
 	app     *buddychat.App
 	handler *graphqlapi.Handler
@@ -38,12 +38,13 @@ type api struct {
 }
 
 type setup struct {
-	store buddychat.Store // empty
+	store buddychat.Store // must be empty
 	app   buddychat.Options
 	api   graphqlapi.Options
 }
 
-// serve serves an application, on the store in memory unless there is another. Nothing is throttled unless the test sets it up.
+// serve serves an application. The default store is in memory, and nothing is throttled unless the
+// test configures it.
 func serve(t testing.TB, configure ...func(*setup)) *api {
 	t.Helper()
 	a := &api{logs: &logBuffer{}}
@@ -74,7 +75,7 @@ func serve(t testing.TB, configure ...func(*setup)) *api {
 	return a
 }
 
-// A person is a registered user with a login.
+// A person is a registered user who is logged in.
 type person struct {
 	user.User
 	token, refresh string
@@ -91,7 +92,7 @@ func (a *api) register(t testing.TB, name string) person {
 	return a.login(t, u)
 }
 
-// phoneOf returns a number for a name.
+// phoneOf derives a phone number from a name.
 func phoneOf(name string) string {
 	number := 0
 	for _, r := range name {
@@ -115,7 +116,7 @@ func (a *api) login(t testing.TB, u user.User) person {
 	return person{User: u, token: pair.Access, refresh: pair.Refresh, session: pair.Claims.Session}
 }
 
-// An answer is what came back over HTTP.
+// An answer is an answer over HTTP.
 type answer struct {
 	status int
 	header http.Header
@@ -123,7 +124,7 @@ type answer struct {
 	body   map[string]any
 }
 
-// do sends a request. The Content-Type is that of JSON unless the header says otherwise; a nil value takes a header away.
+// do sends a request. The default Content-Type is JSON. A nil value removes a header.
 func (a *api) do(t testing.TB, method, query, body string, header http.Header) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, a.server.URL+"/graphql"+query, strings.NewReader(body))
@@ -143,7 +144,7 @@ func (a *api) do(t testing.TB, method, query, body string, header http.Header) a
 	return got
 }
 
-// ask sends a document with variables, as somebody or with "" as nobody.
+// ask sends a document with variables and a token; "" sends no token.
 func (a *api) ask(t testing.TB, access, document string, variables map[string]any) answer {
 	t.Helper()
 	header := http.Header{}
@@ -153,7 +154,7 @@ func (a *api) ask(t testing.TB, access, document string, variables map[string]an
 	return a.do(t, http.MethodPost, "", jsonOf(map[string]any{"query": document, "variables": variables}), header)
 }
 
-// must sends a document, and returns the data of an answer without errors.
+// must sends a document. The answer must have no errors; must returns its data.
 func (a *api) must(t testing.TB, access, document string, variables map[string]any) map[string]any {
 	t.Helper()
 	got := a.ask(t, access, document, variables)
@@ -172,7 +173,7 @@ func firstError(body map[string]any) map[string]any {
 	return body["errors"].([]any)[0].(map[string]any)
 }
 
-// at walks into decoded JSON by keys and indices.
+// at returns the value at a path of keys and indexes in decoded JSON.
 func at(value any, path ...any) any {
 	for _, step := range path {
 		switch step := step.(type) {
@@ -185,7 +186,7 @@ func at(value any, path ...any) any {
 	return value
 }
 
-// A logBuffer is a log that tests read.
+// A logBuffer is a log that tests can read.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

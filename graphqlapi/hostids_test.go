@@ -20,7 +20,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// uuidMembers are the users of a host, in a table of its own with ids of the type UUID. It lists them by their ids.
+// uuidMembers are the host's users, in a table with ids of type UUID. Lists are ordered by id.
 type uuidMembers struct{ db *sql.DB }
 
 func (m uuidMembers) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -76,7 +76,7 @@ func (m uuidMembers) query(ctx context.Context, query string, args ...any) (user
 	return users, rows.Err()
 }
 
-// trusting takes the token for the id of the user.
+// trusting accepts the id of a user as the token.
 type trusting struct{}
 
 func (trusting) Authenticate(_ context.Context, _ *http.Request, token string) (graphqlapi.Identity, error) {
@@ -103,7 +103,7 @@ func serveUUIDs(t *testing.T) (a *api, ids []user.ID) {
 	}), ids
 }
 
-func TestAnIDThatAClientMadeUpNeverReachesTheDatabaseOfAHost(t *testing.T) {
+func TestInvalidUserIDsNeverReachTheHostsDatabase(t *testing.T) {
 	t.Parallel()
 	a, ids := serveUUIDs(t)
 	viewer := string(ids[0])
@@ -124,7 +124,7 @@ func TestAnIDThatAClientMadeUpNeverReachesTheDatabaseOfAHost(t *testing.T) {
 	}
 }
 
-func TestAHostListsItsUsersByUUID(t *testing.T) {
+func TestHostsCanListUsersByUUID(t *testing.T) {
 	t.Parallel()
 	a, ids := serveUUIDs(t)
 	want := make([]any, len(ids))

@@ -13,8 +13,8 @@ import (
 	"github.com/buddychat/buddychat/internal/gqldoc"
 )
 
-// The media types of answers. The plain one is for clients that know no other: under it every request that is well formed is
-// answered by 200, whether it could be executed or not.
+// The media types of answers. mediaPlain is for older clients: with it, every well-formed request
+// is answered with status 200, even if it could not be executed.
 const (
 	mediaPlain   = "application/json"
 	mediaGraphQL = "application/graphql-response+json"
@@ -22,7 +22,7 @@ const (
 
 const allMethods = "GET, HEAD, POST, OPTIONS"
 
-// serveHTTP is GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
+// serveHTTP implements GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
 func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request, b *body) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
@@ -41,7 +41,7 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request, b *body) {
 	}
 	media := negotiate(r.Header.Values("Accept"))
 	if media == "" {
-		writeRefusal(w, mediaPlain, malformed(http.StatusNotAcceptable, "the answer is %s or %s: accept one of them", mediaGraphQL, mediaPlain))
+		writeRefusal(w, mediaPlain, malformed(http.StatusNotAcceptable, "the Accept header excludes all media types of the answer: accept %s or %s", mediaGraphQL, mediaPlain))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.deadline)
@@ -55,7 +55,7 @@ func (h *Handler) serveHTTP(w http.ResponseWriter, r *http.Request, b *body) {
 	write(w, r, media, http.StatusOK, answer.parts()...)
 }
 
-// answer executes the operation of a request.
+// answer reads a request and executes its operation.
 func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, b *body) (*response, error) {
 	q, err := readRequest(r, func() ([]byte, error) { return b.readAll(w, r, h.limits) })
 	if err != nil {
@@ -75,7 +75,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 func takesOverHTTP(kind gqldoc.Operation, method string) error {
 	switch {
 	case kind == gqldoc.Subscription:
-		return malformed(http.StatusBadRequest, "subscriptions come over a WebSocket: open one at this address, with the subprotocol graphql-transport-ws")
+		return malformed(http.StatusBadRequest, "subscriptions need a WebSocket: open one at this URL with the subprotocol graphql-transport-ws")
 	case kind == gqldoc.Mutation && method != http.MethodPost:
 		refused := malformed(http.StatusMethodNotAllowed, "a mutation must be sent by POST")
 		refused.allow = http.MethodPost
@@ -98,8 +98,8 @@ func writeRefusal(w http.ResponseWriter, media string, refused *refusal) {
 	write(w, nil, media, status, (&response{errors: refused.errors}).encode())
 }
 
-// write answers with a body that comes in parts, so that a large one need not be joined. The request may be nil
-// where the body is small.
+// write sends a body in parts, so that a large body is not copied into one buffer. r may be nil for
+// small bodies.
 func write(w http.ResponseWriter, r *http.Request, media string, status int, parts ...[]byte) {
 	size := 0
 	for _, part := range parts {
@@ -116,25 +116,25 @@ func write(w http.ResponseWriter, r *http.Request, media string, status int, par
 	}
 	for _, part := range parts {
 		if _, err := to.Write(part); err != nil {
-			return // a client that does not wait for the answer has none
+			return // the client has closed the connection
 		}
 	}
 }
 
-// A client that reads a large answer must take each chunk of it within the patience, so that nobody holds
-// large answers for ever.
+// A client that reads a large answer must accept each chunk within writePatience. Otherwise slow
+// clients could hold the memory of large answers forever.
 const (
 	writeChunk    = 64 << 10
 	writePatience = 2 * time.Minute
 )
 
-// hasWriteTimeout reports whether the host has set a timeout of its own.
+// hasWriteTimeout reports whether the host's server has a write timeout.
 func hasWriteTimeout(r *http.Request) bool {
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	return ok && server.WriteTimeout > 0
 }
 
-// A patientWriter gives each chunk its own time to be written.
+// A patientWriter sets a new write deadline for each chunk.
 type patientWriter struct {
 	w       io.Writer
 	control *http.ResponseController
@@ -146,7 +146,8 @@ func newPatientWriter(w http.ResponseWriter) *patientWriter {
 
 func (p *patientWriter) Write(b []byte) (n int, err error) {
 	for err == nil && n < len(b) {
-		_ = p.control.SetWriteDeadline(time.Now().Add(writePatience)) // not every server has one
+		// not every server supports it
+		_ = p.control.SetWriteDeadline(time.Now().Add(writePatience))
 		var written int
 		written, err = p.w.Write(b[n:min(n+writeChunk, len(b))])
 		n += written
@@ -154,12 +155,13 @@ func (p *patientWriter) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// done lifts the deadline for the next answer on the connection.
+// done removes the deadline, so that it does not apply to the next answer on the connection.
 func (p *patientWriter) done() { _ = p.control.SetWriteDeadline(time.Time{}) }
 
-// negotiate returns the media type that the client would rather have, "" where it takes neither: the one of the higher weight; of
-// equal ones the one that it names over one that it only does not exclude, and of two that it names the newer. A client that says
-// nothing, or anything, gets the plain one, which every client knows.
+// negotiate returns the media type that the client prefers, or "" if it accepts neither: the type
+// with the higher weight. For equal weights, an explicitly named type wins over a wildcard, and
+// mediaGraphQL wins if both are named. Without a preference it returns mediaPlain, which all
+// clients know.
 func negotiate(accept []string) string {
 	header := strings.TrimSpace(strings.Join(accept, ","))
 	if header == "" {
@@ -175,13 +177,14 @@ func negotiate(accept []string) string {
 	return mediaPlain
 }
 
-// A preference is what a client thinks of a media type: the weight, by the most precise range of its Accept header that has it.
+// A preference is how much a client wants a media type: the weight of the most precise range in its
+// Accept header that matches.
 type preference struct {
 	weight    float64
 	precision int
 }
 
-// The precisions of a media range.
+// Precisions of a media range, from */* to an exact type.
 const (
 	anything = 1 + iota
 	subtypes

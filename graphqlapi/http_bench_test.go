@@ -22,7 +22,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// onStores runs a benchmark on each store, empty.
+// onStores runs a benchmark on each kind of store, initially empty.
 func onStores(b *testing.B, f func(b *testing.B, s buddychat.Store)) {
 	b.Run("memory", func(b *testing.B) { f(b, memory.New(nil)) })
 	b.Run("SQLite", func(b *testing.B) {
@@ -39,7 +39,7 @@ func onStores(b *testing.B, f func(b *testing.B, s buddychat.Store)) {
 	})
 }
 
-// BenchmarkNewestFiftyByHTTP asks, over one connection, for what a client shows when a chat is opened.
+// BenchmarkNewestFiftyByHTTP runs the query of a client that opens a chat, over one connection.
 func BenchmarkNewestFiftyByHTTP(b *testing.B) {
 	onStores(b, func(b *testing.B, s buddychat.Store) {
 		a := serve(b, func(o *setup) { o.store = s })
@@ -69,8 +69,10 @@ func BenchmarkNewestFiftyByHTTP(b *testing.B) {
 	})
 }
 
-// BenchmarkDeliverToSockets sends a message to a group whose members all have a socket open, and waits until each has read it: the figures are
-// those of one message to all, sending, reading and the hub's pause between two looks into the log included. B/socket is what an idle socket holds, its client's end included.
+// BenchmarkDeliverToSockets sends a message to a group whose members all have an open socket, and
+// waits until each has received it. The figures are for one message to all members, including
+// sending, reading and the hub's interval between two polls. B/socket is the memory of an idle
+// socket, including the client's end.
 func BenchmarkDeliverToSockets(b *testing.B) {
 	for _, sockets := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("sockets=%d", sockets), func(b *testing.B) {
@@ -103,7 +105,7 @@ func BenchmarkDeliverToSockets(b *testing.B) {
 	}
 }
 
-// member registers somebody and adds them to a group.
+// member registers a user and adds them to a group.
 func (a *api) member(b *testing.B, admin user.ID, own int64, i int) person {
 	b.Helper()
 	p := a.register(b, fmt.Sprintf("member%d", i))
@@ -112,7 +114,7 @@ func (a *api) member(b *testing.B, admin user.ID, own int64, i int) person {
 	return p
 }
 
-// reports tells of each message that is read, until the socket is closed.
+// reports signals each message that is read, until the socket is closed.
 func (c *client) reports(read chan<- error) {
 	for {
 		kind, data, err := c.conn.Read(c.t.Context())
@@ -127,7 +129,7 @@ func (c *client) reports(read chan<- error) {
 	}
 }
 
-// heap returns what is in use after a collection, in bytes, with the stacks.
+// heap returns the memory in use after a garbage collection, in bytes, including stacks.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

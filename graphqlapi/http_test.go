@@ -42,8 +42,8 @@ func TestRequestsOverHTTPAreAnsweredAsTheSpecificationSays(t *testing.T) {
 		body          string
 		header        http.Header
 		status        int
-		media         string // mediaPlain unless set
-		code          string // of the first error, "" for none
+		media         string // mediaPlain by default
+		code          string // of the first error; "" for none
 	}{
 		{name: "a query by POST", body: `{"query":"{ __typename }"}`, status: 200},
 		{name: "with a charset", body: `{"query":"{ __typename }"}`, header: typed("application/json; charset=UTF-8"), status: 200},
@@ -253,7 +253,7 @@ func TestIntrospectionIsOpenWhereTheHostOpensIt(t *testing.T) {
 	require.Equal(t, "Chat", at(data, "__type", "name"))
 }
 
-// hostUsers authenticates as a host would whose users these are.
+// hostUsers is the Authenticator of a host that has its own users.
 type hostUsers struct {
 	authenticate func(ctx context.Context, r *http.Request, token string) (graphqlapi.Identity, error)
 }
@@ -315,7 +315,7 @@ func TestTheDeadlineEndsAnOperationAndKeepsWhatThereIs(t *testing.T) {
 	require.NotContains(t, a.logs.String(), "level=ERROR")
 }
 
-// slowDirectory answers when its caller has given up.
+// slowDirectory answers only after its caller has given up.
 type slowDirectory struct{ hostUsers }
 
 func (slowDirectory) Lookup(ctx context.Context, _ ...user.ID) (map[user.ID]user.Profile, error) {
@@ -333,7 +333,7 @@ func TestThePositionIsTakenBeforeAnythingElse(t *testing.T) {
 	require.Equal(t, "UNAUTHENTICATED", a.ask(t, "", `{ eventCursor }`, nil).code())
 }
 
-// A watchedStore counts the looks into its log.
+// A watchedStore counts the polls of its log.
 type watchedStore struct {
 	buddychat.Store
 	looks atomic.Int32
@@ -354,7 +354,7 @@ func (l watchedTail) Next(ctx context.Context) (realtime.Batch, error) {
 	return l.Tail.Next(ctx)
 }
 
-// A watchedHost has users of its own, whose names are the tokens, and counts the lookups.
+// A watchedHost has its own users, whose tokens are their names, and counts lookups.
 type watchedHost struct {
 	hostUsers
 	lookups atomic.Int32
@@ -383,7 +383,7 @@ func TestThePositionIsTakenOnceAndUntilThenNothingIsResolved(t *testing.T) {
 	}
 	const document = `{ me { username } ...f } fragment f on Query { last: eventCursor }`
 
-	// As long as nothing runs there is no position to be had.
+	// While the app does not run, there is no position.
 	require.Equal(t, "INTERNAL", served(graphqlapi.Options{Deadline: 100 * time.Millisecond}).ask(t, "alice", document, nil).code())
 	require.Zero(t, host.lookups.Load())
 

@@ -10,8 +10,9 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// A global id is the type of an object and what names it within the type, in URL-safe base64. To clients it is opaque. A user's copy of a
-// message has no row of its own: its id is made of the copy's and the message's, so that each recipient's differs.
+// A global id is the type of an object and its key, encoded in URL-safe base64. It is opaque to
+// clients. A user's copy of a message has no row of its own, so its id consists of the copy's id
+// and the message's id, and differs for each recipient.
 const (
 	typeUser         = "CustomUser"
 	typePhone        = "PhoneNumber"
@@ -38,7 +39,7 @@ func notificationID(c chat.Copy, message int64) string {
 	return encodeID(typeNotification, int64(c.Kind), c.ID, message)
 }
 
-// copyID returns the id of a copy: of a Chat, or of a UserGroupMemberCopy.
+// copyID returns the id of a copy: a Chat or a UserGroupMemberCopy.
 func copyID(c chat.Copy) string {
 	if c.Kind == chat.Group {
 		return groupCopyID(c.ID)
@@ -46,7 +47,7 @@ func copyID(c chat.Copy) string {
 	return chatID(c.ID)
 }
 
-// messageCopyID returns the id of a message in a copy: of a ChatMessage, or of a GroupMessage.
+// messageCopyID returns the id of a message in a copy: a ChatMessage or a GroupMessage.
 func messageCopyID(c chat.Copy, message int64) string {
 	if c.Kind == chat.Group {
 		return groupMessageID(c.ID, message)
@@ -66,17 +67,18 @@ func encodeID(typ string, numbers ...int64) string {
 
 func encodeText(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// maxIDLength is the length of the longest id that there can be: that of a user.
+// maxIDLength is the length of the longest possible id, which is that of a user.
 var maxIDLength = base64.RawURLEncoding.EncodedLen(len(typeUser) + 1 + user.MaxIDLength)
 
-// splitID returns the type that an id begins with, and the rest. Like all that read ids it answers [storage.ErrNotFound] to what this
-// package never wrote: what is no id is not told from the id of something that is not there.
+// splitID returns the type at the beginning of an id, and the rest. Like all functions that parse
+// ids, it returns [storage.ErrNotFound] for an invalid id. So a client cannot distinguish an
+// invalid id from that of an object that does not exist.
 func splitID(id string) (typ, rest string, err error) {
 	if len(id) > maxIDLength {
 		return "", "", storage.NotFound()
 	}
 	text, err := base64.RawURLEncoding.DecodeString(id)
-	// The decoder skips line breaks, and takes any bits behind the last whole byte.
+	// The decoder ignores line breaks and stray bits after the last whole byte.
 	if err != nil || encodeText(string(text)) != id {
 		return "", "", storage.NotFound()
 	}
@@ -87,7 +89,7 @@ func splitID(id string) (typ, rest string, err error) {
 	return typ, rest, nil
 }
 
-// decodeUserID reads what [userID] wrote.
+// decodeUserID parses the id of a user.
 func decodeUserID(id string) (user.ID, error) {
 	typ, rest, err := splitID(id)
 	if err != nil {
@@ -100,7 +102,7 @@ func decodeUserID(id string) (user.ID, error) {
 	return u, nil
 }
 
-// decodeID reads an id of this type that is made of one number.
+// decodeID parses an id of the given type whose key is one number.
 func decodeID(typ, id string) (int64, error) {
 	n, err := decodeNumbers(typ, id, 1)
 	if err != nil {
@@ -109,8 +111,8 @@ func decodeID(typ, id string) (int64, error) {
 	return n[0], nil
 }
 
-// decodeMessageID reads the id of a message in a copy of this kind. Whether the copy is the viewer's is for the store to say: it finds
-// none by another owner.
+// decodeMessageID parses the id of a message in a copy of the given kind. It does not check that
+// the copy is the viewer's: the store finds no copy of another owner.
 func decodeMessageID(kind chat.Kind, id string, viewer user.ID) (chat.Copy, int64, error) {
 	typ := typeChatMessage
 	if kind == chat.Group {
@@ -123,7 +125,7 @@ func decodeMessageID(kind chat.Kind, id string, viewer user.ID) (chat.Copy, int6
 	return chat.Copy{Kind: kind, ID: n[0], Owner: viewer}, n[1], nil
 }
 
-// decodeNotificationID reads what [notificationID] wrote.
+// decodeNotificationID parses the id of a notification.
 func decodeNotificationID(id string, viewer user.ID) (chat.Copy, int64, error) {
 	n, err := decodeNumbers(typeNotification, id, 3)
 	if err != nil {

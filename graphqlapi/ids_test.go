@@ -63,10 +63,10 @@ func TestTheIDsOfTwoThingsDiffer(t *testing.T) {
 	}
 }
 
-// encoded writes what an id is made of.
+// encoded encodes the text of an id.
 func encoded(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// garbage has what no id is, though some of it looks like one.
+// garbage are texts that are not valid ids, though some look like one.
 func garbage() []string {
 	chat7 := chatID(7)
 	return []string{
@@ -80,11 +80,11 @@ func garbage() []string {
 		encoded("Attachment:7"), encoded("Query:7"), encoded("SELECT 1:7"),
 		chat7 + "=", chat7 + "\n", "\n" + chat7, chat7[:4] + "\r\n" + chat7[4:], chat7 + chat7, chat7[:len(chat7)-1],
 		base64.StdEncoding.EncodeToString([]byte("CustomUser:????>>>>")), base64.URLEncoding.EncodeToString([]byte("Chat:77")),
-		chatID(77)[:9] + string(chatID(77)[9]+1), // other bits behind the last byte
+		chatID(77)[:9] + string(chatID(77)[9]+1), // different bits after the last byte
 	}
 }
 
-// decoders reads an id as each of the types.
+// decoders parse an id as each of the types.
 func decoders(id string) map[string]error {
 	errs := map[string]error{}
 	_, errs[typeUser] = decodeUserID(id)
@@ -124,7 +124,7 @@ func TestAnIDIsOfOneTypeOnly(t *testing.T) {
 	}
 }
 
-// FuzzIDs holds that whatever is read as an id is the one text of what it was read as.
+// FuzzIDs checks that a valid id is the only text for its object.
 func FuzzIDs(f *testing.F) {
 	for _, id := range garbage() {
 		f.Add(id)

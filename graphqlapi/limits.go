@@ -11,12 +11,13 @@ import (
 	"github.com/buddychat/buddychat/internal/throttle"
 )
 
-// limits bound how often operations are run, and how many sockets are open. Where the host has them off, every bound is nil.
+// limits bounds the rate of operations and the number of open sockets. If the host turns throttling
+// off, every bound is nil.
 type limits struct {
 	rate                *throttle.Limiter
-	perAddress, perUser *throttle.Gauge // of sockets
+	perAddress, perUser *throttle.Gauge // numbers of sockets
 	proxies             throttle.Proxies
-	status              int // of HTTP, for what is over a limit
+	status              int // HTTP status for exceeded limits
 }
 
 func newLimits(o *Options) (*limits, error) {
@@ -53,7 +54,7 @@ func newLimits(o *Options) (*limits, error) {
 	return l, err
 }
 
-// quota returns the limit of a quota by day. 0 is left for the default.
+// quota converts a daily quota of Options: negative is unlimited, and 0 is the default.
 func quota(n int) throttle.Limit {
 	switch {
 	case n < 0:
@@ -64,26 +65,27 @@ func quota(n int) throttle.Limit {
 	return throttle.PerDay(n)
 }
 
-// addressOf returns what the client is known by to the limits.
+// addressOf returns the key of the client's address for the limits.
 func (l *limits) addressOf(r *http.Request) string {
 	return throttle.AddressKey(l.proxies.ClientAddress(r))
 }
 
-// admit charges an operation, by its root fields, to whom it is from, or refuses it.
+// admit charges an operation, counted by its root fields, to its user or address. It returns a
+// [*refusal] if a limit is exceeded.
 func (l *limits) admit(doc *gqldoc.Document, v viewer, address string) error {
 	if retry, ok := l.take(doc, v, address); !ok {
 		after := throttle.RetryAfter(retry)
 		return l.over(after, fmt.Sprintf("too many requests: try again in %s s", after))
 	}
-	// Separately and last, so that a request that is over a rate uses up no quota.
+	// Quotas come last, so that a request over a rate limit does not use them up.
 	if retry, ok := l.rate.Take(quotaCharges(doc, v)...); !ok {
 		after := throttle.RetryAfter(retry)
-		return l.over(after, fmt.Sprintf("this is more than one user may do in a day: try again in %s s", after))
+		return l.over(after, fmt.Sprintf("the quota for one day is used up: try again in %s s", after))
 	}
 	return nil
 }
 
-// over refuses what is over a limit. Retry is for the header Retry-After.
+// over returns the refusal for an exceeded limit. retry is the value of the Retry-After header.
 func (l *limits) over(retry, message string) *refusal {
 	return &refusal{
 		status: l.status,
@@ -93,19 +95,20 @@ func (l *limits) over(retry, message string) *refusal {
 	}
 }
 
-// take charges what the operation is charged at once.
+// take charges the rates of an operation.
 func (l *limits) take(doc *gqldoc.Document, v viewer, address string) (retry time.Duration, ok bool) {
 	list := charges(doc, v, address)
 	for _, field := range doc.RootFields {
 		if doc.Operation == gqldoc.Mutation && field.Name == "login" {
-			name, _ := field.StringArgument("username")     // without one it does not fit the schema
-			return l.rate.TakeLogin(name, address, list...) // there is one login in an operation at most
+			// an operation without it fails validation later
+			name, _ := field.StringArgument("username")
+			return l.rate.TakeLogin(name, address, list...) // an operation has at most one login
 		}
 	}
 	return l.rate.Take(list...)
 }
 
-// awaitDelivery charges a delivery of the typed subscription, and waits until the viewer may have it.
+// awaitDelivery charges a delivery of the typed subscription, and waits until the rate allows it.
 func (l *limits) awaitDelivery(ctx context.Context, v viewer, cost int) {
 	wait := l.rate.Reserve(throttle.Charge{Class: throttle.Deliveries, Key: string(v.User), N: cost})
 	if wait == 0 {
@@ -151,7 +154,7 @@ func charges(doc *gqldoc.Document, v viewer, address string) []throttle.Charge {
 	return list
 }
 
-// quotaCharges returns what a mutation counts for against the quotas of its user.
+// quotaCharges returns what a mutation is charged against the daily quotas of its user.
 func quotaCharges(doc *gqldoc.Document, v viewer) (list []throttle.Charge) {
 	if doc.Operation != gqldoc.Mutation || !v.known() {
 		return nil
@@ -164,7 +167,7 @@ func quotaCharges(doc *gqldoc.Document, v viewer) (list []throttle.Charge) {
 			list = append(list, throttle.Charge{Class: throttle.Groups, Key: string(v.User), N: 1})
 		case "createGroupMember":
 			id, _ := field.StringArgument("memberId")
-			if member, err := decodeUserID(id); err == nil { // else it is NOT_FOUND
+			if member, err := decodeUserID(id); err == nil { // an invalid id is NOT_FOUND later
 				key := throttle.PairKey(string(v.User), string(member))
 				list = append(list, throttle.Charge{Class: throttle.Adds, Key: key, N: 1})
 			}

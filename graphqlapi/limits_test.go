@@ -11,7 +11,7 @@ import (
 	"github.com/buddychat/buddychat/graphqlapi"
 )
 
-// opening is what a chat page asks when it opens, with the chat that it shows.
+// opening is the query of a chat page when it opens, including the chat that it shows.
 const opening = `query($chat: ID!) {
 	eventCursor me { id username email }
 	chats(first: 30) { nodes { id otherUser { id username } unreadCount lastMessage { id message { content date } } } pageInfo { endCursor } }
@@ -29,7 +29,7 @@ func selfChat(t testing.TB, a *api, p person) string {
 
 func TestAChatPageOpensRightAfterABurstOfSends(t *testing.T) {
 	t.Parallel()
-	a := serve(t, throttled(graphqlapi.Limits{})) // the defaults
+	a := serve(t, throttled(graphqlapi.Limits{})) // the default limits
 	alice := a.register(t, "alice")
 	chat := selfChat(t, a, alice)
 	sent := 0
@@ -95,7 +95,7 @@ func TestByDefaultNumbersCannotBeGuessedByAddingThem(t *testing.T) {
 	require.LessOrEqual(t, passed, 21)
 }
 
-// code0 returns the code of the first error, "" where there is none.
+// code0 returns the code of the first error, or "".
 func (a answer) code0() string {
 	if _, ok := a.body["errors"]; !ok {
 		return ""
@@ -107,7 +107,7 @@ func quotas(q graphqlapi.Quotas) func(*setup) {
 	return func(s *setup) { s.api.Throttle = &graphqlapi.Throttle{Quotas: q} }
 }
 
-// overQuota requires that an answer is refused, until a part of the day has passed.
+// overQuota requires that an answer is refused because of a daily quota.
 func overQuota(t *testing.T, got answer) {
 	t.Helper()
 	require.Equal(t, "THROTTLED", got.code0(), got.text)

@@ -15,10 +15,11 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// aList is a list of the viewer's: what comes before and behind its arguments, and where it stands in the answer.
+// aList is a list of the viewer: the document before and after the list's arguments, and the path
+// of the list in the answer.
 type aList struct{ before, behind, at string }
 
-// everyList has each list of the schema, one of five entries and another.
+// everyList has each list of the schema, with five entries and another document.
 func everyList(firstChat, firstGroup chat.Copy, message string) map[string]aList {
 	chatIs, groupIs := `{ chat(id: "`+chatID(firstChat.ID)+`") { `, `{ group(id: "`+groupCopyID(firstGroup.ID)+`") { `
 	return map[string]aList{
@@ -47,7 +48,7 @@ func (l aList) document(args string) string {
 	return l.before + args + strings.Replace(l.behind, "$", aPage, 1)
 }
 
-// populateLists gives the viewer lists of which each has at least five entries.
+// populateLists gives each list of the viewer at least five entries.
 func populateLists(w *world) (viewer user.ID, all map[string]aList) {
 	viewer, firstChat, firstGroup := populate(w, 5)
 	creator, err := decodeUserID(w.run(viewer, `query($g: ID!) { group(id: $g) { member { group { createdBy { id } } } } }`, "g", groupCopyID(firstGroup.ID)).string("group.member.group.createdBy.id"))
@@ -66,7 +67,7 @@ func populateLists(w *world) (viewer user.ID, all map[string]aList) {
 	return viewer, everyList(firstChat, firstGroup, groupMessageID(firstGroup.ID, m.ID))
 }
 
-// onlyCopy returns the only copy of a group that the user has.
+// onlyCopy returns the user's only group copy.
 func onlyCopy(w *world, u user.ID) int64 {
 	w.t.Helper()
 	id, err := decodeID(typeGroupCopy, w.run(u, `{ groups { nodes { id } } }`).string("groups.nodes.0.id"))
@@ -288,7 +289,7 @@ func TestAMomentHasOneTextEverywhere(t *testing.T) {
 	}
 }
 
-// nastyTexts are valid texts that something on the way could change.
+// nastyTexts are valid texts that some layer might change.
 var nastyTexts = []string{
 	"a < b && c > d \"quoted\" 'single' \\ back /slash", "<script>alert(1)</script>", "  untrimmed\t\n ", "line\r\nbreaks\rof\nall kinds\u2028\u2029\u0085",
 	"e\u0301 is not é", "ﬁ Ⅷ ª ½ Å", "👩‍👩‍👧‍👦 🇺🇳 👍🏽", "\U0010FFFF\uFFFD\uFFFE\u0001\u001f\u007f", "\u202eright to left\u202c שלום", "\ufeffbyte order mark",

@@ -12,32 +12,34 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// A load gathers what one resolver answers: the objects of a page, and whatever is selected below them up to the next field that has
-// arguments. It goes level by level, all objects of a level at once, so that it takes a fixed number of queries however long the page
-// is; the users of all levels are looked up together at the end. Its objects are plain structs then, which the executor reads
-// without a goroutine for each field.
+// A load collects the data for one resolver: the objects of a page, and what is selected below them
+// down to the next field with arguments. It loads all objects of a level at once, so the number of
+// queries does not depend on the length of the page. The users of all levels are looked up together
+// at the end. The results are plain structs, which the executor reads without a goroutine for each
+// field.
 type load struct {
 	*resolver
 	ctx    context.Context
-	viewer user.ID // whose copies all of it is
-	budget *budget // of the answer
+	viewer user.ID // owner of all copies in the load
+	budget *budget // budget of the answer
 
 	users   map[user.ID]*userNode
-	unknown map[user.ID]bool // whose profiles are to be looked up
+	unknown map[user.ID]bool // users whose profiles lookUp must load
 
-	// What is known already, and need not be asked for again.
+	// Objects that are already loaded.
 	chatsByID  map[int64]chat.Chat
 	copiesByID map[int64]group.Copy
 	groupsByID map[int64]group.Group
 }
 
-// errMoved says that something was there in one query of a load and not in the next: somebody left, or was erased, between the two.
+// errMoved means that an object of one query was missing in the next: a member left or was erased
+// between the two.
 var errMoved = fmt.Errorf("moved meanwhile: %w", storage.ErrNotFound)
 
-// maxLoads is how often a load begins anew because of [errMoved].
+// maxLoads is how often a load is attempted if it returns [errMoved].
 const maxLoads = 4
 
-// loading runs a load. The function may be called more than once.
+// loading runs do, and again if it returns errMoved. It converts errors for the client.
 func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*load, selection) (T, error)) (T, error) {
 	sel := selected(ctx)
 	for attempt := 1; ; attempt++ {
@@ -60,11 +62,11 @@ func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*l
 	}
 }
 
-// messagesAtOnce is how many messages one query reads.
+// messagesAtOnce is the maximum number of messages that one query reads.
 func (l *load) messagesAtOnce() int { return max(1, maxLoadedAtOnce/l.app.Messages.MaxContentSize()) }
 
-// readMessages reads at most n messages from the store. How long they are is not known before they are there,
-// so there is a bound on how many are read at the same time; what came is charged to the budget.
+// readMessages calls read to read at most n messages from the store. Their size is unknown in
+// advance, so loads reserves the maximum. The size that read returns is charged to the budget.
 func (l *load) readMessages(n int, read func() (bytes int, err error)) error {
 	bytes := min(int64(n)*int64(l.app.Messages.MaxContentSize()), maxLoadedAtOnce)
 	leave, err := l.loads.enter(l.ctx, l.budget.of(), bytes)
@@ -79,13 +81,13 @@ func (l *load) readMessages(n int, read func() (bytes int, err error)) error {
 	return err
 }
 
-// text returns a text that was loaded.
+// text charges a loaded text to the budget and returns it.
 func (l *load) text(s string) userText {
 	l.budget.hold(int64(len(s)))
 	return newText(s, l.budget)
 }
 
-// user returns a user, with a profile at the end of the load where more than the id is selected.
+// user returns the node of a user. If more than the id is selected, lookUp fills in the profile.
 func (l *load) user(id user.ID, sel selection) *userNode {
 	n, ok := l.users[id]
 	if !ok {
@@ -98,7 +100,7 @@ func (l *load) user(id user.ID, sel selection) *userNode {
 	return n
 }
 
-// lookUp fills in the profiles. A user whom the directory does not know stays without names.
+// lookUp fills in the profiles of users. Users that the directory does not know have empty names.
 func (l *load) lookUp() error {
 	if len(l.unknown) == 0 {
 		return nil
@@ -119,7 +121,7 @@ func (l *load) lookUp() error {
 	return nil
 }
 
-// only returns the one node that was loaded.
+// only returns the single loaded node.
 func only[N any](nodes []*N, err error) (*N, error) {
 	if err != nil {
 		return nil, err
@@ -127,7 +129,8 @@ func only[N any](nodes []*N, err error) (*N, error) {
 	return nodes[0], nil
 }
 
-// known returns what these ids name, all of it: fetch is asked for what is not there yet, and have takes it in.
+// known returns the objects with the given ids. It fetches those that are not in have, and adds
+// them to it. If an object does not exist, the error is errMoved.
 func known[T any](ids []int64, have map[int64]T, fetch func(missing []int64) (map[int64]T, error)) ([]T, error) {
 	var missing []int64
 	for _, id := range ids {
@@ -153,7 +156,7 @@ func known[T any](ids []int64, have map[int64]T, fetch func(missing []int64) (ma
 	return all, nil
 }
 
-// distinct returns the ids of the items, each once, in the order in which they come first.
+// distinct returns the ids of the items without duplicates, in order of first occurrence.
 func distinct[T any](items []T, id func(T) int64) []int64 {
 	var ids []int64
 	met := make(map[int64]bool, len(items))

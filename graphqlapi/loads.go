@@ -8,15 +8,16 @@ import (
 )
 
 const (
-	// maxLoading is how many bytes the messages may have, if all are as long as can be, that are read from the
-	// store at the same time. What is more waits.
+	// maxLoading bounds the bytes of messages that are read from the store at the same time,
+	// assuming that all messages have the maximum length. Further reads wait.
 	maxLoading = 128 << 20
-	// maxLoadedAtOnce is how many of them one client may read at the same time, and so one query.
+	// maxLoadedAtOnce is the share of maxLoading that one client, and so one query, may use.
 	maxLoadedAtOnce = maxLoading / 2
 )
 
-// loads bounds how many bytes of messages are read from the store at the same time: of each client, and of all.
-// A client waits for a turn among its own reads first. So nobody waits behind all that one client has asked for.
+// loads bounds the bytes of messages that are read from the store at the same time, for each client
+// and in total. A read waits for the other reads of its client first, so that no client waits for
+// all reads of another.
 type loads struct {
 	all *semaphore.Weighted
 
@@ -26,14 +27,15 @@ type loads struct {
 
 type clientLoads struct {
 	own   *semaphore.Weighted
-	reads int // under way or waiting
+	reads int // running or waiting
 }
 
 func newLoads() *loads {
 	return &loads{all: semaphore.NewWeighted(maxLoading), byClient: map[string]*clientLoads{}}
 }
 
-// enter waits for a turn to read messages of so many bytes, maxLoadedAtOnce at most. The error is that of ctx.
+// enter waits until bytes may be read, at most maxLoadedAtOnce. The caller must call leave after
+// reading. The error is that of ctx.
 func (l *loads) enter(ctx context.Context, client string, bytes int64) (leave func(), err error) {
 	own := l.join(client)
 	if err := own.Acquire(ctx, bytes); err != nil {

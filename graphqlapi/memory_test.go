@@ -25,10 +25,10 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// largest is the content that takes most as JSON: six bytes for each of 10,000 characters.
+// largest is the content with the longest JSON: six bytes for each of 10,000 characters.
 var largest = strings.Repeat("\x01", 10_000)
 
-// aLargeChat makes a chat with a hundred of the largest messages, and returns its id.
+// aLargeChat creates a chat with 100 messages of the largest content, and returns its id.
 func aLargeChat(t testing.TB, a *api, p person) string {
 	t.Helper()
 	mine, _, err := a.app.Chats.Open(t.Context(), p.ID, p.ID)
@@ -40,7 +40,7 @@ func aLargeChat(t testing.TB, a *api, p person) string {
 	return selfChat(t, a, p)
 }
 
-// manyPages asks for n pages of a chat, each of another length, so that no two fields are the same.
+// manyPages selects n pages of a chat. Each has another length, so that fields cannot be merged.
 func manyPages(n, contents int) string {
 	var pages, names strings.Builder
 	for i := range n {
@@ -52,7 +52,7 @@ func manyPages(n, contents int) string {
 	return "query($chat: ID!) { chat(id: $chat) { " + pages.String() + "} } fragment M on ChatMessageConnection { nodes { message { " + names.String() + "} } }"
 }
 
-// peak returns how much more memory was in use at most, while something was done, than before.
+// peak returns by how much the memory in use rose at most while f ran.
 func peak(do func()) uint64 {
 	runtime.GC()
 	debug.FreeOSMemory()
@@ -80,10 +80,10 @@ func peak(do func()) uint64 {
 	return most.Load() - min(most.Load(), before.HeapAlloc)
 }
 
-// roomForOne lets each user have one of the largest pages made or held at a time, and no second.
+// roomForOne allows each user one answer with the largest page at a time, but not two.
 const roomForOne = 104 << 20
 
-// These tests measure memory, so nothing else runs beside them.
+// These tests measure memory, so they must not run in parallel with others.
 
 func TestNoDocumentTakesTheMemoryOfTheServerByHTTP(t *testing.T) { //nolint:paralleltest // it measures memory
 	a := serve(t)
@@ -94,7 +94,8 @@ func TestNoDocumentTakesTheMemoryOfTheServerByHTTP(t *testing.T) { //nolint:para
 	require.NotContains(t, page.body, "errors", "a page of the largest messages can be read")
 	require.Greater(t, len(page.text), 6_000_000)
 
-	// 14 pages with three of each content are 250 MB of JSON, and took more than a gigabyte.
+	// 14 pages with three aliases of content are 250 MB of JSON, and once took more than a
+	// gigabyte.
 	used := peak(func() {
 		var attackers sync.WaitGroup
 		for range 4 {
@@ -168,7 +169,7 @@ func TestTheTextsOfUsersAreBoundedForNobodyToo(t *testing.T) { //nolint:parallel
 	require.Less(t, used, uint64(150<<20))
 }
 
-// withSmallBuffers has the server keep what is not read, and not the kernel.
+// withSmallBuffers makes unread data stay in the server, and not in the kernel.
 func (a *api) withSmallBuffers(t *testing.T) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(a.handler)
@@ -191,8 +192,8 @@ func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
 	return conn, err
 }
 
-// untilThrottled has another answer held until there is room for no more. Those that are still being made hold
-// more than those that wait to be read, so one refusal alone may be for a moment.
+// untilThrottled makes the server hold answers until there is room for no more. Answers that are
+// still being made hold more than finished ones, so a single refusal may be temporary.
 func (a *api) untilThrottled(t *testing.T, p person, variables map[string]any, hold func()) {
 	t.Helper()
 	for inARow := 0; inARow < 20; inARow++ {
@@ -203,7 +204,7 @@ func (a *api) untilThrottled(t *testing.T, p person, variables map[string]any, h
 	}
 }
 
-// post sends a request, without reading the answer.
+// post sends a request and does not read the answer.
 func (a *api) post(t *testing.T, access, document string, variables map[string]any) net.Conn {
 	t.Helper()
 	conn, err := dialSmall(t.Context(), "tcp", a.server.Listener.Addr().String())
@@ -338,7 +339,7 @@ func TestManyTypedSubscriptionsOfOneUserWaitAndLoseNothing(t *testing.T) {
 	for _, id := range ids {
 		require.Equal(t, "CHAT_MESSAGE_CREATED", at(conn.result(id), "data", "events", "operation"))
 	}
-	// Nineteen are charged, each 13 points at least, and 100 may come at once.
+	// Nineteen are charged, at least 13 points each, and the burst is 100.
 	require.Greater(t, time.Since(began), (19*13-100)*time.Second/400)
 }
 
@@ -347,7 +348,7 @@ func TestALightSubscriptionOnEachSocketIsNeverHeldUp(t *testing.T) {
 	a := serve(t, throttled(graphqlapi.Limits{User: graphqlapi.Limit{PerSecond: 1e6, Burst: 1e6}, Deliveries: few(1)}))
 	alice := a.register(t, "alice")
 	variables := map[string]any{"chat": selfChat(t, a, alice), "text": "hello"}
-	// What a web chat selects.
+	// The selection of a web chat.
 	const document = `subscription($after: String) { events(after: $after) { id cursor operation at subjectId erased actor { id username firstName lastName profilePicture }
 		chat { id archived unreadCount otherUser { id username } lastMessage { id message { id content date } } }
 		chatMessage { id chat { id } message { id content date editedAt readAt clientMessageId sender { id username firstName lastName profilePicture } } }
@@ -373,7 +374,8 @@ func TestALightSubscriptionOnEachSocketIsNeverHeldUp(t *testing.T) {
 	}
 }
 
-// Where messages can be long, few are read at once: a page of chats takes several queries, and is the same.
+// If messages can be long, one query reads only a few. A page of chats then takes several queries,
+// and has the same content.
 func TestPagesOfLongMessagesAreReadInParts(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.app.Messages.MaxContentLength = 1_000_000 })

@@ -7,11 +7,12 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// mutations is the root of mutations.
+// mutations resolves the root type Mutation.
 type mutations struct{ *resolver }
 
-// mutate runs a mutation that takes a login: it acts, and then answers what the act made, with whatever is selected of it. What is gone
-// again by then is null in the answer, for the act was done.
+// mutate runs a mutation that needs a login. act makes the change, and answer loads what is
+// selected of the result. If the result was deleted in the meantime, the answer has null for it,
+// because the mutation itself succeeded.
 func mutate[R, P any](ctx context.Context, m *mutations, act func(viewer user.ID) (R, error), answer func(*load, selection, R) (*P, error)) (*P, error) {
 	v := viewerOf(ctx)
 	if !v.known() {
@@ -30,7 +31,7 @@ func mutate[R, P any](ctx context.Context, m *mutations, act func(viewer user.ID
 	})
 }
 
-// success answers a mutation that makes nothing to be shown.
+// success is the answer to a mutation that has no object to return.
 type success struct{ Success *bool }
 
 func succeed(ctx context.Context, m *mutations, act func(viewer user.ID) error) (*success, error) {

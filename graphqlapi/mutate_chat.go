@@ -9,7 +9,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The answers to mutations of chats.
+// Answers to mutations of chats.
 type (
 	openedChat struct {
 		Chat      *chatNode
@@ -90,7 +90,7 @@ func (m *mutations) SetArchiveChat(ctx context.Context, args archiveChatArgs) (*
 		answerChat)
 }
 
-// SetChatArchived resolves Mutation.setChatArchived, another name for the same.
+// SetChatArchived resolves Mutation.setChatArchived, an alias of setArchiveChat.
 func (m *mutations) SetChatArchived(ctx context.Context, args archiveChatArgs) (*changedChat, error) {
 	return m.SetArchiveChat(ctx, args)
 }
@@ -170,7 +170,7 @@ func (m *mutations) UnsendChatMessage(ctx context.Context, args chatMessageArgs)
 	})
 }
 
-// onMessage acts on the message that a global id names, in the copy that it names.
+// onMessage calls act with the copy and the message that a global id names.
 func onMessage(kind chat.Kind, global graphql.ID, viewer user.ID, act func(c, message int64) (chat.Message, error)) (copied, error) {
 	c, id, err := decodeMessageID(kind, string(global), viewer)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The answers to mutations of groups.
+// Answers to mutations of groups.
 type (
 	createdGroup struct {
 		UserGroup *groupNode
@@ -19,7 +19,7 @@ type (
 	changedGroup        struct{ GroupCopy *groupCopyNode }
 	changedMember       struct{ GroupMember *memberNode }
 	changedGroupMessage struct{ GroupMessage *groupMessageNode }
-	// One message has two names.
+	// The schema has two names for the message.
 	sentGroupMessage struct{ Message, GroupMessage *groupMessageNode }
 )
 
@@ -131,7 +131,7 @@ func (m *mutations) SetArchiveGroup(ctx context.Context, args struct {
 	})
 }
 
-// onCopy acts on a copy of the viewer's, and answers it.
+// onCopy calls act for a group copy of the viewer and returns the changed copy.
 func (m *mutations) onCopy(ctx context.Context, global graphql.ID, act func(viewer user.ID, id int64) error) (*changedGroup, error) {
 	return mutate(ctx, m,
 		func(viewer user.ID) (group.Copy, error) {
@@ -165,7 +165,7 @@ func (m *mutations) RemoveGroupPermanently(ctx context.Context, args groupCopyAr
 	return m.endOf(ctx, args, m.app.Groups.RemovePermanently)
 }
 
-// endOf does an act on a copy of the viewer's after which there is nothing of it to show.
+// endOf calls act for a group copy of the viewer. Afterwards no copy is left to return.
 func (m *mutations) endOf(ctx context.Context, args groupCopyArgs, act func(ctx context.Context, viewer user.ID, id int64) error) (*success, error) {
 	return succeed(ctx, m, func(viewer user.ID) error {
 		id, err := decodeID(typeGroupCopy, string(args.GroupCopyID))

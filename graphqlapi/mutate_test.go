@@ -252,7 +252,7 @@ func TestAMessageOfAGroupIsSentChangedReadAndUnsent(t *testing.T) {
 	w.run(anna, `query($m: ID!) { node(id: $m) { id } }`, "m", mine).refused(codeNotFound)
 }
 
-// newcomer is a createUser that is taken, but for what a case replaces.
+// newcomer are valid arguments of createUser. Test cases replace some of them.
 const newcomer = `mutation { createUser(username: "newcomer", email: "new@example.com", password: "correct-horse-battery", firstName: "New", lastName: "Comer", phoneNumber: {number: "99999999", countryCode: "1"}) { user { id } } }`
 
 func TestEveryRefusalHasItsCodeAndNamesItsArgument(t *testing.T) {
@@ -369,7 +369,7 @@ func TestAHostWithItsOwnUsersHasNoAccountsHere(t *testing.T) {
 	require.Empty(t, r.at("users.nodes"))
 	w.run("a:1", `query($id: ID!) { node(id: $id) { id } }`, "id", phoneID(1)).refused(codeNotFound)
 
-	// Somebody whom the directory does not know any more is shown, but cannot be asked for.
+	// A user that the directory no longer knows is shown, but cannot be queried.
 	delete(directory, "ü/😀")
 	r = w.run("a:1", `{ chats { nodes { otherUser { id username firstName lastName bio profilePicture } } } }`)
 	require.Equal(t, map[string]any{"id": userID("ü/😀"), "username": "", "firstName": "", "lastName": "", "bio": "", "profilePicture": nil}, r.at("chats.nodes.0.otherUser"))

@@ -12,10 +12,10 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// errHostUsers is the answer to everything about accounts where there are none here.
+// errHostUsers is the answer to mutations of built-in users if the host has its own users.
 var errHostUsers = &wireError{code: codeForbidden, message: "this application manages its own users"}
 
-// builtIn refuses what is about the built-in users where the host has its own.
+// builtIn returns errHostUsers if the host has its own users.
 func (m *mutations) builtIn() error {
 	if m.app.Users == nil || m.app.Tokens == nil {
 		return errHostUsers
@@ -23,7 +23,7 @@ func (m *mutations) builtIn() error {
 	return nil
 }
 
-// The answers to mutations of users.
+// Answers to mutations of users.
 type (
 	createdUser struct {
 		User        *userNode
@@ -135,10 +135,11 @@ func (m *mutations) RevokeToken(ctx context.Context, args struct{ RefreshToken *
 	return &revoked{unixSeconds(at)}, nil
 }
 
-// unixSeconds returns a moment as an Int, which ends in January 2038: what is later is that.
+// unixSeconds returns a time as an Int. Times after January 2038 exceed an Int and become its
+// maximum.
 func unixSeconds(t time.Time) int32 { return int32(min(t.Unix(), math.MaxInt32)) }
 
-// given returns an argument, "" where it is missing.
+// given returns an optional argument, or "" if it is missing.
 func given(argument *string) string {
 	if argument == nil {
 		return ""
@@ -176,7 +177,8 @@ func answerUser(l *load, _ selection, u user.User) (*changedUser, error) {
 	return &changedUser{l.account(u)}, nil
 }
 
-// DeleteUser resolves Mutation.deleteUser. A number that does not fit an Int is null.
+// DeleteUser resolves Mutation.deleteUser. The userId is null if the id is not a number or exceeds
+// an Int.
 func (m *mutations) DeleteUser(ctx context.Context, args struct{ Password string }) (*erasedUser, error) {
 	if err := m.builtIn(); err != nil {
 		return nil, err
@@ -192,7 +194,7 @@ func (m *mutations) DeleteUser(ctx context.Context, args struct{ Password string
 		id := int32(number)
 		return &erasedUser{&id}, nil
 	}
-	return &erasedUser{}, nil // an id that is no Int
+	return &erasedUser{}, nil
 }
 
 // AddPhoneNumber resolves Mutation.addPhoneNumber.

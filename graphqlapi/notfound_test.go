@@ -12,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// byID has every argument that is an id, as $id; the type is that of the ids that it takes.
+// byID has every argument that is an id, as $id, with the type of id that it accepts.
 var byID = []struct{ typ, document string }{
 	{typeChat, `query($id: ID!) { chat(id: $id) { id } }`},
 	{typeGroupCopy, `query($id: ID!) { group(id: $id) { id } }`},
@@ -73,7 +73,8 @@ func TestEveryArgumentThatIsAnIDIsTriedOut(t *testing.T) {
 	}
 }
 
-// gone makes everything go that can, and returns the ids of it, which the creator once could use.
+// gone deletes everything that can be deleted, and returns the ids that the creator could use
+// before.
 func (s *scene) gone() map[string]string {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -127,7 +128,7 @@ func (s *scene) gone() map[string]string {
 	return gone
 }
 
-// foreign returns ids of things of others, and of what never was.
+// foreign returns ids of objects of other users, and of objects that never existed.
 func (s *scene) foreign() map[string]string {
 	creator, participant, member := s.chats["creator"], s.chats["participant"], s.copies["member"]
 	othersChat, _ := s.open(s.users["stranger"], s.users["outsider"])
@@ -186,7 +187,7 @@ func TestWhatIsNotThereAnswersAsWhatOneMayNotSeeAndChangesNothing(t *testing.T) 
 			require.Equal(t, notFound, r.errors[0].Message)
 			require.Nil(t, r.in(join(r.errors[0].Path)))
 		}
-		// What is there, as another type.
+		// Existing objects, with the wrong type.
 		for name, id := range names {
 			typ, _, err := splitID(id)
 			if err != nil || typ == c.typ || c.typ == "Node" {

@@ -15,17 +15,17 @@ import (
 	"github.com/buddychat/buddychat/internal/gqldoc"
 )
 
-// A source is where requests come from.
+// A source describes where a request comes from.
 type source struct {
-	// viewer says who asks.
+	// viewer identifies the caller.
 	viewer func(context.Context) (viewer, error)
-	// address is what the client is known by to the limits.
+	// address is the key of the client's address for the limits.
 	address string
-	// takes refuses the kinds of operation that cannot come this way.
+	// takes returns an error for kinds of operation that this transport cannot serve.
 	takes func(gqldoc.Operation) error
 }
 
-// An operation has passed everything that comes before execution.
+// An operation is ready for execution: it is parsed, admitted and valid.
 type operation struct {
 	doc       *gqldoc.Document
 	name      string
@@ -34,7 +34,7 @@ type operation struct {
 	address   string
 }
 
-// client is what bounds of memory know the client by.
+// client is the key of the client for the memory bounds.
 func (op *operation) client() string {
 	if op.viewer.known() {
 		return "user " + string(op.viewer.User)
@@ -42,15 +42,15 @@ func (op *operation) client() string {
 	return "address " + op.address
 }
 
-// prepare is what happens to every operation, however it came, before it is executed: what costs least comes first, and nothing is
-// looked up for one that is beyond the limits.
+// prepare does everything that comes before the execution of an operation, for all transports. The
+// cheapest checks come first, and an operation beyond the limits causes no queries.
 func (h *Handler) prepare(ctx context.Context, q request, from source) (*operation, error) {
 	doc, err := h.documents.Parse(q.query, q.operationName, q.variables)
 	if err != nil {
 		return nil, err
 	}
 	if doc.UsesIntrospection && !h.introspection {
-		return nil, &wireError{code: codeForbidden, message: "introspection is closed here: the schema is in the documentation"}
+		return nil, &wireError{code: codeForbidden, message: "introspection is disabled on this server: see the documentation for the schema"}
 	}
 	if err := from.takes(doc.Operation); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func isSubscription(roots []gqldoc.RootField) bool {
 	return len(roots) == 1 && (roots[0].Name == "subscribe" || roots[0].Name == "events")
 }
 
-// execute runs a query or mutation. The error says that nothing was run.
+// execute runs a query or mutation. An error means that nothing was executed.
 func (h *Handler) execute(ctx context.Context, op *operation) (*response, error) {
 	asksCursor := slices.ContainsFunc(op.doc.RootFields, func(f gqldoc.RootField) bool { return f.Name == "eventCursor" })
 	if asksCursor && op.doc.Operation == gqldoc.Query && op.viewer.known() {
@@ -95,14 +95,16 @@ func (h *Handler) execute(ctx context.Context, op *operation) (*response, error)
 		op.viewer.eventCursor = cursor
 	}
 	r, err := h.runOperation(ctx, op)
-	// Not in the answers to mutations: a client that refreshes where it is told so would never be done with refreshToken.
+	// Not in answers to mutations: a client that calls refreshToken whenever it sees this extension
+	// would never stop.
 	if err == nil && op.viewer.refused != "" && op.doc.Operation == gqldoc.Query {
 		r.extensions = map[string]any{"authentication": op.viewer.refused}
 	}
 	return r, err
 }
 
-// runOperation has the executor run an operation, but for __schema and __type, of which it does not know everything.
+// runOperation executes an operation. It answers __schema and __type itself, because the executor
+// does not know the whole schema.
 func (h *Handler) runOperation(ctx context.Context, op *operation) (*response, error) {
 	if !op.doc.UsesIntrospection {
 		return h.run(ctx, op, h.operations, op.doc.Text(), op.name)
@@ -128,8 +130,8 @@ func (h *Handler) runOperation(ctx context.Context, op *operation) (*response, e
 	return r, nil
 }
 
-// run gives a document to the executor. The caller releases the response when it was written. The error says
-// that nothing was run, or that the answer was over its budget.
+// run executes a document. The caller must release the response after writing it. An error means
+// that nothing was executed, or that the answer exceeded its budget.
 func (h *Handler) run(ctx context.Context, op *operation, schema *graphql.Schema, document, name string) (r *response, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -154,12 +156,12 @@ func (h *Handler) run(ctx context.Context, op *operation, schema *graphql.Schema
 	return made, nil
 }
 
-// overBudget answers an operation whose answer the budget has stopped.
+// overBudget returns the answer to an operation that the budget has stopped.
 func (h *Handler) overBudget(op *operation, refused *budgetError) (*response, error) {
 	if op.doc.Operation != gqldoc.Mutation {
 		return nil, refused
 	}
-	// Something of it may be done, so it counts as executed.
+	// The mutation may have made changes, so it counts as executed.
 	over, ok := errors.AsType[*refusal](refused)
 	if !ok {
 		return nil, refused
@@ -169,18 +171,19 @@ func (h *Handler) overBudget(op *operation, refused *budgetError) (*response, er
 
 type boundKey struct{}
 
-// withBound returns a context for the executor, which throws away all data where its context has ended: this one does not. The
-// resolvers get the one that does end from a [boundTracer], and what they answered until then is kept.
+// withBound returns a context for the executor that never ends, because the executor discards all
+// data when its context ends. [boundTracer] passes the original context to the resolvers, so data
+// that was resolved before the deadline is kept.
 func withBound(ctx context.Context) context.Context {
 	return context.WithValue(context.WithoutCancel(ctx), boundKey{}, ctx)
 }
 
-// boundTracer is to be the tracer of every schema.
+// boundTracer must be the tracer of every schema that runs with [withBound].
 type boundTracer struct{ noop.Tracer }
 
 func (boundTracer) TraceField(ctx context.Context, _, typeName, _ string, _ bool, _ map[string]any) (context.Context, func(*graphqlerrors.QueryError)) {
 	switch typeName {
-	case "Query", "Mutation", "Subscription": // those below inherit it
+	case "Query", "Mutation", "Subscription": // fields of nested objects inherit it
 		if bound, ok := ctx.Value(boundKey{}).(context.Context); ok {
 			ctx = bound
 		}

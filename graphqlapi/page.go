@@ -19,12 +19,12 @@ type pageArgs struct {
 	Before *string
 }
 
-// page returns the page that is asked for. How long it may be is for the service to say.
+// page returns the requested page. The services check its length.
 func (a pageArgs) page() (storage.Page, error) {
 	var p storage.Page
 	switch {
 	case a.First != nil && a.Last != nil:
-		return p, storage.Invalid("last", "last cannot be asked for together with first")
+		return p, storage.Invalid("last", "first and last cannot be used together: give only one of them")
 	case a.First != nil:
 		p = storage.First(int(*a.First))
 	case a.Last != nil:
@@ -39,10 +39,10 @@ func (a pageArgs) page() (storage.Page, error) {
 	return p, nil
 }
 
-// cursor reports whether the page begins or ends at a cursor, which is of one list alone.
+// cursor reports whether the page has a cursor. A cursor is valid for one list only.
 func (a pageArgs) cursor() bool { return a.After != nil || a.Before != nil }
 
-// size names the page among those without a cursor.
+// size identifies the page among those without a cursor.
 func (a pageArgs) size() string {
 	switch {
 	case a.First != nil:
@@ -53,12 +53,12 @@ func (a pageArgs) size() string {
 	return ""
 }
 
-// connection is a page as clients get it (a Relay cursor connection).
+// connection is a page as clients see it (a Relay cursor connection).
 type connection[N any] struct {
 	Edges      []edge[N]
 	Nodes      []*N
 	PageInfo   pageInfo
-	TotalCount int32 // filled in where it is selected
+	TotalCount int32 // set only if it is selected
 }
 
 type edge[N any] struct {
@@ -71,7 +71,7 @@ type pageInfo struct {
 	StartCursor, EndCursor       *string
 }
 
-// connect makes a page of a list, whose items became the nodes.
+// connect builds the page of a list. nodes are the nodes of its items.
 func connect[T, N any](list storage.List[T], nodes []*N) *connection[N] {
 	c := &connection[N]{
 		Edges: make([]edge[N], len(nodes)),
@@ -87,7 +87,8 @@ func connect[T, N any](list storage.List[T], nodes []*N) *connection[N] {
 	return c
 }
 
-// connectAll makes pages of several lists. The items of all of them become nodes in one go: of says which list each is from.
+// connectAll builds the pages of several lists. It loads the nodes of all items with one call;
+// of[i] is the index of the list that items[i] comes from.
 func connectAll[T, N any](lists []storage.List[T], load func(items []T, of []int) ([]*N, error)) ([]*connection[N], error) {
 	var items []T
 	var of []int
@@ -109,18 +110,19 @@ func connectAll[T, N any](lists []storage.List[T], load func(items []T, of []int
 	return all, nil
 }
 
-// countAll fills in how long the lists are.
+// countAll sets the total count of each page.
 func countAll[N any](pages []*connection[N], counts []int) {
 	for i, n := range counts {
 		pages[i].TotalCount = int32(n)
 	}
 }
 
-// loadPages loads the same page of the list of each parent.
+// loadPages loads the same page of each parent's list.
 type loadPages[P, N any] func(ctx context.Context, parents []P, p storage.Page) ([]*connection[N], error)
 
-// siblings are objects that were loaded together, of which each has a list of its own. The same page of all these lists is loaded in
-// one go, when the first of them is asked for it: so a page of lists costs no more queries than one list.
+// siblings are objects that were loaded together and have one list each. The first request for a
+// page of one list loads the same page of all lists, so it takes no more queries than one list
+// would.
 type siblings[P, N any] struct {
 	r       *resolver
 	parents []P
@@ -134,8 +136,8 @@ func newSiblings[P, N any](r *resolver, parents []P, load loadPages[P, N]) *sibl
 	return &siblings[P, N]{r: r, parents: parents, load: load, pages: map[string]func() ([]*connection[N], error){}}
 }
 
-// page returns a page of the list of the parent at i. What was loaded for one selection has not what another needs, so each is loaded for
-// itself.
+// page returns a page of the list of parents[i]. Each selection is loaded separately, because it
+// may need other data.
 func (s *siblings[P, N]) page(ctx context.Context, i int, args pageArgs) (*connection[N], error) {
 	p, err := args.page()
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// countingConnector counts the statements that its connections run.
+// countingConnector counts the statements of its connections.
 type countingConnector struct {
 	driver.Connector
 	statements atomic.Int64
@@ -51,7 +51,7 @@ func (c *countingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driv
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
 }
 
-// newSQLiteWorld makes a world on a SQLite database whose statements are counted.
+// newSQLiteWorld creates a world on a SQLite database and counts its statements.
 func newSQLiteWorld(t testing.TB) (*world, *countingConnector) {
 	t.Helper()
 	settings := url.Values{"_busy_timeout": {"10000"}, "_journal_mode": {"WAL"}, "_synchronous": {"OFF"}, "_foreign_keys": {"on"}, "_txlock": {"immediate"}}
@@ -66,7 +66,8 @@ func newSQLiteWorld(t testing.TB) (*world, *countingConnector) {
 	return newWorldOn(t, store, nil), connector
 }
 
-// populate gives the viewer n chats and n groups, each with other users, and of the first of each n messages more.
+// populate gives the viewer n chats and n groups, each with different users, and adds n messages to
+// the first chat and the first group.
 func populate(w *world, n int) (viewer user.ID, firstChat, firstGroup chat.Copy) {
 	viewer = w.register("viewer")
 	for i := range n {
@@ -102,7 +103,7 @@ const (
 	aPageInfo = `pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount`
 )
 
-// lists are documents of lists whose length is $first.
+// lists are documents with lists of length $first.
 var lists = map[string]string{
 	"users": `query($first: Int) { users(first: $first) { nodes ` + somebody + ` edges { cursor node { bio } } ` + aPageInfo + ` } }`,
 	"chats": `query($first: Int) { chats(first: $first) { ` + aPageInfo + ` edges { cursor node { archived } }

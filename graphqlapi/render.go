@@ -15,32 +15,33 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// An envelope is what the documented subscription delivers of one event, rendered once for all of its recipients. It is a sequence of
-// texts that they share, with what is each one's own between them.
+// An envelope is an event of the documented subscription as JSON. It is rendered once for all
+// recipients: shared texts, with placeholders for what differs by recipient.
 type envelope []piece
 
-// A piece is a text, or stands for what differs from recipient to recipient.
+// A piece is a text or a placeholder.
 type piece struct {
 	own  own
 	text []byte
 }
 
-// own is what is a recipient's own.
+// own says what stands in place of a piece for a given recipient.
 type own int
 
 const (
-	nothing      own = iota // the text itself
-	copyOwn                 // the id of their copy of the conversation
-	messageOwn              // the id of their copy of the message
-	notification            // the id of their notification of it
-	senderOwn               // the text itself, for the sender of the message alone
+	nothing      own = iota // the text
+	copyOwn                 // the id of the recipient's copy of the conversation
+	messageOwn              // the id of the recipient's copy of the message
+	notification            // the id of the recipient's notification about the message
+	senderOwn               // the text, but only for the sender of the message
 	cursorOwn
 )
 
-// errLeftOut says that an event is not for this recipient any more.
+// errLeftOut means that the recipient may no longer see the event.
 var errLeftOut = errors.New("left out")
 
-// appendEnvelope appends the envelope of an event to dst. The error may be errLeftOut.
+// appendEnvelope appends the JSON of an event to dst. It returns errLeftOut if the recipient may no
+// longer see the event.
 func (h *Handler) appendEnvelope(ctx context.Context, dst []byte, e realtime.Event) ([]byte, error) {
 	shared := e.Memo(envelopeKey{h}, func() any { return new(sharedEnvelope) }).(*sharedEnvelope)
 	pieces, err := shared.get(func() (envelope, bool, error) { return h.compose(ctx, e) })
@@ -52,13 +53,14 @@ func (h *Handler) appendEnvelope(ctx context.Context, dst []byte, e realtime.Eve
 
 type envelopeKey struct{ h *Handler }
 
-// A sharedEnvelope is composed by the first recipient for whom that can be done.
+// A sharedEnvelope is composed by the first recipient who can see everything that it needs.
 type sharedEnvelope struct {
 	mu       sync.Mutex
 	envelope envelope
 }
 
-// get returns the envelope, or what compose returns, which is kept only if it is for all recipients.
+// get returns the shared envelope. If there is none yet, it calls compose, and keeps the result
+// only if it is for all recipients.
 func (s *sharedEnvelope) get(compose func() (made envelope, forAll bool, err error)) (envelope, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,12 +96,13 @@ func (pieces envelope) appendTo(dst []byte, e *realtime.Event) []byte {
 	return dst
 }
 
-// appendID appends a text that has nothing to be escaped.
+// appendID appends text as a JSON string. The text must not need escaping.
 func appendID(dst []byte, id string) []byte {
 	return append(append(append(dst, '"'), id...), '"')
 }
 
-// compose renders the envelope of an event. It is for all recipients unless what it needs could not be seen by this one.
+// compose renders the envelope of an event. forAll is false if this recipient could not see all the
+// data, so that another recipient's envelope may have more.
 func (h *Handler) compose(ctx context.Context, e realtime.Event) (made envelope, forAll bool, err error) {
 	c := composer{}
 	c.raw(`{"type":"broadcast","operation":"`).raw(string(e.Operation)).raw(`","payload":{`)
@@ -143,11 +146,11 @@ func (h *Handler) compose(ctx context.Context, e realtime.Event) (made envelope,
 	return c.envelope(), forAll, err
 }
 
-// composeGroup renders a group as it is now.
+// composeGroup renders the group in its current state.
 func (h *Handler) composeGroup(ctx context.Context, c *composer, e realtime.Event) error {
 	g, err := h.app.Groups.Group(ctx, e.Copy.Owner, e.Conversation)
 	if errors.Is(err, storage.ErrNotFound) {
-		return errLeftOut // whoever is gone is told of that, and of nothing else
+		return errLeftOut // the recipient left, which is an event of its own
 	}
 	if err != nil {
 		return err
@@ -163,7 +166,8 @@ func (h *Handler) composeGroup(ctx context.Context, c *composer, e realtime.Even
 	return nil
 }
 
-// composeMember renders a member. Of one who is gone already there is what the event itself tells; that they are gone follows.
+// composeMember renders a member. For a member who has already left, it uses what the event itself
+// contains; the event about leaving follows.
 func (h *Handler) composeMember(ctx context.Context, c *composer, e realtime.Event) (forAll bool, err error) {
 	m, err := h.app.Groups.Member(ctx, e.Copy.Owner, e.Member)
 	gone := errors.Is(err, storage.ErrNotFound)
@@ -192,10 +196,10 @@ func (h *Handler) composeMember(ctx context.Context, c *composer, e realtime.Eve
 	return !gone, nil
 }
 
-// A composer makes the pieces of an envelope. Its methods return it.
+// A composer builds the pieces of an envelope. Its methods return the composer for chaining.
 type composer struct {
 	pieces envelope
-	text   bytes.Buffer // since the last piece
+	text   bytes.Buffer // text since the last piece
 }
 
 func (c *composer) envelope() envelope {
@@ -203,7 +207,7 @@ func (c *composer) envelope() envelope {
 	return c.pieces
 }
 
-// cut makes a piece of the text so far.
+// cut makes a piece of the text since the last piece.
 func (c *composer) cut() {
 	if c.text.Len() > 0 {
 		c.pieces = append(c.pieces, piece{text: bytes.Clone(c.text.Bytes())})
@@ -231,16 +235,16 @@ func (c *composer) bool(b bool) *composer {
 	return c.raw(`false`)
 }
 
-// string writes a text as JSON, without escaping what only HTML needs escaped.
+// string writes a JSON string without HTML escaping.
 func (c *composer) string(text string) *composer {
 	encoder := json.NewEncoder(&c.text)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(text) // a string always can
+	_ = encoder.Encode(text) // encoding a string cannot fail
 	c.text.Truncate(c.text.Len() - len("\n"))
 	return c
 }
 
-// time writes a moment, null for none.
+// time writes a time, or null if it is zero.
 func (c *composer) time(t time.Time) *composer {
 	if t.IsZero() {
 		return c.raw(`null`)
@@ -248,7 +252,7 @@ func (c *composer) time(t time.Time) *composer {
 	return c.raw(`"`).raw(t.UTC().Format(dateTimeLayout)).raw(`"`)
 }
 
-// userID writes the id of a user, null for nobody.
+// userID writes the id of a user, or null if there is no user.
 func (c *composer) userID(u user.ID) *composer {
 	if u == "" {
 		return c.raw(`null`)
@@ -263,7 +267,7 @@ func (c *composer) user(u user.ID) *composer {
 	return c.raw(`{"id":`).userID(u).raw(`}`)
 }
 
-// copy writes the recipient's copy.
+// copy writes the id of the recipient's copy.
 func (c *composer) copy(e realtime.Event) *composer {
 	return c.raw(`"`).raw(nameOfCopy(e)).raw(`":{"id":`).own(copyOwn).raw(`}`)
 }
@@ -275,7 +279,7 @@ func (c *composer) erased(e realtime.Event) *composer {
 	return c
 }
 
-// aboutMessage writes the recipient's copy of the message, with more between its id and that of the conversation.
+// aboutMessage writes the recipient's copy of the message. more writes additional fields.
 func (c *composer) aboutMessage(e realtime.Event, more func()) {
 	name := "chatMessage"
 	if e.Copy.Kind == chat.Group {

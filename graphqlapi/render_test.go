@@ -18,7 +18,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// everybody is a directory that knows whoever is asked for, unless it fails.
+// everybody is a directory that knows all users that it is asked for, unless it fails.
 type everybody struct{ err error }
 
 func (d *everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -51,7 +51,7 @@ func (h *Handler) runForTest(t testing.TB) {
 	})
 }
 
-// eventsOf returns what a user is told of by an act.
+// eventsOf returns the events that a user receives when act runs.
 func (h *Handler) eventsOf(t testing.TB, u user.ID, count int, act func()) []realtime.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -95,7 +95,7 @@ func TestAMemberWhoIsGoneIsToldOfByWhatTheEventKnows(t *testing.T) {
 		},
 	}}, payloadOf(t, envelope))
 
-	// Who that was is known of whoever was not erased.
+	// The user is still known unless they were erased.
 	e.MemberUser = "bob"
 	envelope, err = h.appendEnvelope(t.Context(), nil, e)
 	require.NoError(t, err)
@@ -205,7 +205,7 @@ func createdEvent() realtime.Event {
 	}
 }
 
-// What each recipient of a group's message costs, once the first was served.
+// The cost for each recipient of a group message after the first.
 func BenchmarkEnvelope(b *testing.B) {
 	h := newTestHandler(b, &everybody{})
 	h.runForTest(b)

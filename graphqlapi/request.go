@@ -13,19 +13,20 @@ import (
 	"github.com/buddychat/buddychat/realtime/transportws"
 )
 
-// maxBody is the most bytes of a request, however it comes.
+// maxBody is the maximum size of a request in bytes, for all transports.
 const maxBody = 256 << 10
 
-// A request is a GraphQL request, however it came.
+// A request is a GraphQL request, independent of the transport.
 type request struct {
 	query, operationName string
 	variables            map[string]any
 }
 
-// parameters are the parts of a request, as JSON. What is not there is nil.
+// parameters are the parts of a request as JSON. Missing parts are nil.
 type parameters struct{ query, operationName, variables, extensions json.RawMessage }
 
-// readRequest reads a request over HTTP, whose body, if it has one, readAll returns. The error is a [*refusal].
+// readRequest reads a request over HTTP. readAll returns the body of a POST. Errors are of type
+// [*refusal].
 func readRequest(r *http.Request, readAll func() ([]byte, error)) (request, error) {
 	var p parameters
 	var err error
@@ -40,10 +41,10 @@ func readRequest(r *http.Request, readAll func() ([]byte, error)) (request, erro
 	return p.request()
 }
 
-// readURL reads the parameters from the query of a URL. The texts among them stand there as they are, the objects as JSON.
+// readURL reads the parameters from the query of a URL: strings as they are, objects as JSON.
 func readURL(rawQuery string) (parameters, error) {
 	if len(rawQuery) > maxBody {
-		return parameters{}, malformed(http.StatusRequestURITooLong, "the URL must have at most %d bytes behind the ?", maxBody)
+		return parameters{}, malformed(http.StatusRequestURITooLong, "the query string of the URL has more than %d bytes: send the request by POST, or shorten it", maxBody)
 	}
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -63,7 +64,8 @@ func readURL(rawQuery string) (parameters, error) {
 	return p, nil
 }
 
-// quoted returns a text of the URL as JSON, nil where there is none. What is no UTF-8 is left to be refused.
+// quoted returns a string of the URL as JSON, or nil if it is missing. Text that is not UTF-8
+// becomes a JSON number, which is rejected later as not a string.
 func quoted(values url.Values, name string) json.RawMessage {
 	text := values.Get(name)
 	if text == "" {
@@ -72,11 +74,11 @@ func quoted(values url.Values, name string) json.RawMessage {
 	if !utf8.ValidString(text) {
 		return json.RawMessage("0")
 	}
-	quoted, _ := json.Marshal(text) // a string always can
+	quoted, _ := json.Marshal(text) // encoding a string cannot fail
 	return quoted
 }
 
-// readBody reads the parameters from a body.
+// readBody reads the parameters from the body of a POST.
 func readBody(r *http.Request, readAll func() ([]byte, error)) (parameters, error) {
 	if err := checkContentType(r.Header); err != nil {
 		return parameters{}, err
@@ -88,7 +90,8 @@ func readBody(r *http.Request, readAll func() ([]byte, error)) (parameters, erro
 	return parseBody(body)
 }
 
-// checkContentType refuses everything but JSON: the other types are those that a page of any origin can send without being asked.
+// checkContentType accepts only JSON. Pages of any origin can send other types without a preflight
+// request.
 func checkContentType(header http.Header) error {
 	mediaType, params, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || mediaType != "application/json" {
@@ -107,7 +110,7 @@ func isUTF8(charset string) bool {
 	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
-// parseBody reads a JSON object. Names that are none of the parameters are ignored.
+// parseBody parses a JSON object and ignores unknown names.
 func parseBody(body []byte) (parameters, error) {
 	if !utf8.Valid(body) {
 		return parameters{}, malformed(http.StatusBadRequest, "the body must be UTF-8")
@@ -115,10 +118,10 @@ func parseBody(body []byte) (parameters, error) {
 	if !json.Valid(body) {
 		return parameters{}, malformed(http.StatusBadRequest, "the body must be JSON")
 	}
-	// A map, for a struct would take its names in any case.
+	// A map, because decoding into a struct would ignore the case of names.
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return parameters{}, malformed(http.StatusBadRequest, "the body must be one JSON object with a query: lists of requests are not taken")
+		return parameters{}, malformed(http.StatusBadRequest, "the body must be one JSON object with a query: lists of requests are not supported")
 	}
 	return parameters{
 		query:         fields["query"],
@@ -128,10 +131,11 @@ func parseBody(body []byte) (parameters, error) {
 	}, nil
 }
 
-// errPersistedQuery has the message that clients know: they send the query itself then, and go on doing so.
+// errPersistedQuery has the message that clients look for. They then send the query itself, and do
+// so from then on.
 var errPersistedQuery = &wireError{code: codeBadUserInput, message: "PersistedQueryNotSupported"}
 
-// persisted refuses a request that has the hash of a persisted query in the place of a query.
+// persisted refuses a request that has the hash of a persisted query instead of a query.
 func persisted(query string, extensions json.RawMessage) error {
 	if query != "" || isNull(extensions) {
 		return nil
@@ -170,7 +174,8 @@ func (p parameters) request() (q request, err error) {
 	return q, err
 }
 
-// requestOf returns the request in a frame, whose form the socket has checked.
+// requestOf returns the request of a WebSocket message, whose structure the socket has already
+// checked.
 func requestOf(p transportws.Payload) (q request, err error) {
 	if err := persisted(p.Query, p.Extensions); err != nil {
 		return request{}, err
@@ -190,7 +195,8 @@ func text(name string, raw json.RawMessage) (s string, err error) {
 	return s, checkUnicode(name, raw)
 }
 
-// object reads a JSON object. Its numbers stay as they are written, for an id may have more digits than a float64.
+// object parses a JSON object. Numbers keep their text, because an id may have more digits than a
+// float64.
 func object(name string, raw json.RawMessage) (fields map[string]any, err error) {
 	if isNull(raw) {
 		return nil, nil
@@ -203,7 +209,7 @@ func object(name string, raw json.RawMessage) (fields map[string]any, err error)
 	return fields, checkUnicode(name, raw)
 }
 
-// checkUnicode refuses JSON that is decoded to another text than was meant.
+// checkUnicode rejects JSON that does not decode to the text it stands for.
 func checkUnicode(name string, raw json.RawMessage) error {
 	if surrogate.Lone(string(raw)) {
 		return malformed(http.StatusBadRequest, "%s must be Unicode: there is half of a surrogate pair in it", name)

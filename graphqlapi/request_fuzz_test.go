@@ -37,7 +37,7 @@ func FuzzRequestURL(f *testing.F) {
 	})
 }
 
-// checkRequest holds that a request is either read whole or refused as the client's mistake.
+// checkRequest requires that a request is read completely, or refused as the client's mistake.
 func checkRequest(t *testing.T, r *http.Request) {
 	q, err := readRequest(r, func() ([]byte, error) { return io.ReadAll(r.Body) })
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// chatNode is a Chat of the viewer's.
+// chatNode is a Chat of the viewer.
 type chatNode struct {
 	ID              graphql.ID
 	User, OtherUser *userNode
@@ -22,12 +22,12 @@ type chatNode struct {
 	among *siblings[chat.Chat, chatMessageNode]
 }
 
-// ChatMessages resolves Chat.chatMessages, and its other spelling.
+// ChatMessages resolves Chat.chatMessages and Chat.chat_messages.
 func (n *chatNode) ChatMessages(ctx context.Context, args pageArgs) (*connection[chatMessageNode], error) {
 	return n.among.page(ctx, n.place, args)
 }
 
-// chatMessageNode is a ChatMessage of the viewer's.
+// chatMessageNode is a ChatMessage of the viewer.
 type chatMessageNode struct {
 	ID      graphql.ID
 	Message *messageNode
@@ -39,7 +39,7 @@ type chatsArgs struct {
 	pageArgs
 }
 
-// chats resolves a page of the owner's chats.
+// chats returns a page of the owner's chats.
 func (r *resolver) chats(ctx context.Context, owner user.ID, args chatsArgs) (*connection[chatNode], error) {
 	return loading(ctx, r, owner, func(l *load, sel selection) (*connection[chatNode], error) {
 		p, err := args.page()
@@ -65,7 +65,7 @@ func (r *resolver) chats(ctx context.Context, owner user.ID, args chatsArgs) (*c
 	})
 }
 
-// chatNodes loads chats of the viewer's.
+// chatNodes loads the nodes of the viewer's chats.
 func (l *load) chatNodes(chats []chat.Chat, sel selection) ([]*chatNode, error) {
 	nodes := make([]*chatNode, len(chats))
 	copies := make([]chat.Copy, len(chats))
@@ -104,7 +104,7 @@ func (l *load) chatNodes(chats []chat.Chat, sel selection) ([]*chatNode, error) 
 	return nodes, nil
 }
 
-// chatMessagePages returns how the messages of chats are loaded.
+// chatMessagePages returns the function that loads pages of messages in chats.
 func (r *resolver) chatMessagePages(viewer user.ID) loadPages[chat.Chat, chatMessageNode] {
 	return func(ctx context.Context, chats []chat.Chat, p storage.Page) ([]*connection[chatMessageNode], error) {
 		return loading(ctx, r, viewer, func(l *load, sel selection) ([]*connection[chatMessageNode], error) {
@@ -117,7 +117,7 @@ func (r *resolver) chatMessagePages(viewer user.ID) loadPages[chat.Chat, chatMes
 	}
 }
 
-// chatMessageNodes loads messages in chats of the viewer's.
+// chatMessageNodes loads the nodes of messages in the viewer's chats.
 func (l *load) chatMessageNodes(messages []copied, sel selection) ([]*chatMessageNode, error) {
 	chats, err := l.chatsOf(messages, sel.at("chat"))
 	if err != nil {
@@ -134,7 +134,7 @@ func (l *load) chatMessageNodes(messages []copied, sel selection) ([]*chatMessag
 	return nodes, nil
 }
 
-// chatsOf loads the chats that messages are in, each once.
+// chatsOf loads the chats that contain the messages, by id.
 func (l *load) chatsOf(messages []copied, sel selection) (map[int64]*chatNode, error) {
 	ids := distinct(messages, copied.copyID)
 	nodes := make(map[int64]*chatNode, len(ids))
@@ -157,12 +157,12 @@ func (l *load) chatsOf(messages []copied, sel selection) (map[int64]*chatNode, e
 	return nodes, err
 }
 
-// otherChatNode is the Chat of the user whom one chats with: only the users of it can be read.
+// otherChatNode is the Chat of the other user in a chat. The viewer may read only its id and users.
 type otherChatNode struct {
 	ID              graphql.ID
 	User, OtherUser *userNode
 
-	mine *chatNode // a chat with oneself is one's own all the same
+	mine *chatNode // set only for a chat with oneself, which is fully readable
 }
 
 func (l *load) otherChat(c chat.Chat, sel selection) *otherChatNode {
@@ -172,7 +172,7 @@ func (l *load) otherChat(c chat.Chat, sel selection) *otherChatNode {
 	}
 }
 
-var errOtherChat = &wireError{code: codeForbidden, message: "this is the other user's: of otherChat only id, user and otherUser can be read"}
+var errOtherChat = &wireError{code: codeForbidden, message: "otherChat belongs to the other user: only its id, user and otherUser can be read"}
 
 func ofMine[T any](n *otherChatNode, read func(*chatNode) (T, error)) (T, error) {
 	if n.mine == nil {
@@ -197,7 +197,7 @@ func (n *otherChatNode) UnreadCount() (int32, error) {
 	return ofMine(n, func(c *chatNode) (int32, error) { return c.UnreadCount, nil })
 }
 
-// ChatMessages resolves Chat.chatMessages, and its other spelling.
+// ChatMessages resolves Chat.chatMessages and Chat.chat_messages.
 func (n *otherChatNode) ChatMessages(ctx context.Context, args pageArgs) (*connection[chatMessageNode], error) {
 	return ofMine(n, func(c *chatNode) (*connection[chatMessageNode], error) { return c.ChatMessages(ctx, args) })
 }

@@ -13,12 +13,12 @@ import (
 
 type eventKey struct{}
 
-// withEvent gives the event that an operation of the schema of events is run for.
+// withEvent returns a context with the event that a document of the event schema is executed for.
 func withEvent(ctx context.Context, e realtime.Event) context.Context {
 	return context.WithValue(ctx, eventKey{}, e)
 }
 
-// subscriptions is the root of subscriptions. Its fields are resolved once for each event.
+// subscriptions resolves the root type Subscription. Its fields are resolved once for each event.
 type subscriptions struct{ *resolver }
 
 // Subscribe resolves Subscription.subscribe.
@@ -41,7 +41,8 @@ type eventNode struct {
 	Notification *notificationNode
 }
 
-// Events resolves Subscription.events for the event of [withEvent]. Where to resume from was for whoever brought it.
+// Events resolves Subscription.events for the event of [withEvent]. [Handler.typedEvents] has
+// already used the argument after.
 func (s *subscriptions) Events(ctx context.Context, _ struct{ After *string }) (*eventNode, error) {
 	v := viewerOf(ctx)
 	if !v.known() {
@@ -70,7 +71,7 @@ func (s *subscriptions) Events(ctx context.Context, _ struct{ After *string }) (
 	})
 }
 
-// subjectID is the global id of what an event is about.
+// subjectID returns the global id of the object that an event is about.
 func subjectID(e realtime.Event) string {
 	switch e.Operation {
 	case realtime.ChatDeleted, realtime.GroupDeleted, realtime.GroupUpdated:
@@ -121,7 +122,7 @@ func (l *load) fillNotification(n *eventNode, e realtime.Event, sel selection) (
 	return err
 }
 
-// orGone answers null for what is not there any more.
+// orGone returns nil for an object that no longer exists.
 func orGone[N any](n *N, err error) (*N, error) {
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, nil

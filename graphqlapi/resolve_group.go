@@ -11,7 +11,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// groupCopyNode is a UserGroupMemberCopy of the viewer's.
+// groupCopyNode is a UserGroupMemberCopy of the viewer.
 type groupCopyNode struct {
 	ID          graphql.ID
 	Member      *memberNode
@@ -23,12 +23,12 @@ type groupCopyNode struct {
 	among *siblings[group.Copy, groupMessageNode]
 }
 
-// GroupMessages resolves UserGroupMemberCopy.groupMessages, and its other spelling.
+// GroupMessages resolves UserGroupMemberCopy.groupMessages and UserGroupMemberCopy.group_messages.
 func (n *groupCopyNode) GroupMessages(ctx context.Context, args pageArgs) (*connection[groupMessageNode], error) {
 	return n.among.page(ctx, n.place, args)
 }
 
-// groupMessageNode is a GroupMessage of the viewer's.
+// groupMessageNode is a GroupMessage of the viewer.
 type groupMessageNode struct {
 	ID        graphql.ID
 	Message   *messageNode
@@ -48,7 +48,7 @@ type groupsArgs struct {
 	pageArgs
 }
 
-// groups resolves a page of the owner's copies.
+// groups returns a page of the owner's group copies.
 func (r *resolver) groups(ctx context.Context, owner user.ID, args groupsArgs) (*connection[groupCopyNode], error) {
 	return loading(ctx, r, owner, func(l *load, sel selection) (*connection[groupCopyNode], error) {
 		p, err := args.page()
@@ -74,7 +74,7 @@ func (r *resolver) groups(ctx context.Context, owner user.ID, args groupsArgs) (
 	})
 }
 
-// groupCopyNodes loads copies of the viewer's.
+// groupCopyNodes loads the nodes of the viewer's group copies.
 func (l *load) groupCopyNodes(groups []group.Copy, sel selection) ([]*groupCopyNode, error) {
 	members := make([]group.Member, len(groups))
 	copies := make([]chat.Copy, len(groups))
@@ -116,7 +116,7 @@ func (l *load) groupCopyNodes(groups []group.Copy, sel selection) ([]*groupCopyN
 	return nodes, nil
 }
 
-// groupMessagePages returns how the messages of copies are loaded.
+// groupMessagePages returns the function that loads pages of messages in group copies.
 func (r *resolver) groupMessagePages(viewer user.ID) loadPages[group.Copy, groupMessageNode] {
 	return func(ctx context.Context, groups []group.Copy, p storage.Page) ([]*connection[groupMessageNode], error) {
 		return loading(ctx, r, viewer, func(l *load, sel selection) ([]*connection[groupMessageNode], error) {
@@ -129,7 +129,7 @@ func (r *resolver) groupMessagePages(viewer user.ID) loadPages[group.Copy, group
 	}
 }
 
-// groupMessageNodes loads messages in copies of the viewer's.
+// groupMessageNodes loads the nodes of messages in the viewer's group copies.
 func (l *load) groupMessageNodes(messages []copied, sel selection) ([]*groupMessageNode, error) {
 	copies, err := l.groupCopiesOf(messages, sel.at("groupCopy", "group_copy"))
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *load) groupMessageNodes(messages []copied, sel selection) ([]*groupMess
 	return nodes, nil
 }
 
-// groupCopiesOf loads the copies that messages are in, each once.
+// groupCopiesOf loads the group copies that contain the messages, by id.
 func (l *load) groupCopiesOf(messages []copied, sel selection) (map[int64]*groupCopyNode, error) {
 	ids := distinct(messages, copied.copyID)
 	nodes := make(map[int64]*groupCopyNode, len(ids))
@@ -171,7 +171,7 @@ func (l *load) groupCopiesOf(messages []copied, sel selection) (map[int64]*group
 	return nodes, err
 }
 
-// readerPages returns how the readers of messages are loaded.
+// readerPages returns the function that loads pages of the readers of messages.
 func (r *resolver) readerPages(viewer user.ID) loadPages[copied, memberNode] {
 	return func(ctx context.Context, messages []copied, p storage.Page) ([]*connection[memberNode], error) {
 		return loading(ctx, r, viewer, func(l *load, sel selection) ([]*connection[memberNode], error) {

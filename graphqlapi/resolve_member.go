@@ -28,7 +28,8 @@ func (n *groupNode) Members(ctx context.Context, args pageArgs) (*connection[mem
 	return n.among.page(ctx, n.place, args)
 }
 
-// memberNode is a GroupMember of a group that the viewer is a member of. Two of its fields have two names.
+// memberNode is a GroupMember of a group that the viewer is a member of. The schema has two names
+// for the user and two for the group.
 type memberNode struct {
 	ID               graphql.ID
 	User, Member     *userNode
@@ -37,7 +38,7 @@ type memberNode struct {
 	JoinedAt         dateTime
 }
 
-// memberNodes loads members of groups that the viewer is in.
+// memberNodes loads the nodes of members of the viewer's groups.
 func (l *load) memberNodes(members []group.Member, sel selection) ([]*memberNode, error) {
 	groups, err := l.groupsOf(members, sel.at("group", "userGroup"))
 	if err != nil {
@@ -54,7 +55,7 @@ func (l *load) memberNodes(members []group.Member, sel selection) ([]*memberNode
 	return nodes, nil
 }
 
-// groupsOf loads the groups of members, each once.
+// groupsOf loads the groups of the members, by id.
 func (l *load) groupsOf(members []group.Member, sel selection) (map[int64]*groupNode, error) {
 	ids := distinct(members, func(m group.Member) int64 { return m.Group })
 	nodes := make(map[int64]*groupNode, len(ids))
@@ -76,7 +77,7 @@ func (l *load) groupsOf(members []group.Member, sel selection) (map[int64]*group
 	return nodes, nil
 }
 
-// groupNodes loads groups that the viewer is in.
+// groupNodes loads the nodes of the viewer's groups.
 func (l *load) groupNodes(groups []group.Group, sel selection) []*groupNode {
 	nodes := make([]*groupNode, len(groups))
 	among := newSiblings(l.resolver, groups, l.memberPages(l.viewer))
@@ -94,7 +95,7 @@ func (l *load) groupNodes(groups []group.Group, sel selection) []*groupNode {
 	return nodes
 }
 
-// memberPages returns how the members of groups are loaded.
+// memberPages returns the function that loads pages of the members of groups.
 func (r *resolver) memberPages(viewer user.ID) loadPages[group.Group, memberNode] {
 	return func(ctx context.Context, groups []group.Group, p storage.Page) ([]*connection[memberNode], error) {
 		return loading(ctx, r, viewer, func(l *load, sel selection) ([]*connection[memberNode], error) {

@@ -30,13 +30,15 @@ func (l *load) message(m chat.Message, sel selection) *messageNode {
 	return n
 }
 
-// copied is a message in one of the viewer's copies: a ChatMessage, a GroupMessage or a Notification.
+// copied is a message in one of the viewer's copies: a ChatMessage, a GroupMessage or a
+// Notification.
 type copied struct {
 	in chat.Copy
 	chat.Message
 }
 
-// newest returns the newest message of each copy that has one, and which copy each is in.
+// newest returns the newest message of each copy. Empty copies have none: of[i] is the index of the
+// copy that messages[i] is in.
 func (l *load) newest(copies []chat.Copy) (messages []copied, of []int, err error) {
 	var last []*chat.Message
 	for part := range slices.Chunk(copies, l.messagesAtOnce()) {
@@ -62,10 +64,11 @@ func (l *load) newest(copies []chat.Copy) (messages []copied, of []int, err erro
 	return messages, of, nil
 }
 
-// copyID is the id of the copy that the message is in.
+// copyID returns the id of the copy that contains the message.
 func (c copied) copyID() int64 { return c.in.ID }
 
-// messageLists reads the same page of the messages of each copy, with one query for as many as may be read at once.
+// messageLists reads the same page of messages from each copy. A query reads as many pages as
+// messagesAtOnce allows.
 func (l *load) messageLists(copies []chat.Copy, p storage.Page) (lists []storage.List[chat.Message], err error) {
 	each := min(p.Size(), l.app.Messages.MaxPageSize()) + 1
 	for part := range slices.Chunk(copies, max(1, l.messagesAtOnce()/max(1, each))) {
@@ -86,7 +89,7 @@ func (l *load) messageLists(copies []chat.Copy, p storage.Page) (lists []storage
 	return lists, nil
 }
 
-// messagePages loads the same page of the messages of each copy.
+// messagePages loads the same page of messages from each copy.
 func messagePages[N any](l *load, copies []chat.Copy, p storage.Page, sel selection, nodes func([]copied, selection) ([]*N, error)) ([]*connection[N], error) {
 	lists, err := l.messageLists(copies, p)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// nodeResult is a Node: one object of one of its types.
+// nodeResult is a Node: an object of any type that implements it.
 type nodeResult struct {
 	ID     graphql.ID
 	object any
@@ -21,7 +21,7 @@ func as[N any](n *nodeResult) (*N, bool) {
 	return object, ok
 }
 
-// The executor asks each type in turn whether the object is of it.
+// The executor calls these methods in turn to find the type of the object.
 
 func (n *nodeResult) ToCustomUser() (*userNode, bool)               { return as[userNode](n) }
 func (n *nodeResult) ToPhoneNumber() (*phoneNode, bool)             { return as[phoneNode](n) }
@@ -34,7 +34,7 @@ func (n *nodeResult) ToUserGroupMemberCopy() (*groupCopyNode, bool) { return as[
 func (n *nodeResult) ToGroupMessage() (*groupMessageNode, bool)     { return as[groupMessageNode](n) }
 func (n *nodeResult) ToNotification() (*notificationNode, bool)     { return as[notificationNode](n) }
 
-// Node resolves Query.node. Nobody sees users alone.
+// Node resolves Query.node. Without a login it returns only users.
 func (q *queries) Node(ctx context.Context, args idArgs) (*nodeResult, error) {
 	v := viewerOf(ctx)
 	id := string(args.ID)
@@ -54,7 +54,7 @@ func (q *queries) Node(ctx context.Context, args idArgs) (*nodeResult, error) {
 	})
 }
 
-// find loads the object of a type that an id names, where the viewer may see it.
+// find loads the object of the given type and global id, if the viewer may see it.
 func (l *load) find(typ, id string, sel selection) (any, error) {
 	switch typ {
 	case typeUser:
@@ -113,7 +113,7 @@ func (l *load) messageByID(global string, sel selection) (*messageNode, error) {
 	return l.message(m, sel), nil
 }
 
-// messageIn returns a message in a copy of the viewer's of this kind.
+// messageIn loads a message in a copy of the viewer, of the given kind.
 func (l *load) messageIn(kind chat.Kind, global string) ([]copied, error) {
 	c, id, err := decodeMessageID(kind, global, l.viewer)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// notificationNode is a Notification of the viewer's.
+// notificationNode is a Notification of the viewer.
 type notificationNode struct {
 	ID       graphql.ID
 	Message  *messageNode
@@ -24,7 +24,7 @@ type notificationsArgs struct {
 	pageArgs
 }
 
-// notifications resolves a page of the owner's notifications.
+// notifications returns a page of the owner's notifications.
 func (r *resolver) notifications(ctx context.Context, owner user.ID, args notificationsArgs) (*connection[notificationNode], error) {
 	return loading(ctx, r, owner, func(l *load, sel selection) (*connection[notificationNode], error) {
 		p, err := args.page()

@@ -12,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// queries is the root of queries.
+// queries resolves the root type Query.
 type queries struct{ *resolver }
 
 type usersArgs struct {
@@ -20,7 +20,7 @@ type usersArgs struct {
 	pageArgs
 }
 
-// filter returns the filter that is asked for. A search that is given has to have something in it.
+// filter returns the requested filter. It returns an error if the search is given and too short.
 func (a usersArgs) filter() (user.Filter, error) {
 	if a.Search != nil {
 		if err := user.CheckSearch(*a.Search); err != nil {
@@ -30,12 +30,13 @@ func (a usersArgs) filter() (user.Filter, error) {
 	return user.Filter{Username: given(a.Username), FirstName: given(a.FirstName), LastName: given(a.LastName), Search: given(a.Search)}, nil
 }
 
-// matchesNobody reports whether a name is compared with "", which nobody has. In a filter "" stands for any name.
+// matchesNobody reports whether a name filter is "", which no user matches. In a [user.Filter] ""
+// stands for any name.
 func (a usersArgs) matchesNobody() bool {
 	return slices.ContainsFunc([]*string{a.Username, a.FirstName, a.LastName}, func(name *string) bool { return name != nil && *name == "" })
 }
 
-// Users resolves Query.users. It is empty where the directory lists nobody.
+// Users resolves Query.users. The list is empty if the directory cannot list users.
 func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNode], error) {
 	f, err := args.filter()
 	if err != nil {
@@ -75,7 +76,7 @@ func (q *queries) Users(ctx context.Context, args usersArgs) (*connection[userNo
 	})
 }
 
-// noUsers is the list of a directory that has none.
+// noUsers is the [user.Lister] for a directory that cannot list users.
 type noUsers struct{}
 
 func (noUsers) ListUsers(context.Context, user.Filter, storage.Range) ([]user.User, error) {
@@ -144,7 +145,8 @@ func (q *queries) Me(ctx context.Context) (*userNode, error) {
 	return loading(ctx, q.resolver, v.User, func(l *load, sel selection) (*userNode, error) { return l.user(v.User, sel), nil })
 }
 
-// EventCursor resolves Query.eventCursor. Whoever runs the operation has taken it before, wherever it is selected.
+// EventCursor resolves Query.eventCursor. [Handler.execute] takes the cursor before the operation
+// begins.
 func (q *queries) EventCursor(ctx context.Context) (string, error) {
 	v := viewerOf(ctx)
 	switch {
@@ -157,7 +159,7 @@ func (q *queries) EventCursor(ctx context.Context) (string, error) {
 	return cursor, q.wire(ctx, err)
 }
 
-// chat loads one chat of the viewer's by its global id.
+// chat loads a chat of the viewer by its global id.
 func (l *load) chat(global string, sel selection) (*chatNode, error) {
 	id, err := decodeID(typeChat, global)
 	if err != nil {
@@ -170,7 +172,7 @@ func (l *load) chat(global string, sel selection) (*chatNode, error) {
 	return only(l.chatNodes([]chat.Chat{c}, sel))
 }
 
-// groupCopy loads one copy of the viewer's by its global id.
+// groupCopy loads a group copy of the viewer by its global id.
 func (l *load) groupCopy(global string, sel selection) (*groupCopyNode, error) {
 	id, err := decodeID(typeGroupCopy, global)
 	if err != nil {
@@ -183,7 +185,7 @@ func (l *load) groupCopy(global string, sel selection) (*groupCopyNode, error) {
 	return only(l.groupCopyNodes([]group.Copy{c}, sel))
 }
 
-// userByID loads a user whom the directory knows by their global id.
+// userByID loads a user by their global id. A user that the directory does not know is not found.
 func (l *load) userByID(global string) (*userNode, error) {
 	id, err := decodeUserID(global)
 	if err != nil {

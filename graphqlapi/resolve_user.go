@@ -8,7 +8,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// userNode is a CustomUser. What is the user's own has methods, which can refuse: everything else is filled in by a [load].
+// userNode is a CustomUser. The private fields have methods, which check the viewer. A [load] fills
+// in all other fields.
 type userNode struct {
 	ID                            graphql.ID
 	Username, FirstName, LastName userText
@@ -19,8 +20,9 @@ type userNode struct {
 	r        *resolver
 	who      user.ID
 	profiled bool
-	created  bool      // by the operation under way: nobody is logged in, and the answer is its user's
-	address  *userText // the email where it is known
+	// created by this operation, so the caller may see the private fields without a login
+	created bool
+	address *userText // email address if already loaded
 }
 
 func newUserNode(r *resolver, id user.ID) *userNode {
@@ -38,14 +40,14 @@ func (n *userNode) showAccount(u user.User, b *budget) {
 	n.address = newText(u.Email, b).optional()
 }
 
-// account returns a user of whom everything is known.
+// account returns the node of a user whose account is already loaded.
 func (l *load) account(u user.User) *userNode {
 	n := l.user(u.ID, nil)
 	n.showAccount(u, l.budget)
 	return n
 }
 
-// own refuses what is the user's own to everybody else.
+// own returns an error unless the viewer is this user.
 func (n *userNode) own(ctx context.Context) error {
 	v := viewerOf(ctx)
 	if n.created || v.known() && v.User == n.who {
@@ -58,9 +60,9 @@ func (n *userNode) own(ctx context.Context) error {
 	return errPrivate
 }
 
-var errPrivate = &wireError{code: codeForbidden, message: "this is for the user alone"}
+var errPrivate = &wireError{code: codeForbidden, message: "this field is private: only the user can read it"}
 
-// Email resolves CustomUser.email. Where the host has its own users it is null.
+// Email resolves CustomUser.email. It is null if the host has its own users.
 func (n *userNode) Email(ctx context.Context) (*userText, error) {
 	if err := n.own(ctx); err != nil {
 		return nil, err
@@ -75,7 +77,7 @@ func (n *userNode) Email(ctx context.Context) (*userText, error) {
 	return newText(found[n.who].Email, budgetOf(ctx)).optional(), nil
 }
 
-// PhoneNumbers resolves CustomUser.phoneNumbers. Where the host has its own users there are none.
+// PhoneNumbers resolves CustomUser.phoneNumbers. The list is empty if the host has its own users.
 func (n *userNode) PhoneNumbers(ctx context.Context) (*[]*phoneNode, error) {
 	if err := n.own(ctx); err != nil {
 		return nil, err

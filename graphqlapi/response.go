@@ -13,10 +13,11 @@ import (
 	"github.com/buddychat/buddychat/internal/gqldoc"
 )
 
-// maxErrors is the most errors that are listed. Every null stays, whether its error is listed or not.
+// maxErrors bounds the errors that an answer lists. Further errors are dropped, but their fields
+// are still null.
 const maxErrors = 64
 
-// A responseError is an error as it stands in an answer.
+// A responseError is an error as clients see it in an answer.
 type responseError struct {
 	Message    string            `json:"message"`
 	Locations  []gqldoc.Location `json:"locations,omitempty"`
@@ -24,22 +25,23 @@ type responseError struct {
 	Extensions map[string]any    `json:"extensions"`
 }
 
-// A response is the answer to an operation that was executed, or a step of one. Data is nil where nothing was.
+// A response is the answer to an executed operation, or to one step of it. Data is nil if nothing
+// was executed.
 type response struct {
 	errors     []responseError
 	data       json.RawMessage
 	extensions map[string]any
-	budget     *budget // nil where the executor ran nothing
+	budget     *budget // nil if the executor ran nothing
 }
 
-// release lets go of what the response holds of the memory for answers.
+// release releases the memory that the response holds of its budget.
 func (r *response) release() {
 	if r != nil {
 		r.budget.release()
 	}
 }
 
-// refused returns a [*refusal] where the executor ran nothing.
+// refused returns a [*refusal] if nothing was executed.
 func (r *response) refused() error {
 	switch {
 	case r.data != nil:
@@ -50,7 +52,7 @@ func (r *response) refused() error {
 	return &refusal{status: http.StatusBadRequest, plain: http.StatusOK, errors: r.errors}
 }
 
-// failed reports whether something of our own went wrong, which may be gone the next time.
+// failed reports whether the response has an INTERNAL error, which a retry may avoid.
 func (r *response) failed() bool {
 	for _, e := range r.errors {
 		if e.Extensions["code"] == codeInternal {
@@ -60,7 +62,7 @@ func (r *response) failed() bool {
 	return false
 }
 
-// take returns the JSON of r, and lets go of the data that it was made of.
+// take returns the JSON of r and drops the data that it was made from.
 func (r *response) take() []byte {
 	encoded := r.encode()
 	r.data = nil
@@ -70,7 +72,7 @@ func (r *response) take() []byte {
 // encode returns the JSON of r.
 func (r *response) encode() []byte { return slices.Concat(r.parts()...) }
 
-// parts returns the JSON of r in parts. The data is one of them, and not copied.
+// parts returns the JSON of r in parts, without copying the data.
 func (r *response) parts() [][]byte {
 	head := []byte{'{'}
 	if len(r.errors) > 0 {
@@ -78,7 +80,7 @@ func (r *response) parts() [][]byte {
 	}
 	var tail []byte
 	if len(r.extensions) > 0 {
-		extensions, _ := json.Marshal(r.extensions) // texts alone
+		extensions, _ := json.Marshal(r.extensions) // cannot fail: all values are strings
 		tail = append(append(tail, `"extensions":`...), extensions...)
 	}
 	tail = append(tail, '}')
@@ -108,30 +110,31 @@ func encodeErrors(list []responseError) json.RawMessage {
 		return nil
 	}
 	encoded, err := json.Marshal(list)
-	if err != nil { // nothing in an error can cause it
+	if err != nil { // cannot happen with the values of an error
 		return json.RawMessage(`[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`)
 	}
 	return encoded
 }
 
-// A refusal is the answer to a request that was not executed: errors, and no data.
+// A refusal is the answer to a request that was not executed. It has errors and no data.
 type refusal struct {
-	status int    // of HTTP
-	plain  int    // of HTTP where the client wants application/json: 200 for every request that is well formed
-	retry  string // the header Retry-After, "" for none
-	allow  string // the header Allow, "" for none
+	status int // HTTP status
+	// HTTP status for clients that accept application/json: 200 for all well-formed requests
+	plain  int
+	retry  string // the Retry-After header; "" for none
+	allow  string // the Allow header; "" for none
 	errors []responseError
 }
 
 func (r *refusal) Error() string { return r.errors[0].Message }
 
-// malformed refuses what is no GraphQL request.
+// malformed refuses a request that is not a GraphQL request.
 func malformed(status int, format string, args ...any) *refusal {
 	e := responseError{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeBadUserInput}}
 	return &refusal{status: status, plain: status, errors: []responseError{e}}
 }
 
-// refuse makes a refusal of what stopped an operation before it was executed.
+// refuse converts an error that occurred before execution into a refusal. It logs INTERNAL errors.
 func (h *Handler) refuse(ctx context.Context, err error) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
@@ -158,7 +161,7 @@ func (h *Handler) refuse(ctx context.Context, err error) *refusal {
 	return wellFormed(http.StatusBadRequest, w)
 }
 
-// refuseInvalid refuses a document, or its variables.
+// refuseInvalid refuses an invalid document or invalid variables.
 func refuseInvalid(found ...*gqldoc.Error) *refusal {
 	r := &refusal{status: http.StatusBadRequest, plain: http.StatusOK}
 	for _, e := range found {
@@ -179,7 +182,7 @@ func listed(w *wireError) responseError {
 	return responseError{Message: w.message, Extensions: w.Extensions()}
 }
 
-// asWire returns err as one for a client, or an INTERNAL error of it.
+// asWire returns the [*wireError] in err, or an INTERNAL error with the cause err.
 func asWire(err error) *wireError {
 	if w, ok := errors.AsType[*wireError](err); ok {
 		return w
@@ -187,7 +190,7 @@ func asWire(err error) *wireError {
 	return internal(err)
 }
 
-// overdue says of an internal error what it was, where it was the deadline.
+// overdue replaces an INTERNAL error that the deadline caused by one that says so.
 func (h *Handler) overdue(ctx context.Context, w *wireError) *wireError {
 	if w.code == codeInternal && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &wireError{code: codeInternal, message: fmt.Sprintf("this took longer than %v: ask for less, or try again", h.deadline)}
@@ -195,12 +198,12 @@ func (h *Handler) overdue(ctx context.Context, w *wireError) *wireError {
 	return w
 }
 
-// newResponse makes an answer of what the executor returned. Errors without a code are of its own making: those about the
-// document are told in its words, the others are for the log.
+// newResponse builds the response from the executor's result. Errors without a code are the
+// executor's: those about the document are sent to the client, and the others are logged.
 func (h *Handler) newResponse(ctx context.Context, data json.RawMessage, found []*graphqlerrors.QueryError) *response {
 	r := &response{data: data}
 	broken := false
-	logged := map[*wireError]bool{} // siblings that were loaded together share one error
+	logged := map[*wireError]bool{} // objects that were loaded together share one error
 	for _, e := range found {
 		listed, failure := h.responseError(ctx, e)
 		if failure != nil {
@@ -214,14 +217,15 @@ func (h *Handler) newResponse(ctx context.Context, data json.RawMessage, found [
 			r.errors = append(r.errors, listed)
 		}
 	}
-	// A panic may have left a hole in the data.
+	// After a panic the data may be invalid JSON.
 	if broken && data != nil && !json.Valid(data) {
 		r.data = json.RawMessage("null")
 	}
 	return r
 }
 
-// responseError returns an error of the executor as it stands in an answer, and for the log what failed, where it is INTERNAL.
+// responseError converts an error of the executor for the client. For an INTERNAL error it also
+// returns the failure to log.
 func (h *Handler) responseError(ctx context.Context, e *graphqlerrors.QueryError) (listed responseError, failure *wireError) {
 	listed = responseError{Message: e.Message, Path: e.Path, Extensions: e.Extensions}
 	code, coded := e.Extensions["code"]
@@ -233,7 +237,7 @@ func (h *Handler) responseError(ctx context.Context, e *graphqlerrors.QueryError
 		listed.Extensions = map[string]any{"code": codeBadUserInput}
 		return listed, nil
 	}
-	failure, ok := e.ResolverError.(*wireError) //nolint:errorlint // it is the outermost: see wireError
+	failure, ok := e.ResolverError.(*wireError) //nolint:errorlint // not wrapped: see wireError
 	if !ok || failure.cause == nil {
 		failure = internal(errors.New("the executor failed: " + e.Message))
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// recorder notes what its connections do: each statement, and how many rows it returned or changed.
+// recorder records each statement of its connections, and how many rows it returned or changed.
 type recorder struct {
 	driver.Connector
 	mu    sync.Mutex
@@ -31,7 +31,7 @@ func (r *recorder) note(format string, args ...any) {
 	r.steps = append(r.steps, fmt.Sprintf(format, args...))
 }
 
-// during returns what the connections do while f runs.
+// during returns the statements that run during f.
 func (r *recorder) during(f func()) []string {
 	r.mu.Lock()
 	r.steps = nil
@@ -115,7 +115,7 @@ func (r *recordingRows) Close() error {
 	return r.Rows.Close()
 }
 
-// recorded are worlds on each database, whose statements are recorded.
+// recorded are worlds on each kind of database, whose statements are recorded.
 func recorded() map[string]func(t *testing.T) (*world, *recorder) {
 	on := func(t *testing.T, base driver.Connector, dialect bunstore.Dialect) (*world, *recorder) {
 		t.Helper()
@@ -144,7 +144,8 @@ func recorded() map[string]func(t *testing.T) (*world, *recorder) {
 	}
 }
 
-// foreignAndMissing are pairs of ids of one type: one of something that is not the creator's to see, and one of nothing.
+// foreignAndMissing are pairs of ids of one type: one of an object that the creator may not see,
+// and one of an object that does not exist.
 func (s *scene) foreignAndMissing() [][2]string {
 	ids := s.foreign()
 	var pairs [][2]string
@@ -176,7 +177,8 @@ func (s *scene) foreignAndMissing() [][2]string {
 	return pairs
 }
 
-// TestWhatIsForeignTakesTheSameStepsAsWhatIsMissing holds every argument that is an id to it, on each database.
+// TestWhatIsForeignTakesTheSameStepsAsWhatIsMissing checks each argument that is an id, on each
+// kind of database.
 func TestWhatIsForeignTakesTheSameStepsAsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	for database, open := range recorded() {
@@ -201,7 +203,7 @@ func TestWhatIsForeignTakesTheSameStepsAsWhatIsMissing(t *testing.T) {
 							require.Equal(t, []string{codeNotFound}, answer.codes(), "%s: %s", document, answer.text)
 						})
 					}
-					steps(pair[1]) // what is done once, such as preparing a statement, is done by now
+					steps(pair[1]) // a first run, for one-time steps such as preparing a statement
 					require.Equal(t, steps(pair[1]), steps(pair[0]), "%s with %s", document, pair[0])
 					tried++
 				}

@@ -16,28 +16,30 @@ import (
 //go:embed schema.graphql
 var schemaSDL string
 
-// The roots as schema.graphql has them, and those of the schema of events.
+// The root types in schema.graphql, and those of the event schema.
 const (
 	rootsOfOperations = "schema {\n  query: Query\n  mutation: Mutation\n  subscription: Subscription\n}"
 	rootsOfEvents     = "schema {\n  query: Subscription\n}"
 )
 
-// The executor's own bounds, behind those of package gqldoc, which refuses first and says why. The depth is more than the standard
-// introspection query has; without a limit on overlaps validation is quadratic.
+// Bounds of the executor. Package gqldoc has tighter ones and better messages, so these are only a
+// second line of defense. maxDepth allows the standard introspection query. Without maxOverlaps,
+// validation takes quadratic time.
 const (
 	maxDepth       = 20
 	maxOverlaps    = 10_000
 	maxParallelism = 10
 )
 
-// newSchemas returns the schema as two: operations runs queries and mutations; events has the type Subscription as its query type, and
-// runs a subscription as a query, once for each event: see [withEvent]. The sdl is the whole schema, for whoever reads documents first.
+// newSchemas returns two executable schemas and the text of schema.graphql. operations executes
+// queries and mutations. events has Subscription as its query type and executes a subscription as a
+// query, once for each event: see [withEvent].
 func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Schema, sdl string, err error) {
 	if app == nil {
 		return nil, nil, "", errors.New("graphqlapi: an app is required")
 	}
 	if strings.Count(schemaSDL, rootsOfOperations) != 1 {
-		return nil, nil, "", errors.New("graphqlapi: the schema has no roots")
+		return nil, nil, "", errors.New("graphqlapi: schema.graphql has no root types")
 	}
 	r := &resolver{app: app, searches: newSearches(o.MaxSearches), loads: newLoads()}
 	options := []graphql.SchemaOpt{
@@ -61,14 +63,14 @@ func newSchemas(app *buddychat.App, o *Options) (operations, events *graphql.Sch
 	return operations, events, schemaSDL, nil
 }
 
-// resolver is what all resolvers have in common.
+// resolver holds what all resolvers need.
 type resolver struct {
 	app      *buddychat.App
 	searches searches
 	loads    *loads
 }
 
-// wire turns an error into one for the client.
+// wire converts an error for the client and charges it to the budget.
 func (r *resolver) wire(ctx context.Context, err error) error {
 	if err != nil {
 		budgetOf(ctx).hold(errorBytes) // there may be one for each entry of a page
@@ -76,20 +78,21 @@ func (r *resolver) wire(ctx context.Context, err error) error {
 	return wire(err)
 }
 
-// operationRoots are the roots of the schema of operations. Its subscriptions are there to be read about, and run by the other schema.
+// operationRoots are the root resolvers of the operation schema. Its Subscription type is only for
+// introspection: the event schema executes subscriptions.
 type operationRoots struct{ r *resolver }
 
 func (o operationRoots) Query() *queries              { return &queries{o.r} }
 func (o operationRoots) Mutation() *mutations         { return &mutations{o.r} }
 func (o operationRoots) Subscription() *subscriptions { return &subscriptions{o.r} }
 
-// eventRoots are the roots of the schema of events.
+// eventRoots are the root resolvers of the event schema.
 type eventRoots struct{ r *resolver }
 
 func (e eventRoots) Query() *subscriptions { return &subscriptions{e.r} }
 
-// panicHandler makes an INTERNAL error of a panic in a resolver. Its cause is logged with the path, as that of
-// any other.
+// panicHandler converts a panic in a resolver into an INTERNAL error. It logs nothing, because the
+// cause is logged with the path like that of any INTERNAL error.
 type panicHandler struct{}
 
 func (panicHandler) LogPanic(context.Context, any) {}

@@ -21,7 +21,7 @@ func parseSchema(t *testing.T, name, sdl string) *ast.Schema {
 	return s
 }
 
-// declared returns the types of a schema that are not the language's.
+// declared returns the types of a schema that are not built in.
 func declared(s *ast.Schema) []*ast.Definition {
 	var all []*ast.Definition
 	for _, d := range s.Types {
@@ -32,7 +32,7 @@ func declared(s *ast.Schema) []*ast.Definition {
 	return all
 }
 
-// signature writes a field with its arguments in the order of their names, without descriptions.
+// signature returns the text of a field with its arguments sorted by name, without descriptions.
 func signature(f *ast.FieldDefinition) string {
 	args := make([]string, len(f.Arguments))
 	for i, a := range f.Arguments {
@@ -86,7 +86,7 @@ func TestEverythingInTheSchemaIsDescribed(t *testing.T) {
 		require.NotEmpty(t, strings.TrimSpace(d.Description), d.Name)
 		for _, f := range d.Fields {
 			if strings.HasPrefix(f.Name, "__") {
-				continue // the language's own
+				continue // built in
 			}
 			require.NotEmpty(t, strings.TrimSpace(f.Description), "%s.%s", d.Name, f.Name)
 			for _, a := range f.Arguments {

@@ -5,12 +5,13 @@ import (
 	"runtime"
 )
 
-// searches bounds how many searches for users run at the same time. The others wait for their turn.
+// searches bounds how many user searches run at the same time. Further searches wait.
 type searches chan struct{}
 
-var errSearches = &wireError{code: codeThrottled, message: "too many searches at the same time: try again"}
+var errSearches = &wireError{code: codeThrottled, message: "too many user searches are running: try again"}
 
-// newSearches lets so many run at a time; 0 is half of the processors, and two at least.
+// newSearches allows most searches at a time; 0 means half the number of processors, but at least
+// 2.
 func newSearches(most int) searches {
 	if most == 0 {
 		most = max(2, runtime.GOMAXPROCS(0)/2)
@@ -18,7 +19,7 @@ func newSearches(most int) searches {
 	return make(searches, most)
 }
 
-// enter waits for a turn, and returns what ends it.
+// enter waits until a search may run. The caller must call leave after the search.
 func (s searches) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case s <- struct{}{}:

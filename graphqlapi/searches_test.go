@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// slowLister answers when it is let, and knows how many it is asked by at the same time.
+// slowLister answers when the test allows it, and counts concurrent calls.
 type slowLister struct {
 	hostDirectory
 	let            chan struct{}

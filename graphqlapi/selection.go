@@ -8,11 +8,12 @@ import (
 	"github.com/graph-gophers/graphql-go"
 )
 
-// A selection is what a client asks for below a field: each field by its name, with what is selected below that. Aliases, fragments and
-// the types of an interface are merged, so it may have more than one object needs, and never less.
+// A selection is the set of fields that a client selects, each with its own selection. It merges
+// aliases, fragments and the types of an interface, so it may contain more than one object needs,
+// but never less.
 type selection map[string]selection
 
-// selected returns what is selected below the field that ctx is the resolver's of.
+// selected returns the selection of the field that ctx belongs to.
 func selected(ctx context.Context) selection {
 	root := selection{}
 	for _, path := range graphql.SelectedFieldNames(ctx) {
@@ -32,7 +33,7 @@ func (s selection) has(field string) bool {
 	return ok
 }
 
-// at returns what is selected below any of these fields, which answer the same.
+// at returns the merged selection of several fields that resolve to the same value.
 func (s selection) at(fields ...string) selection {
 	merged := s[fields[0]]
 	for _, field := range fields[1:] {
@@ -44,7 +45,7 @@ func (s selection) at(fields ...string) selection {
 // nodes returns what is selected of each entry of a connection.
 func (s selection) nodes() selection { return union(s["nodes"], s["edges"]["node"]) }
 
-// beyondID reports whether more of an object is selected than its id.
+// beyondID reports whether the selection has any field but the id.
 func (s selection) beyondID() bool { return len(s) > 1 || len(s) == 1 && !s.has("id") }
 
 func union(a, b selection) selection {

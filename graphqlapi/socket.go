@@ -22,7 +22,8 @@ func socketOptions(o *Options) *transportws.Options {
 	return opts
 }
 
-// serveSocket upgrades a request, where its address has not too many sockets already, and returns when the socket has ended.
+// serveSocket upgrades a request and returns when the socket has ended. It refuses the request if
+// its address has too many sockets.
 func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	address := h.limits.addressOf(r)
 	if !h.limits.perAddress.Acquire(address) {
@@ -33,30 +34,34 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	h.sockets.ServeHTTP(w, r)
 }
 
-// A socket runs the operations of one socket. Init is over before the first of them begins, and nothing changes afterwards.
+// A socket executes the operations of one WebSocket. Init finishes before the first operation
+// begins; afterwards only light changes.
 type socket struct {
 	h       *Handler
 	request *http.Request
 	address string
 	viewer  viewer
-	after   string // the cursor in connection_init, "" for none
+	after   string // the cursor in connection_init; "" for none
 
-	light atomic.Bool // a light typed subscription is under way
+	light atomic.Bool // whether a light typed subscription is active
 }
 
 func (h *Handler) newSocket(r *http.Request) transportws.Handler {
 	return &socket{h: h, request: r, address: h.limits.addressOf(r)}
 }
 
-// errLoginEnded closes a socket. Its client is to come back with a fresh token, and subscribe again.
+// errLoginEnded closes a socket whose login has ended. The client should connect with a new token
+// and subscribe again.
 var errLoginEnded = &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Login ended"}
 
-// errTooManySockets is not 4403, which many clients take for the end of the login. At 1013 they wait, and try again.
+// errTooManySockets does not use 4403, because many clients would take that for the end of the
+// login. After 1013 they wait and try again.
 var errTooManySockets = &transportws.CloseError{Code: transportws.CodeTryAgainLater, Reason: "Too many sockets of this user: close one first"}
 
 var errForbidden = &transportws.CloseError{Code: transportws.CodeForbidden, Reason: "Forbidden"}
 
-// Init implements [transportws.Handler]: it says who is there, and ends the session when the login ends.
+// Init implements [transportws.Handler]. It authenticates the client, and returns a context that
+// ends with the login.
 func (s *socket) Init(ctx context.Context, payload json.RawMessage) (context.Context, json.RawMessage, error) {
 	p, err := readInit(payload)
 	if err != nil {
@@ -90,12 +95,12 @@ func (s *socket) identify(ctx context.Context, access string) (Identity, error) 
 	return identity, err
 }
 
-// login returns a context that ends with the login, and counts the socket among the user's.
+// login counts the socket for its user, and returns a context that ends when the login ends.
 func (s *socket) login(ctx context.Context, access string) (context.Context, error) {
 	who := s.viewer.Identity
 	ended, unwatch := s.h.app.Hub.WatchSession(who.User, who.Session)
 	context.AfterFunc(ctx, unwatch)
-	// Asked again, for the login may have ended before the watch began.
+	// Authenticate again, because the login may have ended before the watch began.
 	if again, err := s.identify(ctx, access); err != nil {
 		return nil, err
 	} else if again.User != who.User || again.Session != who.Session {
@@ -124,15 +129,15 @@ func (s *socket) login(ctx context.Context, access string) (context.Context, err
 	return session, nil
 }
 
-// An initPayload is what a client says in connection_init.
+// An initPayload is the payload of connection_init.
 type initPayload struct {
 	authorization, bare, after string
 }
 
-// noCursor stands for a value that is no string. It is answered as any other text that is no cursor.
+// noCursor replaces a cursor that is not a string. It fails like any other invalid cursor.
 const noCursor = "no cursor"
 
-// readInit reads the payload of connection_init. Names that it does not know are the client's own business.
+// readInit parses the payload of connection_init and ignores unknown names.
 func readInit(payload json.RawMessage) (p initPayload, err error) {
 	if isNull(payload) {
 		return p, nil
@@ -152,7 +157,8 @@ func readInit(payload json.RawMessage) (p initPayload, err error) {
 	return p, nil
 }
 
-// token returns the token of the payload, "" where there is none. It is false where there is something else in its place.
+// token returns the token of the payload, or "" if there is none. ok is false if authorization is
+// not a Bearer or JWT token.
 func (p initPayload) token() (access string, ok bool) {
 	if p.authorization == "" {
 		return p.bare, true
@@ -176,7 +182,8 @@ func (s *socket) Operation(ctx context.Context, p transportws.Payload) iter.Seq2
 	}
 }
 
-// operate runs an operation. The viewer that it returns says whose it was, and which.
+// operate executes an operation. It returns the viewer with the label of the operation, for the
+// log.
 func (s *socket) operate(ctx context.Context, p transportws.Payload, next func(json.RawMessage) bool) (viewer, error) {
 	q, err := requestOf(p)
 	if err != nil {
@@ -198,15 +205,16 @@ func (s *socket) operate(ctx context.Context, p transportws.Payload, next func(j
 	answer, err := s.h.execute(ctx, op)
 	defer answer.release()
 	if err != nil {
-		return op.viewer, s.h.refuse(withViewer(ctx, op.viewer), err) // here, where the deadline is known
+		// convert it here, because ctx has the deadline
+		return op.viewer, s.h.refuse(withViewer(ctx, op.viewer), err)
 	}
 	next(answer.take())
 	return op.viewer, nil
 }
 
-// finishing returns the context of a query or mutation. It has the deadline, and goes on where ctx ends because the socket is to be
-// closed: what is in flight is answered, a mutation that ends its own login too. A client that has left, or lost
-// interest, ends its queries, but no mutation.
+// finishing returns the context of a query or mutation. It has the deadline. If ctx ends because
+// the socket is closing, the operation still finishes and is answered, even a mutation that ends
+// its own login. If the client leaves or cancels, queries end, but mutations finish.
 func (h *Handler) finishing(ctx context.Context, kind gqldoc.Operation) (context.Context, context.CancelFunc) {
 	shielded, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.deadline)
 	if kind == gqldoc.Mutation {
@@ -220,8 +228,9 @@ func (h *Handler) finishing(ctx context.Context, kind gqldoc.Operation) (context
 	return shielded, func() { stop(); cancel() }
 }
 
-// subscription runs one until it ends. One that was cut off ends with the error of ctx, whatever failed because of it, and where an
-// event went out at that very moment: the client gets neither an error nor a complete, and so subscribes again.
+// subscription runs a subscription until it ends. If ctx ends, it returns the error of ctx,
+// whatever failed because of that. The client then gets neither an error nor a complete message,
+// and subscribes again.
 func (s *socket) subscription(ctx context.Context, op *operation, next func(json.RawMessage) bool) error {
 	var err error
 	switch {
@@ -242,7 +251,7 @@ func (s *socket) subscription(ctx context.Context, op *operation, next func(json
 	return err
 }
 
-// wsError returns what ends an operation, or the socket.
+// wsError returns the error that ends the operation or the socket.
 func (s *socket) wsError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, realtime.ErrSlowConsumer):

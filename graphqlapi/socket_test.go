@@ -30,7 +30,7 @@ func TestALoginComesByTheHeaderOrByTheFirstMessage(t *testing.T) {
 	for name, c := range map[string]struct {
 		header  http.Header
 		payload any
-		who     any // nil for nobody
+		who     any // nil without a login
 	}{
 		"header":                     {header: bearer, who: "alice"},
 		"header of another scheme":   {header: http.Header{"Authorization": {"jwt " + alice.token}}, who: "alice"},
@@ -308,7 +308,7 @@ func throttled(limits graphqlapi.Limits) func(*setup) {
 	return func(s *setup) { s.api.Throttle = &graphqlapi.Throttle{Limits: limits} }
 }
 
-// few is a limit that does not fill again while a test runs.
+// few is a limit that does not refill during a test.
 func few(n int) graphqlapi.Limit { return graphqlapi.Limit{PerSecond: 1e-6, Burst: n} }
 
 func TestOverTheLimitIsThrottledByRootFields(t *testing.T) {
@@ -473,7 +473,7 @@ func TestASlowConsumerIsClosedAndResumes(t *testing.T) {
 	chat := at(a.must(t, alice.token, `mutation($u: ID!) { createChat(otherUserId: $u) { chat { id } } }`, map[string]any{"u": userIDOf(t, a, bob)}), "createChat", "chat", "id")
 	conn := a.connectAs(t, bob)
 	_, cursor := conn.subscribed()
-	// More than the buffers of the connection hold, each of which is then as large as it may be.
+	// More than the buffers of the connection hold, even at their maximum size.
 	const sent = 400
 	content := string(bytes.Repeat([]byte("x"), 10_000))
 	for range sent {
@@ -500,16 +500,16 @@ func TestASubscriptionThatIsCompletedWhileItWaitsToBeWrittenJustEnds(t *testing.
 	chat := at(a.must(t, alice.token, `mutation($u: ID!) { createChat(otherUserId: $u) { chat { id } } }`, map[string]any{"u": userIDOf(t, a, bob)}), "createChat", "chat", "id")
 	conn := a.connectAs(t, bob)
 	subscription, _ := conn.subscribed()
-	// More than the buffers of the connection hold, so that the subscription waits.
+	// More than the buffers of the connection hold, so the subscription blocks.
 	content := string(bytes.Repeat([]byte("x"), 10_000))
 	for range 800 {
 		a.must(t, alice.token, `mutation($c: ID!, $t: String!) { createChatMessage(chatId: $c, content: $t) { chatMessage { id } } }`, map[string]any{"c": chat, "t": content})
 	}
 	conn.send(map[string]any{"type": "complete", "id": subscription})
-	conn.run(`{ eventCursor }`, nil) // reads on
+	conn.run(`{ eventCursor }`, nil) // continues to read
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, a.handler.Shutdown(ctx)) // so that every operation has ended
+	require.NoError(t, a.handler.Shutdown(ctx)) // waits until every operation has ended
 	require.NotContains(t, a.logs.String(), "panicked")
 }
 
@@ -553,7 +553,7 @@ func TestACursorThatIsNullOrEmptyIsNone(t *testing.T) {
 				conn.start(`subscription `+strings.Replace(events, "$c", string(literal), 1), nil),
 			}
 			waits := func(id string) bool { return len(conn.kept[id]) == 0 }
-			for waits(envelopes) || slices.ContainsFunc(typed, waits) { // they begin when they begin
+			for waits(envelopes) || slices.ContainsFunc(typed, waits) { // they start in any order
 				conn.run(`mutation { createGroup(title: "`+name+`") { groupCopy { id } } }`, nil)
 			}
 			for _, id := range typed {
@@ -591,7 +591,7 @@ func TestEverySubscriptionResumesFromTheLaterOfTheCursors(t *testing.T) {
 	}
 }
 
-// subscribedTyped begins the typed subscription behind what happened so far, and returns its id.
+// subscribedTyped starts the typed subscription after the current position, and returns its id.
 func (c *client) subscribedTyped(selection string) string {
 	c.t.Helper()
 	cursor := at(c.run(`{ eventCursor }`, nil), "data", "eventCursor")

@@ -9,8 +9,8 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// subscribe is the documented subscription: one ordinary result, and then every event of the viewer in an envelope. It begins
-// after the cursor, or with "" now.
+// subscribe runs the documented subscription: one ordinary result, then each event of the viewer in
+// an envelope. It begins after the cursor, or with the next event if after is "".
 func (h *Handler) subscribe(ctx context.Context, op *operation, after string, next func(json.RawMessage) bool) error {
 	events, err := h.app.Hub.Subscribe(ctx, op.viewer.User, after)
 	if err != nil {
@@ -48,8 +48,8 @@ func (h *Handler) subscribe(ctx context.Context, op *operation, after string, ne
 	return nil
 }
 
-// resumeFrom returns the cursor to resume from: a subscription's own, unless that of the socket is later. "" is none. Cursors
-// are compared by their places alone; the hub checks the one that is used.
+// resumeFrom returns the later of a subscription's own cursor and the cursor of its socket; ""
+// means no cursor. It compares only positions. The hub validates the cursor that is used.
 func resumeFrom(own, sockets string) (string, error) {
 	if own == "" || sockets == "" {
 		return own + sockets, nil
@@ -58,32 +58,34 @@ func resumeFrom(own, sockets string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// What is no cursor is not later than one.
+	// An invalid cursor of the socket is ignored.
 	if client, err := realtime.ParseCursor(sockets); err == nil && client.ID > at.ID {
 		return sockets, nil
 	}
 	return own, nil
 }
 
-// runEvents runs a subscription's document as a query, for the event in ctx or for none.
+// runEvents executes the document of a subscription as a query, for the event in ctx if there is
+// one.
 func (h *Handler) runEvents(ctx context.Context, op *operation, document string) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.deadline)
 	defer cancel()
 	return h.run(ctx, op, h.events, document, "")
 }
 
-// The attempts that are made to deliver an event.
+// maxAttempts is how often the delivery of an event is tried.
 const maxAttempts = 3
 
-// untilThere tries again where something of our own fails: while the database is away an event waits, and is delivered when it is back.
-// What fails with the database there is given up.
+// untilThere retries attempt after failures of the server. While the database is unavailable it
+// waits, so that the event is delivered afterwards. It gives up after maxAttempts failures while
+// the database is available.
 func (h *Handler) untilThere(ctx context.Context, attempt func() error) error {
 	var err error
 	for range maxAttempts {
 		if err = attempt(); err == nil || isAnswer(err) || ctx.Err() != nil {
 			return err
 		}
-		// The position takes a look into the log, and waits until there is one.
+		// Position polls the log, and so returns only once the database is available.
 		if _, err := h.app.Hub.Position(ctx); err != nil {
 			return err
 		}
@@ -91,7 +93,7 @@ func (h *Handler) untilThere(ctx context.Context, attempt func() error) error {
 	return err
 }
 
-// isAnswer reports whether err is an answer, which will be the same the next time.
+// isAnswer reports whether err is the result of the attempt, so that a retry would not change it.
 func isAnswer(err error) bool {
 	return errors.Is(err, errLeftOut) || isRefusal(err) || storage.Message(err) != ""
 }

@@ -10,7 +10,7 @@ import (
 
 type object = map[string]any
 
-// A listener has both subscriptions on one socket, and sees that they tell the same.
+// A listener has both subscriptions on one socket, and checks that they deliver the same events.
 type listener struct {
 	person
 	t               testing.TB
@@ -18,7 +18,7 @@ type listener struct {
 	conn            *client
 	envelopes       string
 	events          string
-	cursor          string // of the last event, by which to resume
+	cursor          string // of the last event, for resuming
 	operations, ids []string
 }
 
@@ -41,7 +41,8 @@ func (l *listener) ask(document string, variables object) object {
 	return l.api.must(l.t, l.token, document, variables)
 }
 
-// gets reads the next event from both subscriptions, and checks that it is the expected one. The subject is that of the typed event.
+// gets reads the next event of both subscriptions and checks that it is the expected one. subject
+// is the subjectId of the typed event.
 func (l *listener) gets(operation string, payload object, subject any) (typed object) {
 	l.t.Helper()
 	envelope := l.conn.result(l.envelopes)
@@ -66,7 +67,8 @@ func (l *listener) gets(operation string, payload object, subject any) (typed ob
 
 func id(id any) object { return object{"id": id} }
 
-// A talk is what the tests of events begin with: a chat and a group of two, with the ids that each of them knows these by.
+// A talk is the setup of the event tests: a chat and a group of two users, with the ids of each
+// user's copies.
 type talk struct {
 	*api
 	t          testing.TB
@@ -87,7 +89,7 @@ func newTalk(t testing.TB) *talk {
 	return k
 }
 
-// say has alice send a message to bob, and returns the message with the ids of its two copies.
+// say sends a message from alice to bob, and returns it with the ids of its two copies.
 func (k *talk) say(content, clientID string) (message object, alices, bobs any) {
 	k.t.Helper()
 	sent := at(k.alice.ask(`mutation($c: ID!, $t: String!, $i: String) { createChatMessage(chatId: $c, content: $t, clientMessageId: $i) {
@@ -269,7 +271,7 @@ func TestEveryEventOfAGroupIsDelivered(t *testing.T) {
 
 	member, _ = add()
 	bob.ask(`mutation($p: String!) { deleteUser(password: $p) { userId } }`, object{"p": password})
-	// The chat of the two, and the group: between conversations no order is promised.
+	// The chat and the group: there is no order between conversations.
 	seen := map[any]object{}
 	for range 2 {
 		envelope := alice.conn.result(alice.envelopes)

@@ -6,16 +6,18 @@ import (
 	"errors"
 )
 
-// errFailed says that a result has an error of our own in it.
+// errFailed means that a result has an INTERNAL error.
 var errFailed = errors.New("a field failed")
 
-// lightEventCost is what a selection may cost whose deliveries are free, in one subscription of each socket.
+// lightEventCost is the maximum cost of a selection whose deliveries are not charged. Each socket
+// may have one such subscription at a time.
 const lightEventCost = 250
 
-// typedEvents is the typed subscription: each event is an ordinary result, resolved at its delivery with the rights that the viewer has
-// then. It begins after the cursor of the socket or its own, whichever is later, and where there is neither now.
-// Deliveries are charged to the viewer, unless they are free: when they come too fast they wait, and a subscription
-// that lags too far behind ends as any slow consumer.
+// typedEvents runs the typed subscription. Each event is an ordinary result, resolved at delivery
+// with the viewer's rights at that time. It begins after the later of its own cursor and that of
+// the socket, or with the next event if there is neither. Unless free, deliveries are charged to
+// the viewer and wait if they exceed the rate. A subscription that lags too far behind ends like
+// any slow consumer.
 func (h *Handler) typedEvents(ctx context.Context, op *operation, sockets string, free bool, next func(json.RawMessage) bool) error {
 	own, _ := op.doc.RootFields[0].StringArgument("after")
 	after, err := resumeFrom(own, sockets)
@@ -49,8 +51,8 @@ func (h *Handler) typedEvents(ctx context.Context, op *operation, sockets string
 	return nil
 }
 
-// resolveEvent runs the document for the event in ctx. A field that fails every time is null, with its error,
-// and the rest is delivered.
+// resolveEvent executes the document for the event in ctx. A field that keeps failing is null with
+// its error, and the rest is delivered.
 func (h *Handler) resolveEvent(ctx context.Context, op *operation, document string) (*response, error) {
 	var result *response
 	err := h.untilThere(ctx, func() (err error) {
@@ -63,9 +65,9 @@ func (h *Handler) resolveEvent(ctx context.Context, op *operation, document stri
 	})
 	switch {
 	case ctx.Err() != nil:
-		err = ctx.Err() // what was cut off is no event
+		err = ctx.Err() // the result of a canceled attempt is not delivered
 	case errors.Is(err, errFailed) && string(result.data) == "null":
-		// Nothing of the event is left. The client resumes before it.
+		// Nothing of the event could be resolved. The client resumes before it.
 		err = &refusal{errors: result.errors}
 	case errors.Is(err, errFailed):
 		err = nil
@@ -77,7 +79,8 @@ func (h *Handler) resolveEvent(ctx context.Context, op *operation, document stri
 	return result, nil
 }
 
-// deliver runs the document for an event. While all answers together take too much memory, the event waits.
+// deliver executes the document for an event. It waits while all answers together use too much
+// memory.
 func (h *Handler) deliver(ctx context.Context, op *operation, document string) (*response, error) {
 	for {
 		result, err := h.runEvents(ctx, op, document)

@@ -23,12 +23,12 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// nobody is who is not logged in.
+// nobody is a viewer without a login.
 const nobody = user.ID("")
 
 const secret = "correct-horse-battery"
 
-// A world is an application whose schemas are run directly.
+// A world is an application whose schemas are executed directly.
 type world struct {
 	t                  testing.TB
 	store              buddychat.Store
@@ -45,7 +45,7 @@ func newWorld(t testing.TB) *world {
 	return newWorldOn(t, memory.New(nil), nil)
 }
 
-// newWorldOn makes a world on a store; with a nil directory its users are the built-in ones.
+// newWorldOn creates a world on a store. With a nil directory, it has the built-in users.
 func newWorldOn(t testing.TB, store buddychat.Store, directory user.Directory) *world {
 	t.Helper()
 	app, err := buddychat.New(store, &buddychat.Options{
@@ -60,7 +60,7 @@ func newWorldOn(t testing.TB, store buddychat.Store, directory user.Directory) *
 	return w
 }
 
-// A result is what an operation answered.
+// A result is the answer to an operation.
 type result struct {
 	t      testing.TB
 	data   any
@@ -74,7 +74,7 @@ type resultError struct {
 	Extensions struct{ Code, Field string }
 }
 
-// run runs an operation. What it takes are the variables, by turns a name and a value.
+// run executes an operation. The variables alternate between name and value.
 func (w *world) run(as user.ID, document string, variables ...any) result {
 	w.t.Helper()
 	return w.runAs(viewer{Identity: Identity{User: as}, eventCursor: "a position"}, document, variables...)
@@ -85,11 +85,11 @@ func (w *world) runAs(v viewer, document string, variables ...any) result {
 	ctx := withViewer(w.t.Context(), v)
 	response := w.operations.Exec(ctx, document, "", named(variables))
 	h := &Handler{log: slog.New(slog.NewTextHandler(w.log, nil))}
-	h.newResponse(ctx, response.Data, response.Errors) // for the log
+	h.newResponse(ctx, response.Data, response.Errors) // for its log entries
 	return read(w.t, response)
 }
 
-// deliver runs a subscription for an event.
+// deliver executes a subscription for an event.
 func (w *world) deliver(e realtime.Event, document string) result {
 	w.t.Helper()
 	ctx := withViewer(withEvent(w.t.Context(), e), viewer{Identity: Identity{User: e.Copy.Owner}})
@@ -116,14 +116,14 @@ func read(t testing.TB, response *graphql.Response) result {
 	return result{t, decoded.Data, decoded.Errors, string(text)}
 }
 
-// at returns what stands at a path such as "chats.nodes.0.id", of an answer without errors.
+// at returns the value at a path such as "chats.nodes.0.id". The answer must have no errors.
 func (r result) at(path string) any {
 	r.t.Helper()
 	require.Empty(r.t, r.errors, r.text)
 	return r.in(path)
 }
 
-// in is at for an answer that has errors beside it.
+// in is like at, for an answer that has errors as well.
 func (r result) in(path string) any {
 	r.t.Helper()
 	value := r.data
@@ -183,7 +183,7 @@ func (r result) codes() []string {
 	return codes
 }
 
-// refused requires one error, with this code and field.
+// refused requires exactly one error, with this code and field.
 func (r result) refused(code string) {
 	r.t.Helper()
 	require.Equal(r.t, []string{code}, r.codes(), r.text)
@@ -191,7 +191,7 @@ func (r result) refused(code string) {
 	require.NotEmpty(r.t, r.errors[0].Path)
 }
 
-// register makes a built-in user. All have the same password, which is judged and hashed once: that takes time.
+// register creates a built-in user. All have the same password, because hashing one takes long.
 func (w *world) register(name string) user.ID {
 	w.t.Helper()
 	w.registered++
@@ -228,7 +228,8 @@ func (w *world) send(c chat.Copy, content string) chat.Message {
 	return m
 }
 
-// group makes a group and returns the copy of its creator, and then those of the others, whom the creator adds.
+// group creates a group and adds the other users. It returns the creator's copy first, then the
+// others'.
 func (w *world) group(title string, creator user.ID, others ...user.ID) []group.Copy {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -263,10 +264,10 @@ func (d hostDirectory) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]us
 	return found, nil
 }
 
-// notFound is the one message for what is not there.
+// notFound is the message for all objects that do not exist.
 var notFound = storage.NotFound().Error()
 
-// failingDirectory cannot be reached.
+// failingDirectory returns an error for every lookup.
 type failingDirectory struct{}
 
 func (failingDirectory) Lookup(context.Context, ...user.ID) (map[user.ID]user.Profile, error) {
@@ -275,5 +276,5 @@ func (failingDirectory) Lookup(context.Context, ...user.ID) (map[user.ID]user.Pr
 
 func jsonText(v any) string { return strings.Trim(fmt.Sprint(v), `"`) }
 
-// aMoment is how every date-time is written.
+// aMoment matches the format of every date-time.
 const aMoment = `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`

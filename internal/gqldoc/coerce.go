@@ -10,13 +10,14 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// CoerceVariables returns the variables of the selected operation in the types that the executor takes:
-// int32 for Int, float64 for Float, string for String, ID and enums, bool, map[string]any and []any.
-// Defaults are filled in, and variables that the operation does not declare left out. The document
-// must have passed [Document.Validate]. The error is an [ErrInvalid].
+// CoerceVariables converts the variables of the selected operation to the types that the executor
+// expects: int32 for Int, float64 for Float, string for String, ID and enums, bool, map[string]any
+// and []any. It fills in defaults and drops variables that the operation does not declare. The
+// document must have passed [Document.Validate]. The error is an [ErrInvalid].
 //
-// By the specification Int takes any number that is a whole one of 32 bits, 3.0 too; ID takes strings and
-// whole numbers; String takes nothing but strings; one value stands for a list of one.
+// As the specification requires, Int accepts any whole number of 32 bits, including 3.0; ID accepts
+// strings and whole numbers; String accepts only strings; and a single value stands for a list of
+// one.
 func (d *Document) CoerceVariables() (map[string]any, error) {
 	coerced := make(map[string]any, len(d.selected.VariableDefinitions))
 	for _, definition := range d.selected.VariableDefinitions {
@@ -35,7 +36,8 @@ func (d *Document) CoerceVariables() (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A default lets a variable stand where there must be a value, and a null that is given takes the place of the default.
+		// A nullable variable with a default may be used where a value is required, but not if the
+		// client passes null.
 		if value == nil && d.required[definition.Variable] {
 			return nil, c.refuse("must not be null where it is used")
 		}
@@ -44,14 +46,15 @@ func (d *Document) CoerceVariables() (map[string]any, error) {
 	return coerced, nil
 }
 
-// coercion makes what came from JSON, or from a literal, into a value of its type.
+// coercion converts a value from JSON or from a literal to its type.
 type coercion struct {
 	types map[string]*ast.Definition
 	path  string
 	at    *ast.Position
 }
 
-// refuse says what is wrong and where, and never the value, which may be a secret.
+// refuse returns an error that says what is wrong and where. It must not contain the value, which
+// may be a secret.
 func (c coercion) refuse(format string, args ...any) error {
 	message := fmt.Sprintf("Variable %q ", c.path) + fmt.Sprintf(format, args...) + "."
 	return &Error{Message: shorten(message), Locations: []Location{locate(c.at)}, class: ErrInvalid}
@@ -142,7 +145,7 @@ func (c coercion) object(value any, definition *ast.Definition) (any, error) {
 func (c coercion) scalar(value any, name string) (any, error) {
 	switch name {
 	case "Int":
-		// A float64 holds every number of 32 bits exactly.
+		// A float64 represents every 32-bit number exactly.
 		n, ok := number(value)
 		if !ok || n != math.Trunc(n) {
 			return nil, c.refuse("must be an integer")
@@ -172,10 +175,10 @@ func (c coercion) scalar(value any, name string) (any, error) {
 		}
 		return nil, c.refuse("must be a string or an integer")
 	}
-	return plain(value), nil // a scalar of the host's, which its own code reads
+	return plain(value), nil // a custom scalar, which the host's code parses
 }
 
-// number returns any Go or JSON number as a float64, where it is finite.
+// number returns a Go or JSON number as a float64. ok is false if it is not finite.
 func number(value any) (float64, bool) {
 	var f float64
 	switch n := value.(type) {
@@ -198,8 +201,8 @@ func number(value any) (float64, bool) {
 	return f, !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
-// identifier returns the text of an ID. Whole numbers of any length are taken by their digits, as long as nothing of
-// them was lost on the way: a float64 is exact below 2^53.
+// identifier returns the text of an ID. It accepts whole numbers that are still exact: any text of
+// digits, and a float64 below 2^53.
 func identifier(value any) (string, bool) {
 	switch v := value.(type) {
 	case string:
@@ -221,7 +224,7 @@ func identifier(value any) (string, bool) {
 	return "", false
 }
 
-// plain replaces the numbers that encoding/json keeps as text, which executors do not know.
+// plain replaces each json.Number by a float64, because executors do not know json.Number.
 func plain(value any) any {
 	switch v := value.(type) {
 	case json.Number:
@@ -243,7 +246,7 @@ func plain(value any) any {
 	return value
 }
 
-// literal returns a constant as JSON would have it.
+// literal returns a constant of the document as if it were decoded from JSON.
 func literal(value *ast.Value) any {
 	switch value.Kind {
 	case ast.NullValue:

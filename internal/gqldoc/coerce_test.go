@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fromJSON decodes variables in both of the ways in which a server may.
+// fromJSON decodes variables with and without UseNumber.
 func fromJSON(t *testing.T, text string) []map[string]any {
 	t.Helper()
 	var plain, exact map[string]any
@@ -21,7 +21,7 @@ func fromJSON(t *testing.T, text string) []map[string]any {
 	return []map[string]any{plain, exact}
 }
 
-func TestVariablesArriveInTheExecutorsTypes(t *testing.T) {
+func TestCoerceVariablesReturnsTheExecutorsTypes(t *testing.T) {
 	t.Parallel()
 	schema := newEcho(t).schema
 	for name, c := range map[string]struct {
@@ -69,13 +69,13 @@ func TestVariablesArriveInTheExecutorsTypes(t *testing.T) {
 				require.Equal(t, c.want, got)
 				after, err := json.Marshal(given)
 				require.NoError(t, err)
-				require.Equal(t, string(before), string(after), "what was given is not changed")
+				require.Equal(t, string(before), string(after), "the input is not modified")
 			}
 		})
 	}
 }
 
-func TestVariablesOfTheWrongTypeAreRefused(t *testing.T) {
+func TestCoerceVariablesRejectsWrongTypes(t *testing.T) {
 	t.Parallel()
 	schema := newEcho(t).schema
 	for name, c := range map[string]struct{ declared, given, message string }{
@@ -124,8 +124,8 @@ func TestVariablesOfTheWrongTypeAreRefused(t *testing.T) {
 	}
 }
 
-// Every executor lets such a variable pass, for its default would do, and then trips over the null.
-func TestNullIsRefusedForAVariableThatMustHaveAValueWhereItIsUsed(t *testing.T) {
+// Executors accept such a variable because of its default, and then fail on the null.
+func TestCoerceVariablesRejectsNullWhereAValueIsRequired(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	given := map[string]any{"v": nil}
@@ -147,12 +147,12 @@ func TestNullIsRefusedForAVariableThatMustHaveAValueWhereItIsUsed(t *testing.T) 
 			d, err = server.schema.Parse(query, "", nil)
 			require.NoError(t, err)
 			_, err = d.CoerceVariables()
-			require.NoError(t, err, "the default does")
+			require.NoError(t, err, "the default is used")
 		})
 	}
 
 	got, err := server.ask(`query ($v: Int = 5) { echo(number: $v) }`, given)
-	require.NoError(t, err, "it may be null here")
+	require.NoError(t, err, "null is allowed here")
 	require.Nil(t, got.Number)
 	d, err := server.schema.Parse(`query A($v: Int = 5) { echo(number: $v) } query B($v: Boolean = true) { echo(number: 1) @include(if: $v) }`, "A", given)
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestNullIsRefusedForAVariableThatMustHaveAValueWhereItIsUsed(t *testing.T) 
 	require.NoError(t, err, "the other operation is not run")
 }
 
-func TestNumbersOfGoAreTakenToo(t *testing.T) {
+func TestCoerceVariablesAcceptsGoNumbers(t *testing.T) {
 	t.Parallel()
 	schema := newEcho(t).schema
 	for _, n := range []any{7, int32(7), int64(7), 7.0} {
@@ -189,7 +189,7 @@ func TestNumbersOfGoAreTakenToo(t *testing.T) {
 	}
 }
 
-func TestARefusedVariableIsNotQuoted(t *testing.T) {
+func TestVariableErrorsDoNotQuoteTheValue(t *testing.T) {
 	t.Parallel()
 	d, err := newEcho(t).schema.Parse("query ($v: [Int]) { __typename }", "", map[string]any{"v": []any{"hunter2"}})
 	require.NoError(t, err)
@@ -197,7 +197,7 @@ func TestARefusedVariableIsNotQuoted(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
-func TestAHostsOwnScalarIsPassedOn(t *testing.T) {
+func TestCustomScalarsArePassedThrough(t *testing.T) {
 	t.Parallel()
 	schema, err := NewSchema("scalar JSON type Query { put(value: JSON): Int }", Limits{})
 	require.NoError(t, err)
@@ -209,7 +209,7 @@ func TestAHostsOwnScalarIsPassedOn(t *testing.T) {
 	require.Equal(t, map[string]any{"v": map[string]any{"a": []any{1.5, "x", nil, true}}}, got)
 }
 
-func TestVariablesReachTheResolver(t *testing.T) {
+func TestCoercedVariablesReachTheResolver(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	const query = `query ($text: String, $number: Int = 5, $ratio: Float, $id: ID, $ids: [ID!], $flag: Boolean, $color: Color, $phone: Phone) {
@@ -234,9 +234,9 @@ func TestVariablesReachTheResolver(t *testing.T) {
 	require.EqualValues(t, 5, *got.Number)
 }
 
-// The executor alone refuses both: a default of a required variable, and an operation beside the selected one
-// whose variables are not given.
-func TestDefaultsAndOtherOperationsDoNotDisturbTheExecutor(t *testing.T) {
+// Without gqldoc, the executor rejects both: a default of a required variable, and a second
+// operation whose variables are missing.
+func TestExecutorAcceptsDefaultsAndOtherOperations(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	got, err := server.ask(`query ($number: Int! = 5) { echo(number: $number) }`, nil)

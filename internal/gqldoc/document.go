@@ -1,17 +1,17 @@
-// Package gqldoc does what has to be done with a GraphQL document before an executor sees it: it
-// bounds the work that a document can cause, refuses what is wrong with it in standard words, and
-// writes what is to run anew, in a form that the executor reads as the client meant it.
+// Package gqldoc prepares a GraphQL document for an executor. It limits the work that a document
+// can cause, validates it with the standard error messages, and rewrites it into a form that the
+// executor reads as the client meant it.
 //
-// The way of a request:
+// The steps for a request:
 //
-//	schema, err := gqldoc.NewSchema(sdl, gqldoc.Limits{})            // once
-//	doc, err := schema.Parse(query, operationName, variables)        // syntax and limits
-//	errs := doc.Validate()                                           // the rules of the specification
-//	variables, err = doc.CoerceVariables()                           // the variables, in the executor's types
+//	schema, err := gqldoc.NewSchema(sdl, gqldoc.Limits{})     // once
+//	doc, err := schema.Parse(query, operationName, variables) // syntax and limits
+//	errs := doc.Validate()                                    // rules of the specification
+//	variables, err = doc.CoerceVariables()                    // types of the executor
 //	executor.Exec(ctx, doc.Text(), operationName, variables)
 //
-// Every error tells its class by [errors.Is]: [ErrSyntax] and [ErrInvalid] are the client's mistake,
-// [ErrTooComplex] is a limit.
+// Use [errors.Is] for the class of an error: [ErrSyntax] and [ErrInvalid] are mistakes of the
+// client, and [ErrTooComplex] is an exceeded limit.
 package gqldoc
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/vektah/gqlparser/v2/formatter"
 )
 
-// Operation is the kind of the operation that a document runs.
+// Operation is the kind of an operation.
 type Operation string
 
 // The kinds of operation.
@@ -31,35 +31,37 @@ const (
 	Subscription Operation = "subscription"
 )
 
-// Document is a parsed request: a document, the operation in it that is to run, and its variables. It
-// is for one goroutine at a time.
+// Document is a parsed request: a document, its selected operation, and the variables. It is not
+// safe for concurrent use.
 type Document struct {
 	// Operation is the kind of the selected operation.
 	Operation Operation
-	// RootFields has one entry for each response key of the selected operation, in the order in which they
-	// are first met. Fields in fragments are among them, and @skip and @include are taken as included.
+	// RootFields has one entry for each response key of the selected operation, in order of first
+	// occurrence. It includes the fields of fragments, and fields with @skip or @include, whatever
+	// their condition.
 	RootFields []RootField
-	// UsesIntrospection says that __schema or __type stands somewhere in the document. __typename does not count.
+	// UsesIntrospection reports whether __schema or __type occurs anywhere in the document.
+	// __typename does not count.
 	UsesIntrospection bool
-	// Cost stands for the work of the selected operation: 1 for each field that it can resolve, and what
-	// [Limits.Costs] has for it, with the nodes of each connection counted as often as its page is long. A
-	// field whose key in the answer is long costs 1 more for each [KeyBytes]. It is at most 2^53.
+	// Cost estimates the work of the selected operation: 1 for each field that it can resolve, plus
+	// its cost in [Limits.Costs]. The nodes of a connection count as often as its page is long. A
+	// field costs 1 more for each [KeyBytes] of its response key. Cost is at most 2^53.
 	Cost int
 
 	schema    *Schema
 	parsed    *ast.QueryDocument
 	selected  *ast.OperationDefinition
 	variables map[string]any
-	aliases   int // in all of the document
-	// required are the variables of the selected operation that stand somewhere where there must be a value.
+	aliases   int // in the whole document
+	// required has the variables of the selected operation that are used where a value is required.
 	required map[string]bool
 }
 
-// RootField is one field of an operation's root.
+// RootField is a field of the root of an operation.
 type RootField struct {
-	// Key is the name under which the answer has it: the alias, or else the name.
+	// Key is the field's response key: its alias, or its name if it has none.
 	Key string
-	// Name is the field's name in the schema.
+	// Name is the name of the field in the schema.
 	Name string
 
 	field     *ast.Field
@@ -67,8 +69,8 @@ type RootField struct {
 	variables map[string]any
 }
 
-// StringArgument returns the text of the field's argument, wherever it was given: as a literal, as a
-// variable, or as the default of one. It is false where there is none, or it is not a string.
+// StringArgument returns the value of an argument, given as a literal, as a variable, or as a
+// variable's default. It returns false if the argument is missing or not a string.
 func (f RootField) StringArgument(name string) (string, bool) {
 	argument := f.field.Arguments.ForName(name)
 	if argument == nil {
@@ -92,8 +94,8 @@ func (f RootField) StringArgument(name string) (string, bool) {
 	return value.Raw, true
 }
 
-// Label returns what a log may call the operation: its name, or its kind where it has none. The name is the
-// client's own text, as long as the client likes.
+// Label returns a label of the operation for logs: its name, or its kind if it has no name. The
+// client chooses the name, which may be as long as the document.
 func (d *Document) Label() string {
 	if d.selected.Name != "" {
 		return d.selected.Name
@@ -101,16 +103,16 @@ func (d *Document) Label() string {
 	return string(d.Operation)
 }
 
-// Text returns what the executor is to run: the selected operation and the fragments that it needs, written
-// anew without comments and descriptions, every value in the one notation that all executors read alike. Its
-// variables must come from [Document.CoerceVariables].
+// Text returns the document for the executor: the selected operation and the fragments that it
+// needs, without comments and descriptions. Every value is in a notation that all executors parse
+// alike. The variables must come from [Document.CoerceVariables].
 //
-// The document's other operations are left out, once [Document.Validate] has seen them: the executor would want
-// their variables too.
+// The other operations of the document are left out, because the executor would require their
+// variables too. [Document.Validate] checks them.
 func (d *Document) Text() string { return d.emit(d.selected.Operation) }
 
-// AsQuery returns the same as [Document.Text] with the operation made a query. It is for a schema that has the
-// operation's root type as its query type.
+// AsQuery is like [Document.Text], but turns the operation into a query. It is for a schema whose
+// query type is the operation's root type.
 func (d *Document) AsQuery() string { return d.emit(ast.Query) }
 
 func (d *Document) emit(as ast.Operation) string {
@@ -119,7 +121,8 @@ func (d *Document) emit(as ast.Operation) string {
 	operation.VariableDefinitions = nil
 	for _, definition := range d.selected.VariableDefinitions {
 		if definition.Type.NonNull {
-			// CoerceVariables has filled it in, and the executor does not know that such a default is allowed.
+			// CoerceVariables has filled in the default, and the executor would reject a default
+			// here.
 			required := *definition
 			required.DefaultValue = nil
 			definition = &required
@@ -132,14 +135,15 @@ func (d *Document) emit(as ast.Operation) string {
 	})
 }
 
-// No indentation: its size would be quadratic in the nesting.
+// format prints a document without indentation, whose size would be quadratic in the nesting.
 func format(document *ast.QueryDocument) string {
 	var text strings.Builder
 	formatter.NewFormatter(&text, formatter.WithIndent(""), formatter.WithoutDescription()).FormatQueryDocument(document)
 	return text.String()
 }
 
-// reachable returns the fragments that a selection spreads, directly or not, in the document's order.
+// reachable returns the fragments that a selection spreads, directly or indirectly, in document
+// order.
 func (d *Document) reachable(set ast.SelectionSet) ast.FragmentDefinitionList {
 	used := map[string]bool{}
 	var visit func(ast.SelectionSet)

@@ -8,7 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-func TestTextHasWhatIsToRunAndNothingElse(t *testing.T) {
+func TestTextHasOnlyTheSelectedOperation(t *testing.T) {
 	t.Parallel()
 	d, err := newSchema(t, Limits{}).Parse(`
 		# a comment
@@ -51,7 +51,7 @@ username
 `, d.Text())
 }
 
-func TestAQueryIsMadeOfTheSelectedOperationAndItsFragments(t *testing.T) {
+func TestAsQueryConvertsTheSelectedOperation(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	d, err := schema.Parse(`
@@ -73,9 +73,9 @@ func TestAQueryIsMadeOfTheSelectedOperationAndItsFragments(t *testing.T) {
 	}
 	require.Contains(t, d.AsQuery(), `($after: String = "x")`)
 	require.Equal(t, Subscription, d.Operation)
-	require.Contains(t, d.Text(), "subscription S", "the document itself stays what it is")
+	require.Contains(t, d.Text(), "subscription S", "the document is not modified")
 
-	// It fits a schema whose query type is the subscription type.
+	// It is valid for a schema whose query type is the subscription type.
 	second, err := NewSchema("schema { query: Subscription }"+chatSDL[len("# A part of the chat schema.\nschema { query: Query mutation: Mutation subscription: Subscription }"):], Limits{})
 	require.NoError(t, err)
 	again, err := second.Parse(d.AsQuery(), "S", nil)
@@ -83,21 +83,21 @@ func TestAQueryIsMadeOfTheSelectedOperationAndItsFragments(t *testing.T) {
 	require.Empty(t, again.Validate())
 }
 
-func TestRootFieldsAreThoseThatTheAnswerHas(t *testing.T) {
+func TestRootFieldsMatchTheKeysOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		query string
 		want  [][2]string
 	}{
-		"plain":                 {"{ me { id } chats { totalCount } }", [][2]string{{"me", "me"}, {"chats", "chats"}}},
-		"aliases":               {"{ a: me { id } b: me { id } me { id } }", [][2]string{{"a", "me"}, {"b", "me"}, {"me", "me"}}},
-		"merged":                {"{ me { id } me { username } ...F } fragment F on Query { me { email } }", [][2]string{{"me", "me"}}},
-		"fragments":             {"{ ...F ... { b: me { id } } } fragment F on Query { a: me { id } ...G } fragment G on Query { ... on Query { c: me { id } } }", [][2]string{{"a", "me"}, {"c", "me"}, {"b", "me"}}},
-		"skipped all the same":  {"{ me @skip(if: true) { id } ...F @include(if: false) } fragment F on Query { chats { totalCount } }", [][2]string{{"me", "me"}, {"chats", "chats"}}},
-		"one key of two fields": {`{ x: me { id } x: user(id: "1") { id } }`, [][2]string{{"x", "me"}, {"x", "user"}}},
-		"below is not root":     {"{ me { chats { nodes { id } } } }", [][2]string{{"me", "me"}}},
-		"typename":              {"{ __typename }", [][2]string{{"__typename", "__typename"}}},
-		"an unknown fragment":   {"{ __typename ...F }", [][2]string{{"__typename", "__typename"}}},
+		"plain":                  {"{ me { id } chats { totalCount } }", [][2]string{{"me", "me"}, {"chats", "chats"}}},
+		"aliases":                {"{ a: me { id } b: me { id } me { id } }", [][2]string{{"a", "me"}, {"b", "me"}, {"me", "me"}}},
+		"merged":                 {"{ me { id } me { username } ...F } fragment F on Query { me { email } }", [][2]string{{"me", "me"}}},
+		"fragments":              {"{ ...F ... { b: me { id } } } fragment F on Query { a: me { id } ...G } fragment G on Query { ... on Query { c: me { id } } }", [][2]string{{"a", "me"}, {"c", "me"}, {"b", "me"}}},
+		"skipped":                {"{ me @skip(if: true) { id } ...F @include(if: false) } fragment F on Query { chats { totalCount } }", [][2]string{{"me", "me"}, {"chats", "chats"}}},
+		"one key for two fields": {`{ x: me { id } x: user(id: "1") { id } }`, [][2]string{{"x", "me"}, {"x", "user"}}},
+		"nested fields":          {"{ me { chats { nodes { id } } } }", [][2]string{{"me", "me"}}},
+		"typename":               {"{ __typename }", [][2]string{{"__typename", "__typename"}}},
+		"an unknown fragment":    {"{ __typename ...F }", [][2]string{{"__typename", "__typename"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +110,7 @@ func TestRootFieldsAreThoseThatTheAnswerHas(t *testing.T) {
 	}
 }
 
-func TestTheTextOfAnArgumentIsKnownBeforeExecution(t *testing.T) {
+func TestStringArgumentReadsLiteralsVariablesAndDefaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		query     string
@@ -141,7 +141,7 @@ func TestTheTextOfAnArgumentIsKnownBeforeExecution(t *testing.T) {
 	}
 }
 
-func TestIntrospectionIsFoundWhereverItStands(t *testing.T) {
+func TestUsesIntrospectionFindsItAnywhere(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]bool{
 		"{ __schema { description } }":                                         true,

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A schema that answers what it was given, as its resolver saw it.
+// A schema whose resolver returns the arguments that it received.
 const echoSDL = `
 schema { query: Query }
 type Query {
@@ -67,7 +67,7 @@ func newEcho(t testing.TB) echoServer {
 	return echoServer{schema, executor}
 }
 
-// ask takes a request the whole way and returns what the resolver saw.
+// ask runs a request through all steps and returns what the resolver received.
 func (s echoServer) ask(query string, variables map[string]any) (echoArgs, error) {
 	var args echoArgs
 	doc, err := s.schema.Parse(query, "", variables)
@@ -92,28 +92,29 @@ func (s echoServer) ask(query string, variables map[string]any) (echoArgs, error
 	return args, json.Unmarshal([]byte(data.Echo), &args)
 }
 
-func TestAStringArrivesAsItWasWritten(t *testing.T) {
+func TestStringLiteralsReachTheResolverUnchanged(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	for literal, want := range map[string]string{
 		`""`:               "",
 		`"a\/b"`:           "a/b",
 		`"\"\\\b\f\n\r\t"`: "\"\\\b\f\n\r\t",
-		`"\u0000\u0001\u001F\u007f\u0080\u2028\uFEFF\uFFFF"`:  "\x00\x01\x1f\x7f\u0080\u2028\ufeff\uffff",
-		`"\u{0}\u{41}\u{00000041}\u{1F600}\u{10FFFF}"`:        "\x00AA😀\U0010ffff",
-		`"\uD83D\uDE00 \ud83d\ude00"`:                         "😀 😀",
-		`"\\uD83D \\u{41} \\x41"`:                             `\uD83D \u{41} \x41`,
-		"\"raw \ufeff\u0080\t\u2029 é 😀\"":                    "raw \ufeff\u0080\t\u2029 é 😀",
-		`"e\u0301 é"`:                                         "e\u0301 é", // not normalised
-		`"# no comment"`:                                      "# no comment",
-		`"$text {me} @skip"`:                                  "$text {me} @skip",
-		`""""""`:                                              "",
-		`"""a"""`:                                             "a",
-		`"""\n \u0041 \x \/ \" \\ """`:                        `\n \u0041 \x \/ \" \\ `,
-		`"""a \""" b"""`:                                      `a """ b`,
-		`"""\""""""`:                                          `"""`,
-		`"""a "" b " c"""`:                                    `a "" b " c`,
-		"\"\"\"hello\n  world\"\"\"":                          "hello\nworld", // the first line's indentation does not count
+		`"\u0000\u0001\u001F\u007f\u0080\u2028\uFEFF\uFFFF"`: "\x00\x01\x1f\x7f\u0080\u2028\ufeff\uffff",
+		`"\u{0}\u{41}\u{00000041}\u{1F600}\u{10FFFF}"`:       "\x00AA😀\U0010ffff",
+		`"\uD83D\uDE00 \ud83d\ude00"`:                        "😀 😀",
+		`"\\uD83D \\u{41} \\x41"`:                            `\uD83D \u{41} \x41`,
+		"\"raw \ufeff\u0080\t\u2029 é 😀\"":                   "raw \ufeff\u0080\t\u2029 é 😀",
+		`"e\u0301 é"`:                                        "e\u0301 é", // not normalized
+		`"# no comment"`:                                     "# no comment",
+		`"$text {me} @skip"`:                                 "$text {me} @skip",
+		`""""""`:                                             "",
+		`"""a"""`:                                            "a",
+		`"""\n \u0041 \x \/ \" \\ """`:                       `\n \u0041 \x \/ \" \\ `,
+		`"""a \""" b"""`:                                     `a """ b`,
+		`"""\""""""`:                                         `"""`,
+		`"""a "" b " c"""`:                                   `a "" b " c`,
+		// the first line does not count for the indentation
+		"\"\"\"hello\n  world\"\"\"":                          "hello\nworld",
 		"\"\"\"  hello\n    world\"\"\"":                      "  hello\nworld",
 		"\"\"\"\n    hello\n      world\n\n    !\n\n  \"\"\"": "hello\n  world\n\n!",
 		"\"\"\"a\r\n  b\r  c\n\r  d\"\"\"":                    "a\nb\nc\n\nd",
@@ -134,7 +135,7 @@ func TestAStringArrivesAsItWasWritten(t *testing.T) {
 	}
 }
 
-// quoted draws one of the ways to write each character of a string.
+// quoted draws one of the notations for each character of a string.
 func quoted(rt *rapid.T, s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -174,7 +175,7 @@ func quoted(rt *rapid.T, s string) string {
 	return b.String()
 }
 
-func TestEveryStringArrivesHoweverItIsWritten(t *testing.T) {
+func TestEveryNotationOfAStringReachesTheResolver(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -189,9 +190,9 @@ func TestEveryStringArrivesHoweverItIsWritten(t *testing.T) {
 	})
 }
 
-// A block string cannot hold every text: it says so of control characters, and what it trims of white space the
-// text here does not have.
-func TestEveryTextOfABlockStringArrives(t *testing.T) {
+// A block string cannot contain control characters, and it trims white space. The texts drawn here
+// have neither.
+func TestBlockStringsReachTheResolverUnchanged(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -207,7 +208,7 @@ func TestEveryTextOfABlockStringArrives(t *testing.T) {
 	})
 }
 
-func TestNumbersForIDsArriveAsTheirDigits(t *testing.T) {
+func TestNumbersForIDsKeepTheirDigits(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	for _, digits := range []string{"0", "7", "-7", "2147483648", "9007199254740993", "99999999999999999999999"} {
@@ -223,10 +224,10 @@ func TestNumbersForIDsArriveAsTheirDigits(t *testing.T) {
 	}
 	got, err := server.ask("{ echo(ids: 5) }", nil)
 	require.NoError(t, err)
-	require.Equal(t, []graphql.ID{"5"}, *got.IDs, "one stands for a list of one")
+	require.Equal(t, []graphql.ID{"5"}, *got.IDs, "a single value becomes a list of one")
 }
 
-func TestOtherLiteralsArriveAsTheyAre(t *testing.T) {
+func TestOtherLiteralsReachTheResolverUnchanged(t *testing.T) {
 	t.Parallel()
 	server := newEcho(t)
 	got, err := server.ask(`{ echo(number: -2147483648, ratio: -1.5e3, flag: false, color: GREEN, phone: { number: "1" }, text: null) }`, nil)

@@ -9,25 +9,27 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// The classes of refusal, to be told with [errors.Is].
+// Classes of errors, for [errors.Is].
 var (
-	// ErrSyntax says that a document does not parse, or does not say which operation is to run. The error is an [*Error].
+	// ErrSyntax means that a document does not parse, or that it is unclear which operation to run.
+	// The error is an [*Error].
 	ErrSyntax = errors.New("syntax error")
-	// ErrInvalid says that a document, or a variable, does not fit the schema. The error is an [*Error].
+	// ErrInvalid means that a document or a variable does not match the schema. The error is an
+	// [*Error].
 	ErrInvalid = errors.New("invalid")
-	// ErrTooComplex says that a document is beyond a limit. The error is a [*LimitError].
+	// ErrTooComplex means that a document exceeds a limit. The error is a [*LimitError].
 	ErrTooComplex = errors.New("too complex")
 )
 
-// Location is a place in the document as the client sent it. Both count from one, columns in characters.
+// Location is a position in the document as the client sent it. Line and Column start at 1. Column
+// counts characters.
 type Location struct {
 	Line   int `json:"line"`
 	Column int `json:"column"`
 }
 
-// Error is a mistake in a document or its variables. Its message is for the client. It names
-// fields, arguments and types, and has nothing of a value, wherever that was given, since a value
-// may be a password.
+// Error is a mistake in a document or its variables. The message is for the client. It names
+// fields, arguments and types, but never contains a value, because a value may be a password.
 type Error struct {
 	Message   string
 	Locations []Location
@@ -37,23 +39,23 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap returns the error's class, [ErrSyntax] or [ErrInvalid].
+// Unwrap returns the class of the error, [ErrSyntax] or [ErrInvalid].
 func (e *Error) Unwrap() error { return e.class }
 
-// LimitError says which limit a document is beyond.
+// LimitError says which limit a document exceeds.
 type LimitError struct {
-	// What is counted, as the message says it: "tokens", "levels of depth".
+	// What is counted, as in the message: "tokens", "levels of depth".
 	What string
-	// Figure is what the document has.
+	// Figure is the number that the document has.
 	Figure int
-	// Bound is what it may have.
+	// Bound is the maximum that is allowed.
 	Bound int
-	// Remedy is what the client can do about it, "" where that is plain.
+	// Remedy is what the client can do about it, or "" if that is obvious.
 	Remedy string
 }
 
 func (e *LimitError) Error() string {
-	message := fmt.Sprintf("this document has %d %s, and may have at most %d", e.Figure, e.What, e.Bound)
+	message := fmt.Sprintf("this document has %d %s; at most %d are allowed", e.Figure, e.What, e.Bound)
 	if e.Remedy != "" {
 		message += ": " + e.Remedy
 	}
@@ -63,18 +65,20 @@ func (e *LimitError) Error() string {
 // Unwrap returns [ErrTooComplex].
 func (e *LimitError) Unwrap() error { return ErrTooComplex }
 
-// WithoutSuggestion cuts off what an executor's own validation adds to its messages about the schema's names.
+// WithoutSuggestion removes the suggestion of schema names that executors add to their validation
+// messages.
 func WithoutSuggestion(message string) string {
 	before, _, _ := strings.Cut(message, " Did you mean ")
 	return before
 }
 
-// quotedToken is how the parser quotes a token. A name may be a value whose quotes were forgotten.
+// quotedToken matches a token as the parser quotes it. Even a Name may be a secret value, if the
+// client forgot its quotes.
 var quotedToken = regexp.MustCompile(`\b(String|BlockString|Int|Float|Name) "(?:[^"\\]|\\.)*"`)
 
-// withoutToken takes from a message of the parser what it quotes of the document: the kind of a
-// token stays, and the location says where it is. Behind a bad escape sequence the parser quotes
-// all the rest of the document.
+// withoutToken removes the text that a parser message quotes from the document, and keeps the kind
+// of the token. The location says where it is. After a bad escape sequence the parser quotes the
+// whole rest of the document.
 func withoutToken(message string) string {
 	if before, _, found := strings.Cut(message, ": "); found && strings.HasPrefix(message, "Invalid ") {
 		return before + "."
@@ -82,7 +86,7 @@ func withoutToken(message string) string {
 	return quotedToken.ReplaceAllString(message, "$1")
 }
 
-// withoutValue does the same to a message of the rules about values.
+// withoutValue removes the value that a message of the validation rules quotes.
 func withoutValue(message string) string {
 	if before, value, found := strings.Cut(message, ", found "); found && value != "null." {
 		return before + "."
@@ -97,9 +101,8 @@ func withoutValue(message string) string {
 	return message
 }
 
-// OfExecutor returns the message of an executor's own validation, made by the rule of this name,
-// without suggestions and without values. What the other rules say, [Document.Validate] has said
-// before.
+// OfExecutor returns a validation message of the executor without suggestions and values. Messages
+// of rules that [Document.Validate] checks as well become a generic text.
 func OfExecutor(rule, message string) string {
 	switch rule {
 	case "OverlappingFieldsCanBeMergedRule", "OverlapValidationLimitExceeded", "MaxDepthExceeded":
@@ -116,7 +119,7 @@ func syntaxError(at Location, format string, args ...any) *Error {
 	return e
 }
 
-// fromParser makes an Error of what the parser or the validator returns.
+// fromParser converts an error of the parser or the validator.
 func fromParser(err error, class error) *Error {
 	var g *gqlerror.Error
 	if !errors.As(err, &g) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever comes in: an error of one class, or a document that can be written anew without changing.
+// Any input results in an error of exactly one class, or in a document that formats to itself.
 func FuzzDocument(f *testing.F) {
 	for _, seed := range []string{
 		typical, introspection,
@@ -69,14 +69,14 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// Every string reaches the resolver, or is refused; none is altered.
+// Each string reaches the resolver unchanged or is refused.
 func FuzzString(f *testing.F) {
 	for _, seed := range []string{"", "a", "\"", "\\", "\\u0041", "\"\"\"", "\n\r\t", "\x00\x7f\u0085\u2028\ufeff😀", "#{$@"} {
 		f.Add(seed)
 	}
 	server := newEcho(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		literal, err := json.Marshal(text) // what JSON writes, GraphQL reads
+		literal, err := json.Marshal(text) // a JSON string is a valid GraphQL string
 		require.NoError(t, err)
 		var want string
 		require.NoError(t, json.Unmarshal(literal, &want))

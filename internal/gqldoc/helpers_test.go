@@ -19,7 +19,7 @@ func newSchema(t testing.TB, limits Limits) *Schema {
 	return s
 }
 
-// withoutLimits lifts every limit.
+// withoutLimits removes all limits.
 var withoutLimits = Limits{
 	Bytes: -1, Tokens: -1, Depth: -1, Aliases: -1, AliasesOfField: -1, Directives: -1,
 	Cost: -1, SubscriptionCost: -1, NamesOfText: -1, Credentials: -1,
@@ -32,7 +32,7 @@ func parse(t testing.TB, query string) *Document {
 	return d
 }
 
-// each joins what f returns for 0 to n-1.
+// each concatenates f(0) to f(n-1).
 func each(n int, format string, args ...func(i int) any) string {
 	var b strings.Builder
 	for i := range n {
@@ -48,7 +48,8 @@ func each(n int, format string, args ...func(i int) any) string {
 func same(i int) any { return i }
 func next(i int) any { return i + 1 }
 
-// introspection is what tools send unless told otherwise, with as many levels of ofType as the newest ask for.
+// introspection is the default query of introspection tools, with as many levels of ofType as the
+// newest ones use.
 var introspection = `
 query IntrospectionQuery {
   __schema {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile documents, and what becomes of them. A nil class is a document that is odd and harmless.
+// hostile has documents and the class of their error. A nil class means that the document is valid.
 var hostile = map[string]struct {
 	query string
 	class error
@@ -54,9 +54,9 @@ var hostile = map[string]struct {
 	"fields that contradict each other":    {"{" + each(110, "user(id:%d){id}", same) + "}", nil},
 }
 
-// What a document costs is counted in allocations, which do not depend on the machine's mood. A typical query takes
-// some 150 to parse and as many to validate.
-func TestHostileDocumentsCostLittle(t *testing.T) {
+// The work is measured in allocations, which do not depend on the load of the machine. A typical
+// query takes about 150 to parse and as many to validate.
+func TestHostileDocumentsCauseLittleWork(t *testing.T) {
 	schema := newSchema(t, Limits{Texts: []string{"Message.content"}})
 	executor := graphql.MustParseSchema(chatSDL, nil, graphql.UseStringDescriptions(), graphql.OverlapValidationLimit(10_000))
 	for name, c := range hostile {
@@ -82,8 +82,8 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 	}
 }
 
-// Without limits of its own the package still does not run out of stack, nor into a doubling of work.
-func TestWithoutLimitsHostileDocumentsStillEnd(t *testing.T) {
+// Even without limits, no document exhausts the stack or causes exponential work.
+func TestHostileDocumentsEndEvenWithoutLimits(t *testing.T) {
 	t.Parallel()
 	free := newSchema(t, withoutLimits)
 	for name, c := range hostile {

@@ -2,20 +2,20 @@ package gqldoc
 
 import "github.com/vektah/gqlparser/v2/ast"
 
-// SelectsNothing reports whether @skip and @include leave out every root field of the selected operation. The variables are
-// those from [Document.CoerceVariables].
+// SelectsNothing reports whether @skip and @include exclude every root field of the selected
+// operation. The variables must come from [Document.CoerceVariables].
 func (d *Document) SelectsNothing(variables map[string]any) bool {
 	return len(d.includedFields(d.selected.SelectionSet, variables)) == 0
 }
 
-// includedFields returns the fields of a selection set on an object, those in fragments among them and without those that
-// @skip and @include leave out, in the order in which an executor meets them. All type conditions in it must hold, as they do
-// where the object's type has no interfaces.
+// includedFields returns the fields of a selection set in the executor's order, including those in
+// fragments, but without those that @skip and @include exclude. It assumes that all type conditions
+// hold, which is true if the object's type has no interfaces.
 func (d *Document) includedFields(set ast.SelectionSet, variables map[string]any) []*ast.Field {
 	return d.collectFields(set, func(directives ast.DirectiveList) bool { return isIncluded(directives, variables) })
 }
 
-// collectFields enters every fragment once: a second time it could add nothing.
+// collectFields enters each fragment once, because entering it again would add nothing.
 func (d *Document) collectFields(set ast.SelectionSet, included func(ast.DirectiveList) bool) []*ast.Field {
 	var fields []*ast.Field
 	entered := map[string]bool{}

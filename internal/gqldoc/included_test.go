@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestASelectionOfNothingIsNoticed(t *testing.T) {
+func TestSelectsNothingFollowsSkipAndInclude(t *testing.T) {
 	t.Parallel()
 	for document, nothing := range map[string]bool{
 		`{ me { id } }`:                                                                                false,

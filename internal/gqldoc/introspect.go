@@ -9,23 +9,24 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// maxIntrospection is the most bytes that the answers to __schema and __type may have. All that tools ask for of the schema
-// of this module has about 120,000.
+// maxIntrospection is the maximum size of the answers to __schema and __type, in bytes. The
+// standard introspection query gets about 120,000 bytes for the schema of package graphqlapi.
 const maxIntrospection = 4 << 20
 
-// Introspected is an operation whose __schema and __type fields are answered. Executors do not know all that the
-// specification has there, so they run the other fields alone.
+// Introspected is an operation whose __schema and __type fields are answered. Executors do not
+// support all of the specification's introspection, so they run only the other fields.
 type Introspected struct {
-	// Rest is what is left for the executor to run, "" where nothing is.
+	// Rest is the document for the executor, or "" if no fields are left.
 	Rest string
 
 	keys    []string // of all root fields, in the order of the answer
 	answers map[string]json.RawMessage
 }
 
-// Introspect answers the __schema and __type fields of the selected operation. The variables are those from
-// [Document.CoerceVariables], and the document must have passed [Document.Validate]. The error is an [ErrInvalid] where
-// fields of one name contradict each other, and an [ErrTooComplex] where the answer would be too long.
+// Introspect answers the __schema and __type fields of the selected operation. The document must
+// have passed [Document.Validate], and the variables must come from [Document.CoerceVariables]. The
+// error is an [ErrInvalid] if fields with the same response key conflict, and an [ErrTooComplex] if
+// the answer would be too long.
 func (d *Document) Introspect(variables map[string]any) (*Introspected, error) {
 	in := &introspector{d: d, variables: variables, types: d.schema.introspectedTypes()}
 	done := &Introspected{answers: map[string]json.RawMessage{}}
@@ -55,7 +56,8 @@ func (d *Document) Introspect(variables map[string]any) (*Introspected, error) {
 	return done, nil
 }
 
-// Merge returns the data of the whole operation, given the executor's of the Rest. Where that is null, all is.
+// Merge returns the data of the whole operation. data is the executor's data for Rest; if it is
+// null, the result is null.
 func (in *Introspected) Merge(data json.RawMessage) (json.RawMessage, error) {
 	var rest map[string]json.RawMessage
 	if len(data) > 0 {
@@ -85,7 +87,7 @@ func (in *Introspected) Merge(data json.RawMessage) (json.RawMessage, error) {
 
 func isIntrospection(f *ast.Field) bool { return f.Name == "__schema" || f.Name == "__type" }
 
-// groups puts together the fields that have one response key, in the order of the keys.
+// groups sorts fields into groups by response key, in order of first occurrence.
 func groups(fields []*ast.Field) [][]*ast.Field {
 	var all [][]*ast.Field
 	at := map[string]int{}
@@ -101,7 +103,7 @@ func groups(fields []*ast.Field) [][]*ast.Field {
 	return all
 }
 
-// selectionOf returns what is selected below fields of one response key.
+// selectionOf returns the merged selection of fields that have the same response key.
 func selectionOf(group []*ast.Field) ast.SelectionSet {
 	if len(group) == 1 {
 		return group[0].SelectionSet
@@ -113,13 +115,14 @@ func selectionOf(group []*ast.Field) ast.SelectionSet {
 	return all
 }
 
-// checkMerge holds fields of one response key to the rule that Validate leaves to the executor. The types of introspection are
-// all objects, so two fields of one key are always of one parent.
+// checkMerge checks the rule that Validate leaves to the executor: fields with the same response
+// key must not conflict. All introspection types are objects, so such fields always have the same
+// parent type.
 func (d *Document) checkMerge(group []*ast.Field) error {
 	for _, f := range group[1:] {
 		if f.Name != group[0].Name || argumentsOf(f) != argumentsOf(group[0]) {
 			return &Error{
-				Message:   shorten("Fields \"" + f.Alias + "\" conflict: they are different fields, or have different arguments. Use different aliases."),
+				Message:   shorten("Fields \"" + f.Alias + "\" conflict because they are different fields or have different arguments. Use different aliases."),
 				Locations: []Location{locate(group[0].Position), locate(f.Position)},
 				class:     ErrInvalid,
 			}
@@ -142,7 +145,7 @@ func argumentsOf(f *ast.Field) string {
 	return strings.Join(texts, ",")
 }
 
-// emitOnly is [Document.Text] of an operation that has these root fields alone.
+// emitOnly is like [Document.Text], but for an operation with only the given root fields.
 func (d *Document) emitOnly(rest ast.SelectionSet) string {
 	only, operation := *d, *d.selected
 	operation.SelectionSet = rest
@@ -158,7 +161,7 @@ func (d *Document) emitOnly(rest ast.SelectionSet) string {
 	return only.Text()
 }
 
-// visitVariables notes the variables that a selection uses, without those in the fragments that it spreads.
+// visitVariables records the variables that a selection uses, without those in spread fragments.
 func visitVariables(set ast.SelectionSet, used map[string]bool) {
 	var value func(*ast.Value)
 	value = func(v *ast.Value) {
@@ -193,7 +196,7 @@ func visitVariables(set ast.SelectionSet, used map[string]bool) {
 	}
 }
 
-// An introspector writes the answers.
+// An introspector writes the answers to introspection fields.
 type introspector struct {
 	d         *Document
 	variables map[string]any
@@ -201,14 +204,14 @@ type introspector struct {
 	out       bytes.Buffer
 }
 
-// write writes a value: nil, a text, a bool, a list, or an object with what is selected of it. It stops making sense of it where
-// the answer has become too long.
+// write writes a value: nil, a string, a bool, a list, or the selected fields of an object. Once
+// the output exceeds maxIntrospection it stops, and the output is not valid JSON.
 func (in *introspector) write(value any, group []*ast.Field) {
 	switch v := value.(type) {
 	case nil:
 		in.out.WriteString("null")
 	case string, bool:
-		encoded, _ := json.Marshal(v) // it always can
+		encoded, _ := json.Marshal(v) // cannot fail
 		in.out.Write(encoded)
 	case []any:
 		in.out.WriteByte('[')
@@ -235,7 +238,7 @@ func (in *introspector) write(value any, group []*ast.Field) {
 	}
 }
 
-// deprecatedToo reports whether a field's includeDeprecated is true.
+// deprecatedToo returns the argument includeDeprecated of a field.
 func (in *introspector) deprecatedToo(f *ast.Field) bool {
 	argument := f.Arguments.ForName("includeDeprecated")
 	if argument == nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The schema, what getIntrospectionQuery of graphql-js 16 makes with every option on, and what its introspectionFromSchema
-// answers to that.
+// The schema, the query of getIntrospectionQuery in graphql-js 16 with all options, and the answer
+// of its introspectionFromSchema.
 //
 //go:embed testdata/introspection.graphql
 var everythingSDL string
@@ -23,7 +23,7 @@ var everythingAsked string
 //go:embed testdata/introspection.json
 var everythingAnswered string
 
-// introspect runs a document that asks for nothing else.
+// introspect runs a document that has only introspection fields.
 func introspect(t *testing.T, s *Schema, document string, variables map[string]any) string {
 	t.Helper()
 	doc, err := s.Parse(document, "", variables)
@@ -42,7 +42,8 @@ func introspect(t *testing.T, s *Schema, document string, variables map[string]a
 
 type named = map[string]any
 
-// comparableSchema puts into one order what has none, and leaves out how each implementation describes what is built in.
+// comparableSchema sorts what has no order, and removes descriptions of built-in types and
+// directives.
 func comparableSchema(t *testing.T, text string) named {
 	t.Helper()
 	var data map[string]named
@@ -78,7 +79,7 @@ func comparableSchema(t *testing.T, text string) named {
 	return s
 }
 
-func TestIntrospectionAnswersAllThatTheReferenceImplementationAsks(t *testing.T) {
+func TestIntrospectionMatchesTheReferenceImplementation(t *testing.T) {
 	t.Parallel()
 	s, err := NewSchema(everythingSDL, Limits{})
 	require.NoError(t, err)
@@ -93,7 +94,7 @@ func TestIntrospectionAnswersAllThatTheReferenceImplementationAsks(t *testing.T)
 	require.Equal(t, want, got)
 }
 
-func TestIntrospectionIsExecutedAsAnythingElse(t *testing.T) {
+func TestIntrospectionSupportsAliasesFragmentsAndVariables(t *testing.T) {
 	t.Parallel()
 	s, err := NewSchema(everythingSDL, Limits{})
 	require.NoError(t, err)
@@ -113,7 +114,7 @@ func TestIntrospectionIsExecutedAsAnythingElse(t *testing.T) {
 	}
 }
 
-func TestIntrospectionStandsAmongOtherFieldsInTheirOrder(t *testing.T) {
+func TestMergeKeepsTheOrderOfFields(t *testing.T) {
 	t.Parallel()
 	s, err := NewSchema(everythingSDL, Limits{})
 	require.NoError(t, err)
@@ -152,7 +153,7 @@ func TestIntrospectionStandsAmongOtherFieldsInTheirOrder(t *testing.T) {
 	require.Equal(t, `null`, string(data), "a null that has come up to the top takes all with it")
 }
 
-func TestIntrospectionThatContradictsItselfIsRefused(t *testing.T) {
+func TestConflictingIntrospectionFieldsAreRefused(t *testing.T) {
 	t.Parallel()
 	s, err := NewSchema(everythingSDL, Limits{})
 	require.NoError(t, err)
@@ -173,7 +174,7 @@ func TestIntrospectionThatContradictsItselfIsRefused(t *testing.T) {
 	}
 }
 
-func TestIntrospectionThatIsTooLongIsRefused(t *testing.T) {
+func TestTooLongIntrospectionAnswersAreRefused(t *testing.T) {
 	t.Parallel()
 	s, err := NewSchema(everythingSDL+strings.Repeat("\n", 3)+many(300), Limits{})
 	require.NoError(t, err)
@@ -185,7 +186,7 @@ func TestIntrospectionThatIsTooLongIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "bytes of introspection")
 }
 
-// many returns so many types, each of whose fields leads to the first.
+// many returns a schema with n types, whose fields all have the first type.
 func many(n int) string {
 	return `type T0 { ` + each(30, "f%d: T0 ", same) + "}\n" + each(n, "type T%d { a: T0 b: T0 c: T0 d: T0 }\n", next)
 }

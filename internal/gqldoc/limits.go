@@ -1,44 +1,48 @@
 package gqldoc
 
-// Limits bound the work that one document can cause. Zero stands for the default, a negative number for
-// no bound.
+// Limits bound the work that one document can cause. Zero means the default, and a negative number
+// means no limit.
 type Limits struct {
-	// Bytes of the document without its string literals; 15,000.
+	// Bytes in the document, without string literals; 15,000.
 	Bytes int
-	// Tokens of the document, comments not counted; 1,000.
+	// Tokens in the document, without comments; 1,000.
 	Tokens int
-	// Depth of nested fields, fragments followed, and of nested lists and objects in values; 15, which is
-	// what the standard introspection query has.
+	// Depth of nested fields, including those in fragments, and of nested lists and objects in
+	// values; 15, which the standard introspection query needs.
 	Depth int
 	// Aliases in the document; 50.
 	Aliases int
-	// AliasesOfField is how many aliases may stand for one field; 15.
+	// AliasesOfField is the number of aliases for fields with the same name; 15.
 	AliasesOfField int
 	// Directives in the document; 50.
 	Directives int
-	// Credentials is how many root fields of an operation may check or make credentials, see [IsCredential]; 1.
+	// Credentials is the number of root fields of a mutation for which [IsCredential] is true; 1.
 	Credentials int
-	// Cost of the selected operation, see [Document.Cost]; 25,000: fifty chats with twenty messages each
-	// and everything about them pass, a hundred with a hundred do not.
+	// Cost of the selected operation, see [Document.Cost]; 25,000. This allows all fields of fifty
+	// chats with twenty messages each, but not of a hundred chats with a hundred messages each.
 	Cost int
-	// SubscriptionCost is the Cost of a subscription, whose selection is resolved anew for each event; 500.
+	// SubscriptionCost is the Cost of a subscription, whose selection is resolved for each event;
+	// 500.
 	SubscriptionCost int
-	// Costs are what single fields cost besides the 1 that every field costs. A key is "Type.field", or
-	// "Type.field(argument)" for what the field costs more where the argument is given. None by default.
+	// Costs are what fields cost in addition to the 1 that every field costs. A key is
+	// "Type.field", or "Type.field(argument)" for an additional cost if the argument is given.
+	// Empty by default.
 	Costs map[string]int
-	// Texts are the fields, as "Type.field", whose values may be large. None by default.
+	// Texts are the fields whose values may be large, as "Type.field". Empty by default.
 	Texts []string
-	// NamesOfText is under how many names an operation may select one text of one object; 3. Aliases of
-	// the objects above the text count as well. A field with other arguments is another field.
+	// NamesOfText is the number of names under which an operation may select the same text of the
+	// same object; 3. Aliases of the enclosing objects count as well. A field with other arguments
+	// is another field.
 	NamesOfText int
-	// DefaultPage is the length of a page where neither first nor last is given; 20.
+	// DefaultPage is the length of a page without first and last; 20.
 	DefaultPage int
-	// MaxPage is the longest page; 100. What asks for more is counted as this, since its resolver refuses it.
+	// MaxPage is the maximum length of a page; 100. A longer page counts as this, because its
+	// resolver refuses it.
 	MaxPage int
 }
 
-// IsCredential says whether a root field of this name checks or makes credentials: login, createUser and
-// refreshToken, each of which is expensive and worth guessing at.
+// IsCredential reports whether a root field checks or creates credentials: login, createUser and
+// refreshToken. These are expensive, and attackers use them for guessing.
 func IsCredential(field string) bool {
 	switch field {
 	case "login", "createUser", "refreshToken":
@@ -72,10 +76,10 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// exceeds returns a [*LimitError] where the figure is beyond the bound.
+// exceeds returns a [*LimitError] if the figure exceeds the bound.
 func exceeds(what string, figure, bound int) error { return exceedsUnless("", what, figure, bound) }
 
-// exceedsUnless is exceeds with what the client can do about it.
+// exceedsUnless is like exceeds, with a remedy in the error.
 func exceedsUnless(remedy, what string, figure, bound int) error {
 	if bound < 0 || figure <= bound {
 		return nil

@@ -19,10 +19,10 @@ func requireTooComplex(t *testing.T, err error, what string, figure, bound int) 
 	require.Contains(t, e.Error(), fmt.Sprint(bound))
 }
 
-// Each limit, at its edge and one beyond.
-func TestEachLimitHoldsAtItsEdge(t *testing.T) {
+// Each limit is tested with the largest allowed value and with one more.
+func TestEachLimitIsExact(t *testing.T) {
 	t.Parallel()
-	nested := func(levels int) string { // levels of fields
+	nested := func(levels int) string { // nested fields
 		return "{" + strings.Repeat("me{chats{nodes{user{", 3) + "...{" + strings.Repeat("me{", levels-13) + "id" + strings.Repeat("}", levels-13) + "}" + strings.Repeat("}}}}", 3) + "}"
 	}
 	for name, c := range map[string]struct {
@@ -83,7 +83,7 @@ func TestEachLimitHoldsAtItsEdge(t *testing.T) {
 	}
 }
 
-func TestLimitsCanBeSetAndLifted(t *testing.T) {
+func TestLimitsCanBeSetAndRemoved(t *testing.T) {
 	t.Parallel()
 	const login = `mutation { a: login(username: "u", password: "p") { token } b: login(username: "u", password: "p") { token } }`
 	_, err := newSchema(t, Limits{Tokens: 5}).Parse("{ me { id } }", "", nil)
@@ -98,7 +98,7 @@ func TestLimitsCanBeSetAndLifted(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestACredentialFieldThatIsMergedCountsOnce(t *testing.T) {
+func TestMergedCredentialFieldsCountOnce(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	for query, ok := range map[string]bool{
@@ -119,14 +119,14 @@ func TestACredentialFieldThatIsMergedCountsOnce(t *testing.T) {
 	require.NoError(t, err, "only what runs counts")
 }
 
-func TestTheStandardIntrospectionQueryPasses(t *testing.T) {
+func TestTheStandardIntrospectionQueryIsWithinTheLimits(t *testing.T) {
 	t.Parallel()
 	d := parse(t, introspection)
 	require.Empty(t, d.Validate())
 	require.True(t, d.UsesIntrospection)
 }
 
-func TestCostIsTheFieldsOfNodesByTheLengthOfThePages(t *testing.T) {
+func TestCostMultipliesFieldsByPageLength(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		query     string
@@ -173,7 +173,7 @@ func TestCostIsTheFieldsOfNodesByTheLengthOfThePages(t *testing.T) {
 	}
 }
 
-func TestFieldsCostWhatTheyTake(t *testing.T) {
+func TestCostAddsTheCostsOfFields(t *testing.T) {
 	t.Parallel()
 	costs := map[string]int{"Message.content": 9, "Query.users(search)": 100, "UserConnection.totalCount": 50, "Chat.messages": 4}
 	long := strings.Repeat("x", KeyBytes)
@@ -205,7 +205,7 @@ func TestFieldsCostWhatTheyTake(t *testing.T) {
 	}
 }
 
-func TestASubscriptionMayCostLess(t *testing.T) {
+func TestSubscriptionsHaveALowerCostLimit(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{Cost: 100, SubscriptionCost: 5})
 	for document, ok := range map[string]bool{
@@ -224,7 +224,7 @@ func TestASubscriptionMayCostLess(t *testing.T) {
 	}
 }
 
-func TestOneTextHasFewNames(t *testing.T) {
+func TestNamesOfOneTextAreLimited(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{Texts: []string{"Message.content", "User.email"}, NamesOfText: 3})
 	const attack = `{ chats(first: 1) { nodes { messages(first: 1) { nodes { %s } } } } }`
@@ -266,7 +266,7 @@ func TestOneTextHasFewNames(t *testing.T) {
 	}
 }
 
-func TestTheDefaultCostLetsAClientsScreenPassAndNotADump(t *testing.T) {
+func TestDefaultCostAllowsAScreenButNotADump(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	const screen = `{ chats(first: 50) { pageInfo { endCursor } nodes {

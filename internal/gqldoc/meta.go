@@ -8,8 +8,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// A meta is an object of the introspection schema (https://spec.graphql.org/September2025/#sec-Schema-Introspection): it
-// returns the value of one of its fields.
+// A meta is an object of the introspection schema
+// (https://spec.graphql.org/September2025/#sec-Schema-Introspection). It returns the value of one
+// of its fields.
 type meta func(in *introspector, f *ast.Field) any
 
 func metaSchema(s *ast.Schema) meta {
@@ -42,7 +43,7 @@ func (in *introspector) directives(s *ast.Schema, f *ast.Field) []any {
 	return all
 }
 
-// named returns the type of a name, or nil.
+// named returns the type with the given name, or nil.
 func (in *introspector) named(name string) any { return in.definition(in.types[name]) }
 
 func (in *introspector) definition(d *ast.Definition) any {
@@ -86,7 +87,7 @@ func metaType(d *ast.Definition) meta {
 func (in *introspector) fields(d *ast.Definition, f *ast.Field) []any {
 	all := []any{}
 	for _, field := range d.Fields {
-		// Those that every root has are no fields of the type.
+		// The introspection fields of the root are not fields of the type.
 		if !strings.HasPrefix(field.Name, "__") && (in.deprecatedToo(f) || !isDeprecated(field.Directives)) {
 			all = append(all, metaField(field))
 		}
@@ -137,7 +138,7 @@ func (in *introspector) possibleTypes(d *ast.Definition) []string {
 	return names
 }
 
-// reference returns a type as it stands somewhere, with its lists and its exclamation marks.
+// reference returns a type reference, with its list and non-null wrappers.
 func (in *introspector) reference(t *ast.Type) any {
 	if !t.NonNull && t.Elem == nil {
 		return in.named(t.NamedType)
@@ -263,7 +264,8 @@ func deprecationReason(directives ast.DirectiveList) any {
 	return directiveText(directives, "deprecated", "reason", "No longer supported")
 }
 
-// directiveText returns the text of a directive's argument, or its standard, and nil where there is no such directive.
+// directiveText returns the text of a directive's argument, standard if the argument is missing, or
+// nil if the directive is missing.
 func directiveText(directives ast.DirectiveList, name, argument, standard string) any {
 	d := directives.ForName(name)
 	if d == nil {
@@ -275,7 +277,7 @@ func directiveText(directives ast.DirectiveList, name, argument, standard string
 	return standard
 }
 
-// printValue writes a constant as the reference implementation does.
+// printValue formats a constant like the reference implementation.
 func printValue(v *ast.Value) string {
 	var parts []string
 	switch v.Kind {
@@ -293,7 +295,7 @@ func printValue(v *ast.Value) string {
 	return v.String()
 }
 
-// introspectedTypes returns the types that introspection shows: all but the built-in scalars that are used nowhere.
+// introspectedTypes returns the types that introspection shows: all except unused built-in scalars.
 func (s *Schema) introspectedTypes() map[string]*ast.Definition {
 	used := map[string]bool{"String": true, "Boolean": true}
 	arguments := func(list ast.ArgumentDefinitionList) {
@@ -319,8 +321,9 @@ func (s *Schema) introspectedTypes() map[string]*ast.Definition {
 	return shown
 }
 
-// complete makes the introspection schema of the parsing library what the reference implementation has: with the deprecation of
-// directives, which is a draft, and without @defer, which no executor here knows.
+// complete adapts the parsing library's introspection schema to the reference implementation. It
+// adds the deprecation of directives, which is a draft, and removes @defer, which the executor does
+// not support.
 func complete(s *ast.Schema) {
 	delete(s.Directives, "defer")
 	boolean, text := s.Types["Boolean"], s.Types["String"]

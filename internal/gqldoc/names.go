@@ -6,15 +6,17 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// maxSpread is how many fields the search for names looks at, fragments spread out.
+// maxSpread is the maximum number of fields that the search visits, counting spread fragments each
+// time.
 const maxSpread = 10_000
 
-// checkNames refuses aliases that multiply one large text. It looks at what the executor would: fields of
-// one key are merged, so that components which each ask for the same text under its own name count once.
+// checkNames refuses documents whose aliases multiply one large text. It merges fields with the
+// same response key as the executor does, so components that select the same text under the same
+// key count once.
 func (d *Document) checkNames() error {
 	bound := d.schema.limits.NamesOfText
 	if bound < 0 || d.aliases == 0 || len(d.schema.texts) == 0 {
-		return nil // without aliases every text has one name
+		return nil // without aliases each text has one name
 	}
 	n := names{Document: d}
 	most, text := n.of([]within{{d.selected.SelectionSet, d.root()}})
@@ -24,7 +26,7 @@ func (d *Document) checkNames() error {
 	return exceedsUnless("select it under one name", "names for one "+text, most, bound)
 }
 
-// within is a selection set, and the type that it selects from.
+// within is a selection set and the type that it selects from.
 type within struct {
 	set    ast.SelectionSet
 	parent *ast.Definition
@@ -36,14 +38,14 @@ type names struct {
 	spread int
 }
 
-// An aliased field is what the selections of one key in one place amount to.
+// An aliasedField merges the selections with one response key in one object.
 type aliasedField struct {
-	identity string // the same for all aliases of one field of one object
+	identity string // the same for all aliases of a field of an object
 	text     bool
 	below    []within
 }
 
-// of returns how many names there are for the text that has the most of them, and what it is called.
+// of returns the largest number of names of one text, and that text's field.
 func (n *names) of(sets []within) (most int, text string) {
 	fields := n.collect(sets)
 	byIdentity := map[string]int{}
@@ -65,8 +67,8 @@ func (n *names) of(sets []within) (most int, text string) {
 	return most, text
 }
 
-// collect merges selection sets by the keys of their fields (CollectFields of the GraphQL specification,
-// section 6.3.2). Directives are taken as including.
+// collect merges selection sets by response key (CollectFields in the GraphQL specification,
+// section 6.3.2). It includes fields with @skip or @include, whatever their condition.
 func (n *names) collect(sets []within) []*aliasedField {
 	var fields []*aliasedField
 	byKey := map[string]*aliasedField{}
@@ -113,7 +115,7 @@ func (n *names) collect(sets []within) []*aliasedField {
 	return fields
 }
 
-// field returns nil for what the schema does not have.
+// field returns nil for a field that the schema does not have.
 func (n *names) field(field *ast.Field, parent *ast.Definition) (*aliasedField, []within) {
 	if parent == nil {
 		return nil, nil

@@ -2,8 +2,8 @@ package gqldoc
 
 import "github.com/vektah/gqlparser/v2/ast"
 
-// rootFields collects the fields of an operation's root by response key, as the executor merges them. Each
-// fragment is entered once: a second time it could add nothing.
+// rootFields collects the root fields of an operation by response key, as the executor merges them.
+// It enters each fragment once, because entering it again would add nothing.
 func (d *Document) rootFields(operation *ast.OperationDefinition) []RootField {
 	type key struct{ key, name string }
 	var fields []RootField
@@ -14,7 +14,7 @@ func (d *Document) rootFields(operation *ast.OperationDefinition) []RootField {
 		for _, selection := range set {
 			switch s := selection.(type) {
 			case *ast.Field:
-				// A key with two fields is a mistake that Validate finds; until then both count.
+				// Two fields with one key are an error that Validate finds. Until then both count.
 				if k := (key{s.Alias, s.Name}); !met[k] {
 					met[k] = true
 					fields = append(fields, RootField{Key: s.Alias, Name: s.Name, field: s, operation: operation, variables: d.variables})

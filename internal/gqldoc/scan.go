@@ -10,17 +10,17 @@ import (
 	"github.com/buddychat/buddychat/internal/surrogate"
 )
 
-// text is a string literal of a document.
+// text is a string literal of the document.
 type text struct {
 	at Location
-	// block has the value of a block string.
+	// block is the value of a block string, or nil.
 	block *string
 }
 
-// scan holds a document against the limits that need no parsing: one pass over its tokens, without
-// recursion, before anything is built of them. It also refuses what the parser would take and alter silently,
-// and returns what the parser gets wrong: the places of strings and the values of block strings, by the positions
-// where they start. Aliases is how many there are.
+// scan checks the limits that need no parsing, in one pass over the tokens without recursion. It
+// also refuses text that the parser would silently alter. It returns what the parser gets wrong:
+// the locations of strings and the values of block strings, by start position. aliases is the
+// number of aliases in the document.
 func scan(document string, limits Limits) (texts map[int]text, aliases int, err error) {
 	if !utf8.ValidString(document) {
 		return nil, 0, syntaxError(Location{}, "The document is not valid UTF-8.")
@@ -49,9 +49,9 @@ func scan(document string, limits Limits) (texts map[int]text, aliases int, err 
 			literal := document[begin:at.advance(token.Pos.End)]
 			c.bytes -= len(literal)
 			if token.Kind == lexer.BlockString {
-				// It ends at the first three quotes, and not at the last of more.
+				// The literal ends at the first three quotes, even if more quotes follow.
 				if strings.HasPrefix(document[at.bytes:], `"`) {
-					return nil, 0, syntaxError(at.location(), "Unexpected quote behind a block string.")
+					return nil, 0, syntaxError(at.location(), "Unexpected quote after a block string.")
 				}
 				value := blockValue(literal[3 : len(literal)-3])
 				found.block = &value
@@ -64,7 +64,7 @@ func scan(document string, limits Limits) (texts map[int]text, aliases int, err 
 	}
 }
 
-// counts of a document's tokens.
+// counts has the counts of a document's tokens.
 type counts struct {
 	limits Limits
 
@@ -72,9 +72,9 @@ type counts struct {
 	aliases                   int
 	aliasesOf                 map[string]int
 
-	// Inside parentheses a colon belongs to an argument, and brackets nest values.
+	// Inside parentheses, a colon belongs to an argument, and brackets and braces nest values.
 	parens, nesting, deepest int
-	// The two tokens before.
+	// The kinds of the two previous tokens.
 	before, beforeThat lexer.Type
 }
 
@@ -129,7 +129,8 @@ func (c *counts) check() error {
 	return exceeds("levels of depth in a value", c.deepest, c.limits.Depth)
 }
 
-// offset turns the lexer's positions, which count characters, into bytes and places. Positions must rise.
+// offset converts the lexer's positions, which count characters, into byte offsets and locations.
+// Positions must be passed in ascending order.
 type offset struct {
 	text         string
 	bytes, runes int
@@ -154,7 +155,8 @@ func (o *offset) location() Location {
 	return Location{Line: o.line, Column: o.runes - o.lineStart + 1}
 }
 
-// A number ends where neither a name nor another fraction can begin.
+// continuesNumber reports whether b must not follow a number: a name or a fraction may not begin
+// there.
 func continuesNumber(b byte) bool {
 	return b == '.' || b == '_' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
 }

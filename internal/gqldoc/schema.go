@@ -8,14 +8,15 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 )
 
-// Schema is what documents are held against. It is safe for concurrent use.
+// Schema is a schema with limits, against which documents are checked. It is safe for concurrent
+// use.
 type Schema struct {
 	schema *ast.Schema
 	limits Limits
 	texts  map[string]bool // Limits.Texts
 }
 
-// NewSchema reads a schema in the schema definition language. The error says where it is wrong.
+// NewSchema parses a schema in the schema definition language. The error says where it is wrong.
 func NewSchema(sdl string, limits Limits) (*Schema, error) {
 	schema, err := validator.LoadSchema(validator.Prelude, &ast.Source{Name: "schema", Input: sdl})
 	if err != nil {
@@ -29,13 +30,13 @@ func NewSchema(sdl string, limits Limits) (*Schema, error) {
 	return s, nil
 }
 
-// Parse reads a document and selects the operation that is to run. The operation name may be "" where the
-// document has one operation only. Variables are as they come from JSON, decoded with or without
-// [encoding/json.Decoder.UseNumber]; they are read and never changed.
+// Parse parses a document and selects the operation to run. The operation name may be "" if the
+// document has only one operation. Variables are decoded from JSON, with or without
+// [encoding/json.Decoder.UseNumber]. They are not modified.
 //
-// Limits that need no parsing are checked first, and none of the work is more than quadratic in what they let
-// pass, whatever the document says. The error is an [ErrSyntax], an
-// [ErrTooComplex], or, where fragments spread each other in a circle, an [ErrInvalid].
+// Limits that need no parsing are checked first. The remaining work is at most quadratic in what
+// those limits allow. The error is an [ErrSyntax], an [ErrTooComplex], or an [ErrInvalid] if
+// fragments spread each other in a cycle.
 func (s *Schema) Parse(query, operationName string, variables map[string]any) (*Document, error) {
 	query = newlines.Replace(query)
 	texts, aliases, err := scan(query, s.limits)
@@ -99,7 +100,8 @@ func (d *Document) checkLimits(total weight) error {
 	return d.checkNames()
 }
 
-// The parser still reads the variables of an old proposal, which no executor knows.
+// refuseFragmentVariables rejects variables of fragments. The parser accepts them from an old
+// proposal, but no executor supports them.
 func refuseFragmentVariables(fragments ast.FragmentDefinitionList) error {
 	for _, fragment := range fragments {
 		if len(fragment.VariableDefinition) > 0 {

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestASchemaThatDoesNotReadIsRefused(t *testing.T) {
+func TestNewSchemaRejectsInvalidSDL(t *testing.T) {
 	t.Parallel()
 	_, err := NewSchema("type Query { a: Nowhere }", Limits{})
 	require.ErrorContains(t, err, "Nowhere")
 }
 
-func TestWhatDoesNotParseSaysWhere(t *testing.T) {
+func TestSyntaxErrorsHaveALocation(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	for name, c := range map[string]struct {
@@ -59,7 +59,7 @@ func TestWhatDoesNotParseSaysWhere(t *testing.T) {
 	require.ErrorIs(t, err, ErrSyntax)
 }
 
-func TestTheOperationIsChosenByItsName(t *testing.T) {
+func TestParseSelectsTheOperationByName(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	const two = "query A { me { id } } mutation B { refreshToken { token } }"
@@ -92,7 +92,7 @@ func TestTheOperationIsChosenByItsName(t *testing.T) {
 	}
 }
 
-func TestFragmentsInACircleAreRefused(t *testing.T) {
+func TestFragmentCyclesAreRefused(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	for name, query := range map[string]string{
@@ -128,7 +128,7 @@ func TestEachErrorHasOneClass(t *testing.T) {
 	}
 }
 
-func TestASchemaServesManyAtOnce(t *testing.T) {
+func TestSchemaIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t, Limits{})
 	var wg sync.WaitGroup

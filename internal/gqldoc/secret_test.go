@@ -8,10 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever is wrong with a document, its error has nothing of a value: %s stands where a client put
-// its password.
+// The error of an invalid document contains no value. In these documents %s stands for a password.
 var leaky = []string{
-	// Of another type than the argument takes.
+	// Values of the wrong type.
 	`{ chats(first: "%s") { totalCount } }`,
 	"{ chats(first: \"\"\"%s\"\"\") { totalCount } }",
 	`{ chats(first: %s) { totalCount } }`,
@@ -29,7 +28,7 @@ var leaky = []string{
 	`query ($n: Int = "%s") { chats(first: $n) { totalCount } }`,
 	`query ($n: Int! = %s) { chats(first: $n) { totalCount } }`,
 	`query ($n: Unknown = "%s") { chats(first: $n) { totalCount } }`,
-	// Where nothing takes it.
+	// Values where none is allowed.
 	`mutation { login(username: "u", passwort: "%s") { token } }`,
 	`mutation { login(username: "u", password: "%s", password: "%s") { token } }`,
 	`mutation { login(username: "u", password: "%s") }`,
@@ -37,7 +36,7 @@ var leaky = []string{
 	`mutation { login(password: "%s") { token } }`,
 	`mutation { login(username: $u, password: "%s") { token } }`,
 	`mutation { a: login(username: "u", password: "%s") { token } a: login(username: "v", password: "other") { token } }`,
-	// What does not parse.
+	// Syntax errors.
 	`mutation { login(username: "u" "%s") { token } }`,
 	"mutation { login(username: \"u\" \"\"\"%s\"\"\") { token } }",
 	`mutation { login(username: "u", password "%s") { token } }`,
@@ -66,7 +65,7 @@ var leaky = []string{
 	`fragment on on "%s" { id }`,
 }
 
-func TestNoErrorHasAnythingOfAValue(t *testing.T) {
+func TestErrorsDoNotContainValues(t *testing.T) {
 	t.Parallel()
 	executor := graphql.MustParseSchema(chatSDL, nil, graphql.UseStringDescriptions(), graphql.OverlapValidationLimit(10_000))
 	for _, shape := range leaky {
@@ -84,7 +83,7 @@ func TestNoErrorHasAnythingOfAValue(t *testing.T) {
 	}
 }
 
-// mistakes returns all that is said of a document, by us and by the executor.
+// mistakes returns all errors of a document, from gqldoc and from the executor.
 func mistakes(t *testing.T, executor *graphql.Schema, query string) (messages []string) {
 	t.Helper()
 	d, err := newSchema(t, Limits{}).Parse(query, "", nil)
@@ -103,7 +102,7 @@ func mistakes(t *testing.T, executor *graphql.Schema, query string) (messages []
 	return messages
 }
 
-func TestNoErrorHasAnythingOfAVariable(t *testing.T) {
+func TestErrorsDoNotContainVariables(t *testing.T) {
 	t.Parallel()
 	for query, wrong := range map[string]any{
 		`query ($v: Int) { chats(first: $v) { totalCount } }`:                                                                         "canary",

@@ -7,8 +7,9 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// settle gives every value the one form that parsers and executors read alike, and looks for introspection and for variables
-// that must have a value, in one walk of the document. Texts are its string literals, by position.
+// settle rewrites values into the one form that parsers and executors read alike. In the same walk
+// it finds introspection fields and variables that must have a value. texts are the document's
+// string literals by position.
 func (d *Document) settle(texts map[int]text) {
 	events := &core.Events{}
 	events.OnField(func(_ *core.Walker, field *ast.Field) {
@@ -26,7 +27,7 @@ func (d *Document) settle(texts map[int]text) {
 				value.Kind, value.Raw = ast.StringValue, *text.block
 			}
 		}
-		// A whole number for an ID means its digits. Executors know numbers of 32 bits alone.
+		// A whole number for an ID means its digits. Executors accept only 32-bit numbers.
 		if value.Kind == ast.IntValue && value.Definition != nil && value.Definition.Name == "ID" {
 			value.Kind = ast.StringValue
 		}
@@ -34,12 +35,13 @@ func (d *Document) settle(texts map[int]text) {
 	core.Walk(d.schema.schema, d.parsed, events)
 }
 
-// One kind of newline, which is what all kinds mean, and what the lexer counts columns right by.
+// newlines normalizes newlines. The specification treats all kinds alike, and the lexer counts
+// columns correctly only after "\n".
 var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// blockValue returns what a block string means, given what stands between its quotes, its newlines settled: the
-// algorithm BlockStringValue of the GraphQL specification, section 2.9.4. The parser's own takes the first line's
-// indentation into account, which the specification leaves out, and so alters the text.
+// blockValue returns the value of a block string from the text between its quotes, with normalized
+// newlines: BlockStringValue in the GraphQL specification, section 2.9.4. The parser's own value is
+// wrong, because it includes the first line in the common indentation.
 func blockValue(raw string) string {
 	lines := strings.Split(strings.ReplaceAll(raw, `\"""`, `"""`), "\n")
 	common := -1

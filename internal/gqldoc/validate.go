@@ -12,19 +12,18 @@ import (
 )
 
 const (
-	// MaxErrors is how many errors [Document.Validate] returns at most.
+	// MaxErrors is the maximum number of errors that [Document.Validate] returns.
 	MaxErrors = 64
-	// A message quotes what is wrong, which may be long.
+	// maxMessage is the maximum length of a message in bytes. Messages may quote long names.
 	maxMessage = 500
 )
 
-// Validate holds the whole document against the rules of the GraphQL specification and returns what
-// is wrong with it, at most [MaxErrors], each an [ErrInvalid]. The messages are those of the
-// reference implementation, without its suggestions, which would tell what the schema has, and
-// without the values that it quotes.
+// Validate checks the whole document against the rules of the GraphQL specification. It returns at
+// most [MaxErrors] errors, each an [ErrInvalid]. The messages are those of the reference
+// implementation, without suggestions, which would reveal schema names, and without quoted values.
 //
-// One rule is left to the executor, which checks all of them once more: that fields of one name do not
-// contradict each other. Its cost is quadratic in the document, and the executor has a bound for it.
+// It leaves one rule to the executor, which checks all rules again: fields with the same response
+// key must not conflict. That check is quadratic in the document, and the executor bounds it.
 func (d *Document) Validate() []*Error {
 	var errs []*Error
 	events := &core.Events{}
@@ -46,7 +45,7 @@ func (d *Document) Validate() []*Error {
 	return errs
 }
 
-// specified returns the rules of the specification, those that suggest things in the form that does not.
+// specified returns the rules of the specification, in the variants without suggestions.
 func specified() []core.Rule {
 	return []core.Rule{
 		rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
@@ -77,7 +76,7 @@ func specified() []core.Rule {
 	}
 }
 
-// singleFieldSubscriptions stands for the library's rule, which takes a field under two aliases for one.
+// singleFieldSubscriptions replaces the library's rule, which counts two aliases of a field as one.
 func (d *Document) singleFieldSubscriptions() core.Rule {
 	check := func(addError core.AddErrFunc, operation *ast.OperationDefinition) {
 		name := "Anonymous Subscription"
@@ -102,14 +101,14 @@ func (d *Document) singleFieldSubscriptions() core.Rule {
 	}}
 }
 
-// intsOf32Bits adds what the library's rule about values leaves out.
+// intsOf32Bits adds the check for 32 bits that the library's rule about values lacks.
 func intsOf32Bits() core.Rule {
 	return core.Rule{Name: "IntsOf32Bits", RuleFunc: func(events *core.Events, addError core.AddErrFunc) {
 		events.OnValue(func(_ *core.Walker, value *ast.Value) {
 			if value.Kind != ast.IntValue || value.Definition == nil || value.Definition.Name != "Int" {
 				return
 			}
-			// Beyond 64 bits the other rule finds it.
+			// The library's rule rejects numbers beyond 64 bits.
 			n, err := strconv.ParseInt(value.Raw, 10, 64)
 			if err == nil && int64(int32(n)) != n {
 				addError(
@@ -121,7 +120,7 @@ func intsOf32Bits() core.Rule {
 	}}
 }
 
-// shorten cuts a message where it is too long to be worth reading.
+// shorten truncates a message to maxMessage bytes.
 func shorten(message string) string {
 	if len(message) <= maxMessage {
 		return message

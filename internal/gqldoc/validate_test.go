@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMistakesAreToldInStandardWordsWithoutSuggestions(t *testing.T) {
+func TestErrorsHaveStandardMessagesWithoutSuggestions(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		query   string
@@ -66,7 +66,7 @@ func TestMistakesAreToldInStandardWordsWithoutSuggestions(t *testing.T) {
 	}
 }
 
-func TestErrorsAreFewAndShort(t *testing.T) {
+func TestNumberAndLengthOfErrorsAreBounded(t *testing.T) {
 	t.Parallel()
 	errs := parse(t, "{ me { "+each(900, "x%d ", same)+"} }").Validate()
 	require.Len(t, errs, MaxErrors)
@@ -80,8 +80,8 @@ func TestErrorsAreFewAndShort(t *testing.T) {
 	}
 }
 
-// What passes here passes the executor's own validation as well, and the other way round.
-func TestTheExecutorAgrees(t *testing.T) {
+// Validate and the executor's own validation accept the same documents.
+func TestValidateAgreesWithTheExecutor(t *testing.T) {
 	t.Parallel()
 	executor := graphql.MustParseSchema(chatSDL, nil, graphql.UseStringDescriptions(), graphql.OverlapValidationLimit(10_000), graphql.MaxDepth(15))
 	for query, ok := range map[string]bool{
@@ -107,8 +107,8 @@ func TestTheExecutorAgrees(t *testing.T) {
 	}
 }
 
-// The one rule that is left to the executor, whose own limit bounds what it costs.
-func TestTheExecutorFindsFieldsThatContradictEachOther(t *testing.T) {
+// This is the rule that Validate leaves to the executor, which bounds its cost.
+func TestTheExecutorFindsConflictingFields(t *testing.T) {
 	t.Parallel()
 	executor := graphql.MustParseSchema(chatSDL, nil, graphql.UseStringDescriptions(), graphql.OverlapValidationLimit(10_000))
 	d := parse(t, `{ user(id: 1) { id } user(id: 2) { id } }`)
@@ -116,7 +116,7 @@ func TestTheExecutorFindsFieldsThatContradictEachOther(t *testing.T) {
 	require.NotEmpty(t, executor.Validate(d.Text()))
 }
 
-func TestSuggestionsAreCutOff(t *testing.T) {
+func TestWithoutSuggestionRemovesSuggestions(t *testing.T) {
 	t.Parallel()
 	executor := graphql.MustParseSchema(chatSDL, nil)
 	errs := executor.Validate("{ mee { id } }")

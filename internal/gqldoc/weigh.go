@@ -8,14 +8,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// weight is what a selection set amounts to. Each fragment is weighed once, so that fragments that double
-// each other are weighed in the time that it takes to read them.
+// weight is the cost and depth of a selection set. Each fragment is weighed once, so nested
+// fragments that double the size take only linear time.
 type weight struct {
-	// depth of nested fields.
+	// depth is the depth of nested fields.
 	depth int
-	// fields is the cost of those that are resolved once.
+	// fields is the cost of the fields that are resolved once.
 	fields float64
-	// perNode is the cost of those that are resolved for each node of the connection whose fields these are.
+	// perNode is the cost of the fields that are resolved for each node of the enclosing
+	// connection.
 	perNode float64
 }
 
@@ -25,21 +26,22 @@ func (w *weight) add(other weight) {
 	w.perNode += other.perNode
 }
 
-// exact is the bound below which a float64 holds every whole number.
+// exact is 2^53. Below it, a float64 represents every whole number.
 const exact = 1 << 53
 
 func (w weight) cost() int { return int(min(w.fields+w.perNode, exact)) }
 
 type weigher struct {
 	*Document
-	// fragments that were weighed; nil for those that are being weighed.
+	// fragments has the weights of fragments. A nil weight is still being computed.
 	fragments map[string]*weight
 }
 
-// weigh returns the weight of the selected operation. The error is an [ErrInvalid] where fragments run in a circle.
+// weigh returns the weight of the selected operation. The error is an [ErrInvalid] if fragments
+// form a cycle.
 func weigh(d *Document) (weight, error) {
 	w := weigher{Document: d, fragments: make(map[string]*weight, len(d.parsed.Fragments))}
-	// Those that nothing spreads too: who reads the document next may not stand a circle.
+	// Unused fragments as well, because later stages may not cope with a cycle.
 	for _, fragment := range d.parsed.Fragments {
 		if _, err := w.fragment(fragment.Name, fragment.Position); err != nil {
 			return weight{}, err
@@ -96,7 +98,7 @@ func (w *weigher) fragment(name string, at *ast.Position) (weight, error) {
 	}
 	definition := w.parsed.Fragments.ForName(name)
 	if definition == nil {
-		return weight{}, nil // for Validate to refuse
+		return weight{}, nil // Validate refuses it
 	}
 	w.fragments[name] = nil
 	total, err := w.selection(definition.SelectionSet, w.schema.schema.Types[definition.TypeCondition])
@@ -113,7 +115,7 @@ func (w *weigher) field(field *ast.Field, parent *ast.Definition) (weight, error
 		definition = parent.Fields.ForName(field.Name)
 	}
 	own := w.own(field, parent)
-	if definition == nil { // __typename, or for Validate to refuse
+	if definition == nil { // __typename, or an unknown field that Validate refuses
 		below, err := w.selection(field.SelectionSet, nil)
 		return weight{depth: 1 + below.depth, fields: own + below.fields}, err
 	}
@@ -130,11 +132,11 @@ func (w *weigher) field(field *ast.Field, parent *ast.Definition) (weight, error
 	return weight{depth: 1 + below.depth, fields: own + below.fields}, nil
 }
 
-// KeyBytes is how long the key of a field may be before it costs more. An answer repeats the key for each
-// entry of a list, and an alias can be as long as the document.
+// KeyBytes is the length of a response key from which on a field costs more. An answer repeats the
+// key for each entry of a list, and an alias can be as long as the document.
 const KeyBytes = 64
 
-// own is what a field costs by itself.
+// own returns the cost of a field without its selection.
 func (w *weigher) own(field *ast.Field, parent *ast.Definition) float64 {
 	cost := 1 + len(field.Alias)/KeyBytes
 	if parent == nil || len(w.schema.limits.Costs) == 0 {
@@ -150,7 +152,7 @@ func (w *weigher) own(field *ast.Field, parent *ast.Definition) float64 {
 	return float64(cost)
 }
 
-// given reports whether an argument is there and not null.
+// given reports whether an argument is present and not null.
 func (w *weigher) given(value *ast.Value) bool {
 	if value.Kind == ast.Variable {
 		if given, ok := w.variables[value.Raw]; ok {
@@ -167,8 +169,8 @@ func (w *weigher) given(value *ast.Value) bool {
 
 func isConnection(typeName string) bool { return strings.HasSuffix(typeName, "Connection") }
 
-// pageLength is how many nodes a connection may return at most, and at least one: an executor reads what was
-// selected of an empty page too.
+// pageLength returns the maximum number of nodes that a connection may return. It is at least 1,
+// because the executor processes the selection of an empty page too.
 func (w *weigher) pageLength(field *ast.Field) int {
 	length := -1
 	for _, name := range []string{"first", "last"} {
@@ -187,8 +189,8 @@ func (w *weigher) pageLength(field *ast.Field) int {
 	return max(length, 1)
 }
 
-// number returns the number that a page argument has, and false where it is null or not given. What is no number
-// at all counts as the most there is, since it will be refused.
+// number returns the value of a page argument. ok is false if it is null or missing. A value that
+// is not a number counts as the maximum, because it will be refused.
 func (w *weigher) number(value *ast.Value) (int, bool) {
 	if value.Kind == ast.Variable {
 		given, ok := w.variables[value.Raw]
@@ -243,5 +245,5 @@ func clamp(f float64) int {
 	if f < 0 {
 		return 0
 	}
-	return maxNumber // NaN too
+	return maxNumber // also for NaN
 }

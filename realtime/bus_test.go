@@ -149,7 +149,7 @@ func TestAFailedBusIsRestartedAndNoEventIsLost(t *testing.T) {
 		h := start(t, w, &Options{Bus: b, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 		s := subscribe(t, h, bob, "")
 		for range 3 {
-			b.fail <- errAway
+			b.fail <- errDown
 			w.set(func() { w.hook = nil })
 			w.do(func(x *tx) { x.send(c, alice, "hello") })
 			time.Sleep(time.Second)

@@ -35,10 +35,10 @@ type dispatcher struct {
 	rest      []Record      // the records of the current batch that were not delivered yet
 	delivered *deliveredIDs // for queues that overflow in the current batch; nil until one does
 
-	events    []Event   // scratch space
-	idleUntil time.Time // when the last hint came that found it idle
-	failures  int
-	since     time.Time // of the first failure in a row
+	events   []Event   // scratch space
+	hintedAt time.Time // when a hint last came while it was idle
+	failures int
+	since    time.Time // of the first failure in a row
 }
 
 // A poll of the log reads one batch.
@@ -100,7 +100,7 @@ func (d *dispatcher) wait(ctx context.Context, began time.Time, timer *time.Time
 		case <-timer.C:
 			return
 		case <-d.hub.hinted:
-			d.idleUntil = time.Now()
+			d.hintedAt = time.Now()
 		}
 	}
 	timer.Reset(busyGap - time.Since(began))
@@ -199,8 +199,8 @@ func (d *dispatcher) next(ctx context.Context) error {
 	}
 	now := time.Now()
 	since := d.poll.at
-	if d.idleUntil.After(since) {
-		since = d.idleUntil
+	if d.hintedAt.After(since) {
+		since = d.hintedAt
 	}
 	d.poll = poll{number: d.poll.number + 1, at: now, late: now.Sub(since) > lateAfter}
 	d.delivered = nil

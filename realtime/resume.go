@@ -24,7 +24,7 @@ type resume struct {
 	checked    bool         // once registered: the start position was found in this log
 	at         Position     // everything up to here is in events, or was delivered
 	upTo       Position     // how far the database may be replayed
-	without    idSet        // records after at that were delivered, too
+	without    idSet        // records after at, delivered before
 	missed     []Record     // once registered: the records that follow
 	copies     []Membership // the user's copies at that time
 	events     []Event      // to be delivered next

@@ -61,7 +61,7 @@ func newWorld() *world {
 	return w
 }
 
-var errAway = errorString("the database is away")
+var errDown = errorString("the database is down")
 
 type errorString string
 
@@ -84,10 +84,10 @@ func (w *world) called(name string) error {
 	w.calls[name]++
 	switch {
 	case w.broken[name]:
-		return errAway
+		return errDown
 	case w.failures > 0:
 		w.failures--
-		return errAway
+		return errDown
 	}
 	return nil
 }

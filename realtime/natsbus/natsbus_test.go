@@ -94,7 +94,7 @@ func (n *node) follow(s realtime.Stream) {
 var (
 	here  = realtime.Stream{Conversation: 1}
 	there = realtime.Stream{Conversation: 2}
-	alice = realtime.Stream{User: "alice.>* of the host's"}
+	alice = realtime.Stream{User: "alice.>* with any character"}
 )
 
 func TestANodeGetsHintsOnlyForFollowedStreams(t *testing.T) {

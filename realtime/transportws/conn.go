@@ -30,6 +30,7 @@ var (
 	errBinary = errors.New("message is binary")
 	// errTooManyFrames says that the client exceeded its rate of control frames and fragments.
 	errTooManyFrames = errors.New("too many frames")
-	// errTooMuchArrives says that the unfinished messages of all sockets exceed Options.MaxArrivingBytes.
+	// errTooMuchArrives says that the unfinished messages of all sockets exceed
+	// Options.MaxArrivingBytes.
 	errTooMuchArrives = errors.New("too many unfinished messages")
 )

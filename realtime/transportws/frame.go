@@ -95,14 +95,14 @@ func (f *frame) parseRequest(raw json.RawMessage) error {
 	// Decoding would alter the text. That is an error of one operation, not of the protocol.
 	for _, name := range []string{"query", "operationName"} {
 		if surrogate.Lone(string(fields[name])) {
-			f.refusal = fmt.Appendf(nil, halfACharacter, name)
+			f.refusal = fmt.Appendf(nil, loneSurrogate, name)
 		}
 	}
 	p.Variables, err = objectOrNil("payload.variables", fields["variables"])
 	return err
 }
 
-const halfACharacter = `[{"message":"%s must be Unicode: there is half of a surrogate pair in it","extensions":{"code":"BAD_USER_INPUT"}}]`
+const loneSurrogate = `[{"message":"%s must be Unicode: there is half of a surrogate pair in it","extensions":{"code":"BAD_USER_INPUT"}}]`
 
 // fieldsOf returns the fields of a JSON object. It is a map because [json.Unmarshal] would accept
 // "Type" for the field "type" of a struct. If a name occurs twice, the last one counts.

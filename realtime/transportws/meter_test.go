@@ -130,7 +130,7 @@ func TestAnIncompleteMessageEndsItsSocketAfterTheTimeout(t *testing.T) {
 			select {
 			case <-s.served:
 			case <-time.After(20 * time.Second):
-				t.Error("the socket goes on")
+				t.Error("the socket is still open")
 			}
 		})
 	}

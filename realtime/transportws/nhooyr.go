@@ -77,7 +77,7 @@ func (c *wsConn) Write(frames [][]byte, timeout time.Duration) error {
 	for _, f := range frames {
 		size += len(f)
 	}
-	// Not copied: a slow reader would hold the memory twice.
+	// Do not copy large frames: during a slow write, their memory would be held twice.
 	if size > maxPooledBytes {
 		parts := make([][]byte, 0, 2*len(frames))
 		for _, f := range frames {

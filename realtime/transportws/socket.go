@@ -70,7 +70,7 @@ func (s *socket) read() error {
 		case errors.Is(err, errBinary):
 			violation = invalid(err)
 		case errors.Is(err, errTooMuchArrives):
-			violation = &CloseError{Code: CodeTryAgainLater, Reason: "Too much arrives at once: try again later"}
+			violation = &CloseError{Code: CodeTryAgainLater, Reason: "Too many unfinished messages: try again later"}
 		case errors.Is(err, errTooManyFrames):
 			violation = &CloseError{Code: CodePolicy, Reason: fmt.Sprintf("Too many control frames or fragments: at most %g a second are allowed", s.opts.FrameRate)}
 		case err != nil:

@@ -167,7 +167,7 @@ func TestARefusedInitClosesTheSocket(t *testing.T) {
 		reason string
 	}{
 		"refused": {func() error { return fmt.Errorf("no: %w", &CloseError{Code: CodeForbidden, Reason: "Forbidden"}) }, 4403, "Forbidden"},
-		"failed":  {func() error { return errors.New("database away") }, 1013, "Try again later"},
+		"failed":  {func() error { return errors.New("database down") }, 1013, "Try again later"},
 		"panic":   {func() error { panic("bug") }, 1011, "Internal error"},
 	} {
 		t.Run(name, func(t *testing.T) {

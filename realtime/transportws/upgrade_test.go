@@ -101,10 +101,10 @@ func TestAFailedUpgradeSaysWhatToChange(t *testing.T) {
 			r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 			r.Header.Del("Connection")
 		}, 505, "HTTP/1.1"},
-		"a writer that only looks as if": {io.ErrUnexpectedEOF, func(*http.Request) {}, 501, "Hijack nor Unwrap"},
-		"a writer that cannot":           {http.ErrNotSupported, func(*http.Request) {}, 501, "http.TimeoutHandler"},
-		"another version":                {nil, func(r *http.Request) { r.Header.Set("Sec-Websocket-Version", "8") }, 400, "only 13 is supported"},
-		"another method":                 {nil, func(r *http.Request) { r.Method = http.MethodPost }, 405, "not GET"},
+		"a writer whose Hijack fails": {io.ErrUnexpectedEOF, func(*http.Request) {}, 501, "Hijack nor Unwrap"},
+		"a writer that cannot":        {http.ErrNotSupported, func(*http.Request) {}, 501, "http.TimeoutHandler"},
+		"another version":             {nil, func(r *http.Request) { r.Header.Set("Sec-Websocket-Version", "8") }, 400, "only 13 is supported"},
+		"another method":              {nil, func(r *http.Request) { r.Method = http.MethodPost }, 405, "not GET"},
 	} {
 		r := request(test.change)
 		require.True(t, IsUpgrade(r), name)

@@ -188,3 +188,13 @@ func TestQuotasCanBeLifted(t *testing.T) {
 		a.must(t, alice.token, `mutation { createGroup(title: "A group") { groupCopy { id } } }`, nil)
 	}
 }
+
+func TestManyPagesOfOneUserOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	a := serve(t, throttled(graphqlapi.Limits{})) // the defaults
+	alice := a.register(t, "alice")
+	chat := selfChat(t, a, alice)
+	for range 60 { // far faster than the bucket fills
+		a.must(t, alice.token, opening, map[string]any{"chat": chat})
+	}
+}

@@ -136,8 +136,9 @@ type Quotas struct {
 // Limits are the rate limits. They count the root fields of operations, so neither aliases nor many
 // requests allow more. The zero value of each means its default.
 type Limits struct {
-	// User limits each logged-in user; by default 50 a second with a burst of 200. Queries and
-	// subscriptions share one bucket, and mutations have another.
+	// User limits each logged-in user; by default 50 a second, with a burst of 400 for queries and
+	// subscriptions, and of 200 for mutations. Queries and subscriptions share one bucket, and
+	// mutations have another. A limit that is set here is that of each of the two.
 	User Limit
 	// Address limits each address of clients that are not logged in; by default 20 a second with a
 	// burst of 100. An IPv6 address counts with all of its /64. Queries have one bucket, and

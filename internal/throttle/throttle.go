@@ -90,7 +90,7 @@ func (l Limit) unlimited() bool { return math.IsInf(l.PerSecond, 1) }
 
 // Options for [New]. The zero value is valid.
 type Options struct {
-	// User defaults to 50 a second with a burst of 200.
+	// User defaults to 50 a second with a burst of 400, which is what twenty pages ask that open at once.
 	User Limit
 	// Address defaults to 20 a second with a burst of 100.
 	Address Limit
@@ -151,7 +151,7 @@ func (o Options) limits() [classes]Limit {
 		Adds:            o.Adds,
 	}
 	for class, standard := range [classes]Limit{
-		User:         {PerSecond: 50, Burst: 200},
+		User:         {PerSecond: 50, Burst: 400},
 		Address:      {PerSecond: 20, Burst: 100},
 		LoginAddress: perMinute(10, 20),
 		LoginAccount: perMinute(10, 10),

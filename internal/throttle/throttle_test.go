@@ -131,7 +131,7 @@ func TestDefaultBurstsAreAllowed(t *testing.T) {
 	l, err := New(nil)
 	require.NoError(t, err)
 	for class, burst := range map[Class]int{
-		User: 200, Address: 100, LoginAddress: 20, LoginAccount: 10, Password: 10, CreateUser: 20, RefreshToken: 60,
+		User: 400, Address: 100, LoginAddress: 20, LoginAccount: 10, Password: 10, CreateUser: 20, RefreshToken: 60,
 		LoginStrangers: 20, LoginTries: 3, UserMutation: 200, AddressMutation: 100, AddPhoneNumber: 20, Deliveries: 200_000, Messages: 20_000, Groups: 200, Adds: 50,
 	} {
 		require.True(t, allowed(l, Charge{class, "k", burst - 1}), class)

@@ -38,7 +38,7 @@ func newScene(t testing.TB) *scene {
 func newSceneOn(w *world) *scene {
 	t := w.t
 	t.Helper()
-	s := &scene{world: w, users: map[string]user.ID{"nobody": nobody}, chats: map[string]chat.Chat{}, copies: map[string]group.Copy{}}
+	s := &scene{world: w, users: map[string]user.ID{"nobody": noLogin}, chats: map[string]chat.Chat{}, copies: map[string]group.Copy{}}
 	for _, name := range []string{"outsider", "member", "admin", "creator", "participant", "stranger"} {
 		s.users[name] = s.register(name)
 	}
@@ -272,7 +272,7 @@ func TestAccessTableCoversEveryField(t *testing.T) {
 	schema := parseSchema(t, "served", schemaSDL)
 	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
 		for _, f := range root.Fields {
-			require.True(t, asked[f.Name] || strings.HasPrefix(f.Name, "__"), "nobody is tried on %s", f.Name)
+			require.True(t, asked[f.Name] || strings.HasPrefix(f.Name, "__"), "no test queries %s", f.Name)
 		}
 	}
 	for _, d := range schema.GetPossibleTypes(schema.Types["Node"]) {

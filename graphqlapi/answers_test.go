@@ -59,7 +59,7 @@ func TestMemoryOfAllAnswersIsBounded(t *testing.T) {
 		held = append(held, b)
 	}
 	late, ctx := all.start("user 5")
-	require.True(t, late.hold(freeBytes), "a small answer needs nobody's leave")
+	require.True(t, late.hold(freeBytes), "a small answer needs no reservation")
 	require.NoError(t, ctx.Err())
 	require.False(t, late.hold(1<<20))
 	require.Error(t, ctx.Err())
@@ -76,7 +76,7 @@ func TestMemoryOfAllAnswersIsBounded(t *testing.T) {
 		b.release()
 	}
 	require.Zero(t, all.held)
-	require.Empty(t, all.byWhom)
+	require.Empty(t, all.heldByClient)
 }
 
 func TestOneClientMayHoldOnlyItsShare(t *testing.T) {

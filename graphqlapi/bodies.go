@@ -44,7 +44,7 @@ func newBodies(o *Options) *bodies {
 type body struct {
 	all      *bodies
 	deadline func(time.Time) error // sets the read deadline of the connection; may be unsupported
-	has      bool
+	hasBody  bool
 	read     bool  // up to its end
 	size     int64 // bytes read
 	held     int64 // bytes counted in bodies.held
@@ -53,8 +53,8 @@ type body struct {
 // begin starts the timeout of a body. It must be called first, also for bodies that the handler
 // never reads: net/http then reads up to 256 KiB of the body itself, without a timeout.
 func (b *bodies) begin(w http.ResponseWriter, r *http.Request) *body {
-	one := &body{all: b, deadline: http.NewResponseController(w).SetReadDeadline, has: r.ContentLength != 0}
-	if one.has {
+	one := &body{all: b, deadline: http.NewResponseController(w).SetReadDeadline, hasBody: r.ContentLength != 0}
+	if one.hasBody {
 		_ = one.deadline(time.Now().Add(b.timeout))
 	}
 	return one
@@ -62,7 +62,7 @@ func (b *bodies) begin(w http.ResponseWriter, r *http.Request) *body {
 
 // end gives net/http lingerTimeout to discard a body that was not read.
 func (b *body) end() {
-	if b.has && !b.read {
+	if b.hasBody && !b.read {
 		_ = b.deadline(time.Now().Add(lingerTimeout))
 	}
 }
@@ -94,7 +94,7 @@ func (b *body) readAll(w http.ResponseWriter, r *http.Request, l *limits) ([]byt
 	}
 	// The deadline belongs to the connection. Servers other than net/http would keep it for the
 	// next request.
-	if b.read = true; b.has {
+	if b.read = true; b.hasBody {
 		_ = b.deadline(time.Time{})
 	}
 	return data, nil

@@ -42,17 +42,17 @@ type answers struct {
 	total    int64 // bytes of memory of all answers together
 	overload func(message string) error
 
-	mu     sync.Mutex
-	held   int64
-	byWhom map[string]int64 // bytes of memory by client
-	freed  chan struct{}    // closed at the next release; nil if no one waits
+	mu           sync.Mutex
+	held         int64
+	heldByClient map[string]int64 // bytes of memory by client
+	freed        chan struct{}    // closed at the next release; nil if no one waits
 }
 
 func newAnswers(o *Options, l *limits) *answers {
 	return &answers{
 		most: int64(o.MaxAnswerBytes), total: int64(o.MaxInFlightBytes),
-		overload: func(message string) error { return l.over("1", message) },
-		byWhom:   map[string]int64{},
+		overload:     func(message string) error { return l.over("1", message) },
+		heldByClient: map[string]int64{},
 	}
 }
 
@@ -61,11 +61,11 @@ func newAnswers(o *Options, l *limits) *answers {
 func (a *answers) take(client string, n int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.held+n > a.total || a.byWhom[client]+n > a.total/clientShare {
+	if a.held+n > a.total || a.heldByClient[client]+n > a.total/clientShare {
 		return false
 	}
 	a.held += n
-	a.byWhom[client] += n
+	a.heldByClient[client] += n
 	return true
 }
 
@@ -76,8 +76,8 @@ func (a *answers) release(client string, n int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.held -= n
-	if a.byWhom[client] -= n; a.byWhom[client] == 0 {
-		delete(a.byWhom, client)
+	if a.heldByClient[client] -= n; a.heldByClient[client] == 0 {
+		delete(a.heldByClient, client)
 	}
 	if a.freed != nil {
 		close(a.freed)

@@ -32,7 +32,7 @@ func accepting(media ...string) http.Header { return http.Header{"Accept": media
 
 func typed(contentType string) http.Header { return http.Header{"Content-Type": {contentType}} }
 
-func TestRequestsOverHTTPAreAnsweredAsTheSpecificationSays(t *testing.T) {
+func TestRequestsOverHTTPFollowTheSpecification(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	big := strings.Repeat(" ", 256<<10)
@@ -137,7 +137,7 @@ func TestRequestsOverHTTPAreAnsweredAsTheSpecificationSays(t *testing.T) {
 	}
 }
 
-func TestAllowSaysWhichMethodWouldDo(t *testing.T) {
+func TestAllowNamesTheAcceptedMethods(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	got := a.do(t, "GET", "?query="+url.QueryEscape("mutation { __typename }"), "", nil)
@@ -149,7 +149,7 @@ func TestAllowSaysWhichMethodWouldDo(t *testing.T) {
 	require.Equal(t, "GET, HEAD, POST, OPTIONS", got.header.Get("Allow"))
 }
 
-func TestTheAnswerIsOfTheTypeThatIsAcceptedMost(t *testing.T) {
+func TestTheAnswerHasThePreferredMediaType(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	for accept, media := range map[string]string{
@@ -188,7 +188,7 @@ func TestTheAnswerIsOfTheTypeThatIsAcceptedMost(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhereTheyAreAndNothingOfTheSchema(t *testing.T) {
+func TestErrorsHaveLocationsAndNoSuggestions(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	got := a.ask(t, "", "{\n  users(", nil)
@@ -222,7 +222,7 @@ func TestAtMost64ErrorsAreListedAndEveryNullStays(t *testing.T) {
 	require.LessOrEqual(t, len(got.body["errors"].([]any)), 64)
 }
 
-func TestABadTokenCountsAsNobody(t *testing.T) {
+func TestAnInvalidTokenCountsAsNoLogin(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")
@@ -236,7 +236,7 @@ func TestABadTokenCountsAsNobody(t *testing.T) {
 	require.Equal(t, "UNAUTHENTICATED", a.ask(t, alice.token, `{ chats { totalCount } }`, nil).code())
 }
 
-func TestATokenThatLivesTooLongForAnIntExpiresAtItsEnd(t *testing.T) {
+func TestExpiryIsCappedAtTheMaximumInt(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.app.Tokens.RefreshTTL = 100 * 365 * 24 * time.Hour })
 	alice := a.register(t, "alice")
@@ -244,7 +244,7 @@ func TestATokenThatLivesTooLongForAnIntExpiresAtItsEnd(t *testing.T) {
 	require.EqualValues(t, math.MaxInt32, at(got, "refreshToken", "refreshExpiresIn"))
 }
 
-func TestIntrospectionIsOpenWhereTheHostOpensIt(t *testing.T) {
+func TestIntrospectionCanBeEnabled(t *testing.T) {
 	t.Parallel()
 	a := serve(t, func(s *setup) { s.api.Introspection = true })
 	data := a.must(t, "", `{ __schema { queryType { name } subscriptionType { name } } __type(name: "Chat") { name } }`, nil)
@@ -270,7 +270,7 @@ func (u hostUsers) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.P
 	return found, nil
 }
 
-func TestAHostCanSayWhoCalls(t *testing.T) {
+func TestAHostCanAuthenticateCallers(t *testing.T) {
 	t.Parallel()
 	host := hostUsers{func(_ context.Context, r *http.Request, _ string) (graphqlapi.Identity, error) {
 		switch name := r.Header.Get("X-User"); name {
@@ -295,7 +295,7 @@ func TestAHostCanSayWhoCalls(t *testing.T) {
 	require.Equal(t, "internal error", broken.message())
 }
 
-func TestTheDeadlineEndsAnOperationAndKeepsWhatThereIs(t *testing.T) {
+func TestTheDeadlineEndsAnOperationAndKeepsResolvedData(t *testing.T) {
 	t.Parallel()
 	slow := hostUsers{}
 	a := serve(t, func(s *setup) {
@@ -323,7 +323,7 @@ func (slowDirectory) Lookup(ctx context.Context, _ ...user.ID) (map[user.ID]user
 	return nil, ctx.Err()
 }
 
-func TestThePositionIsTakenBeforeAnythingElse(t *testing.T) {
+func TestThePositionIsTakenFirst(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")
@@ -365,7 +365,7 @@ func (h *watchedHost) Lookup(ctx context.Context, ids ...user.ID) (map[user.ID]u
 	return h.hostUsers.Lookup(ctx, ids...)
 }
 
-func TestThePositionIsTakenOnceAndUntilThenNothingIsResolved(t *testing.T) {
+func TestThePositionIsTakenOnceBeforeResolving(t *testing.T) {
 	t.Parallel()
 	store := &watchedStore{Store: memory.New(nil)}
 	host := &watchedHost{hostUsers: hostUsers{func(_ context.Context, _ *http.Request, name string) (graphqlapi.Identity, error) {
@@ -415,7 +415,7 @@ func TestMutationsOfADocumentRunOneAfterAnother(t *testing.T) {
 	require.Equal(t, "3", at(a.must(t, alice.token, `{ me { bio } }`, nil), "me", "bio"))
 }
 
-func TestAHandlerThatCannotServeIsRefused(t *testing.T) {
+func TestNewHandlerRejectsInvalidOptions(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	for name, o := range map[string]*graphqlapi.Options{
@@ -442,7 +442,7 @@ func TestAHandlerThatCannotServeIsRefused(t *testing.T) {
 	require.NoError(t, h.Shutdown(t.Context()))
 }
 
-func TestAPersistedQueryIsRefusedInTheWordsThatClientsFallBackAt(t *testing.T) {
+func TestPersistedQueriesAreRefusedSoThatClientsFallBack(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	const extensions = `{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`

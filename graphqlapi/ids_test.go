@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestAnIDIsReadAsItWasWritten(t *testing.T) {
+func TestIDsRoundTrip(t *testing.T) {
 	t.Parallel()
 	const n, m = int64(7), int64(1<<63 - 1)
 	for _, u := range []user.ID{"7", "0", "a:b", "Ünïcode 😀", user.ID(strings.Repeat("x", user.MaxIDLength))} {
@@ -50,7 +50,7 @@ func TestIDsCanStandInAURL(t *testing.T) {
 	}
 }
 
-func TestTheIDsOfTwoThingsDiffer(t *testing.T) {
+func TestDifferentObjectsHaveDifferentIDs(t *testing.T) {
 	t.Parallel()
 	one, two := chat.Copy{Kind: chat.OneToOne, ID: 1}, chat.Copy{Kind: chat.Group, ID: 1}
 	met := map[string]bool{}
@@ -97,7 +97,7 @@ func decoders(id string) map[string]error {
 	return errs
 }
 
-func TestGarbageIsNoID(t *testing.T) {
+func TestInvalidIDsAreNotFound(t *testing.T) {
 	t.Parallel()
 	for _, id := range garbage() {
 		for typ, err := range decoders(id) {
@@ -107,7 +107,7 @@ func TestGarbageIsNoID(t *testing.T) {
 	}
 }
 
-func TestAnIDIsOfOneTypeOnly(t *testing.T) {
+func TestAnIDIsValidForOneTypeOnly(t *testing.T) {
 	t.Parallel()
 	for typ, id := range map[string]string{
 		typeUser: userID("7"), typePhone: phoneID(7), typeMessage: messageID(7), typeChat: chatID(7), typeGroup: groupID(7), typeMember: memberID(7),

@@ -61,9 +61,9 @@ func TestIntrospectionStandsBesideOtherFields(t *testing.T) {
 	require.IsIncreasing(t, order, got.text)
 	require.Equal(t, want, a.connectAs(t, alice).run(document, variables)["data"])
 
-	nobody := a.ask(t, "", document, variables)
-	require.Nil(t, nobody.body["data"], "chats must not be null, so nothing is left")
-	require.Equal(t, "UNAUTHENTICATED", nobody.code())
+	noLogin := a.ask(t, "", document, variables)
+	require.Nil(t, noLogin.body["data"], "chats must not be null, so nothing is left")
+	require.Equal(t, "UNAUTHENTICATED", noLogin.code())
 	for document, code := range map[string]string{
 		`{ a: __schema { description } a: __type(name: "Chat") { description } }`:                     "BAD_USER_INPUT",
 		`{ me { a: id a: username } __schema { description } }`:                                       "BAD_USER_INPUT",

@@ -48,7 +48,7 @@ func TestAChatPageOpensRightAfterABurstOfSends(t *testing.T) {
 	require.NotContains(t, socket.run(opening, map[string]any{"chat": chat}), "errors")
 }
 
-func TestReadingLeavesTheBucketForMutationsAlone(t *testing.T) {
+func TestQueriesDoNotUseTheBucketForMutations(t *testing.T) {
 	t.Parallel()
 	a := serve(t, throttled(graphqlapi.Limits{User: few(3), Address: few(3)}))
 	alice := a.register(t, "alice")

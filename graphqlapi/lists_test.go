@@ -126,7 +126,7 @@ func TestEveryListPagesBothWays(t *testing.T) {
 	}
 }
 
-func TestAPageThatCannotBeIsRefusedByItsArgument(t *testing.T) {
+func TestInvalidPageArgumentsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	viewer, all := populateLists(w)
@@ -171,7 +171,7 @@ func TestAnEmptyNameIsNobodys(t *testing.T) {
 	require.Equal(t, []string{"BAD_USER_INPUT first"}, w.run(ada, `{ users(username: "", first: 101) { totalCount } }`).codes())
 }
 
-func TestACursorIsOfOneOfTheSiblingsAlone(t *testing.T) {
+func TestACursorIsValidForOneSiblingOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	viewer, _ := populateLists(w)
@@ -261,11 +261,11 @@ func TestListsAreFilteredAndOrdered(t *testing.T) {
 		`username: "ANNA"`: {"anna"}, `username: "ann"`: {}, `firstName: "first bert"`: {"bert"}, `lastName: "LAST cleo"`: {"cleo"}, `search: " IR "`: {"anna", "bert", "cleo", "dora"},
 		`search: "dor"`: {"dora"}, `search: "example.com"`: {}, `search: "last do"`: {"dora"}, `search: "bert cleo"`: {}, `search: null`: {"anna", "bert", "cleo", "dora"}, `search: "an", username: "anna"`: {"anna"}, `firstName: "First anna", username: "bert"`: {}, `username: null`: {"anna", "bert", "cleo", "dora"},
 	} {
-		require.Equal(t, want, w.run(nobody, `{ users(`+filter+`) { nodes { username } } }`).list("users.nodes", "username"), filter)
+		require.Equal(t, want, w.run(noLogin, `{ users(`+filter+`) { nodes { username } } }`).list("users.nodes", "username"), filter)
 	}
 }
 
-func TestAMomentHasOneTextEverywhere(t *testing.T) {
+func TestEqualTimesHaveEqualTexts(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("elsewhere", -5*3600)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 987_654_321, zone)

@@ -32,14 +32,14 @@ type load struct {
 	groupsByID map[int64]group.Group
 }
 
-// errMoved means that an object of one query was missing in the next: a member left or was erased
+// errObjectGone means that an object of one query was missing in the next: a member left or was erased
 // between the two.
-var errMoved = fmt.Errorf("moved meanwhile: %w", storage.ErrNotFound)
+var errObjectGone = fmt.Errorf("moved meanwhile: %w", storage.ErrNotFound)
 
-// maxLoads is how often a load is attempted if it returns [errMoved].
+// maxLoads is how often a load is attempted if it returns [errObjectGone].
 const maxLoads = 4
 
-// loading runs do, and again if it returns errMoved. It converts errors for the client.
+// loading runs do, and again if it returns errObjectGone. It converts errors for the client.
 func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*load, selection) (T, error)) (T, error) {
 	sel := selected(ctx)
 	for attempt := 1; ; attempt++ {
@@ -55,7 +55,7 @@ func loading[T any](ctx context.Context, r *resolver, viewer user.ID, do func(*l
 		if err == nil {
 			return v, nil
 		}
-		if attempt == maxLoads || !errors.Is(err, errMoved) {
+		if attempt == maxLoads || !errors.Is(err, errObjectGone) {
 			var none T
 			return none, r.wire(ctx, err)
 		}
@@ -130,7 +130,7 @@ func only[N any](nodes []*N, err error) (*N, error) {
 }
 
 // known returns the objects with the given ids. It fetches those that are not in have, and adds
-// them to it. If an object does not exist, the error is errMoved.
+// them to it. If an object does not exist, the error is errObjectGone.
 func known[T any](ids []int64, have map[int64]T, fetch func(missing []int64) (map[int64]T, error)) ([]T, error) {
 	var missing []int64
 	for _, id := range ids {
@@ -149,7 +149,7 @@ func known[T any](ids []int64, have map[int64]T, fetch func(missing []int64) (ma
 	for i, id := range ids {
 		v, ok := have[id]
 		if !ok {
-			return nil, errMoved
+			return nil, errObjectGone
 		}
 		all[i] = v
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestNobodyWaitsBehindAllThatAnotherClientReads(t *testing.T) {
+func TestReadsOfOneClientDoNotDelayAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLoads()

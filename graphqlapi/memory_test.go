@@ -147,7 +147,7 @@ func TestNoDocumentTakesTheMemoryOfTheServerBySocket(t *testing.T) { //nolint:pa
 	require.NotContains(t, conn.run(manyPages(1, 1), variables), "errors")
 }
 
-func TestTheTextsOfUsersAreBoundedForNobodyToo(t *testing.T) { //nolint:paralleltest // it measures memory
+func TestTextsOfUsersAreBoundedWithoutALogin(t *testing.T) { //nolint:paralleltest // it measures memory
 	a := serve(t, func(s *setup) { s.api.MaxCost = 1 << 30 })
 	bio, picture := strings.Repeat("\U0001F600", 500), "https://example.com/"+strings.Repeat("&", 2_000)
 	for i := range 60 {

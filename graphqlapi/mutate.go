@@ -24,7 +24,7 @@ func mutate[R, P any](ctx context.Context, m *mutations, act func(viewer user.ID
 	}
 	return loading(ctx, m.resolver, v.User, func(l *load, sel selection) (*P, error) {
 		p, err := answer(l, sel, done)
-		if errors.Is(err, errMoved) {
+		if errors.Is(err, errObjectGone) {
 			return new(P), nil
 		}
 		return p, err

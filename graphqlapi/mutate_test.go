@@ -10,10 +10,10 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestANewUserGetsEverythingOfTheirOwnThoughNobodyIsLoggedIn(t *testing.T) {
+func TestANewUserCanReadTheirPrivateFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.run(nobody, `mutation { createUser(username: "Ａｄａ.1", email: "Ada@Example.com", password: "correct-horse-battery", firstName: " Ada ", lastName: "Lovelace",
+	r := w.run(noLogin, `mutation { createUser(username: "Ａｄａ.1", email: "Ada@Example.com", password: "correct-horse-battery", firstName: " Ada ", lastName: "Lovelace",
 		phoneNumber: {number: "12345678", countryCode: "+44"}) {
 		phoneNumber { id number countryCode }
 		user { id username firstName lastName email bio profilePicture dateJoined phoneNumbers { id } chats { totalCount nodes { id } } notifications { totalCount } } } }`)
@@ -34,26 +34,26 @@ func TestASessionIsBegunRefreshedVerifiedAndRevoked(t *testing.T) {
 	w := newWorld(t)
 	w.register("anna")
 	const pair = `{ token payload refreshToken refreshExpiresIn }`
-	r := w.run(nobody, `mutation { login(username: "ANNA", password: "correct-horse-battery") `+pair+` }`)
+	r := w.run(noLogin, `mutation { login(username: "ANNA", password: "correct-horse-battery") `+pair+` }`)
 	requirePair(t, r, "login")
 	first, access := r.string("login.refreshToken"), r.string("login.token")
 
-	r = w.run(nobody, `mutation($r: String) { refreshToken(refreshToken: $r) `+pair+` }`, "r", first)
+	r = w.run(noLogin, `mutation($r: String) { refreshToken(refreshToken: $r) `+pair+` }`, "r", first)
 	requirePair(t, r, "refreshToken")
 	second := r.string("refreshToken.refreshToken")
 	require.NotEqual(t, first, second)
 
-	r = w.run(nobody, `mutation($t: String) { verifyToken(token: $t) { payload } }`, "t", access)
+	r = w.run(noLogin, `mutation($t: String) { verifyToken(token: $t) { payload } }`, "t", access)
 	require.Equal(t, "anna", r.string("verifyToken.payload.username"))
 	r = w.runAs(viewer{token: access}, `mutation { verifyToken { payload } }`)
 	require.Equal(t, "anna", r.string("verifyToken.payload.username"))
 	w.runAs(viewer{token: access}, `mutation { verifyToken(token: "another") { payload } }`).refused(codeUnauthenticated)
 	w.runAs(viewer{token: "bad"}, `mutation { verifyToken { payload } }`).refused(codeUnauthenticated)
 
-	r = w.run(nobody, `mutation($r: String) { revokeToken(refreshToken: $r) { revoked } }`, "r", second)
+	r = w.run(noLogin, `mutation($r: String) { revokeToken(refreshToken: $r) { revoked } }`, "r", second)
 	require.InDelta(t, time.Now().Unix(), r.at("revokeToken.revoked"), 60)
 	w.runAs(viewer{token: access}, `mutation { verifyToken { payload } }`).refused(codeUnauthenticated)
-	w.run(nobody, `mutation($r: String) { refreshToken(refreshToken: $r) { token } }`, "r", second).refused(codeUnauthenticated)
+	w.run(noLogin, `mutation($r: String) { refreshToken(refreshToken: $r) { token } }`, "r", second).refused(codeUnauthenticated)
 }
 
 func requirePair(t *testing.T, r result, field string) {
@@ -86,11 +86,11 @@ func TestAUserChangesTheirAccount(t *testing.T) {
 	r = w.run(anna, `mutation { changePassword(oldPassword: "correct-horse-battery", newPassword: "another-horse-battery") { user { username email } } }`)
 	require.Equal(t, "anna", r.string("changePassword.user.username"))
 	require.Equal(t, "anna@example.com", r.string("changePassword.user.email"))
-	require.Empty(t, w.run(nobody, `mutation { login(username: "anna", password: "another-horse-battery") { token } }`).errors)
+	require.Empty(t, w.run(noLogin, `mutation { login(username: "anna", password: "another-horse-battery") { token } }`).errors)
 
 	r = w.run(anna, `mutation { deleteUser(password: "another-horse-battery") { userId } }`)
 	require.EqualValues(t, 1, r.at("deleteUser.userId"))
-	w.run(nobody, `query($id: ID!) { user(id: $id) { id } }`, "id", userID(anna)).refused(codeNotFound)
+	w.run(noLogin, `query($id: ID!) { user(id: $id) { id } }`, "id", userID(anna)).refused(codeNotFound)
 }
 
 func TestAMessageOfAChatIsSentChangedReadAndUnsent(t *testing.T) {
@@ -350,7 +350,7 @@ func TestAHostWithItsOwnUsersHasNoAccountsHere(t *testing.T) {
 		`mutation { deleteUser(password: "x") { userId } }`, `mutation { addPhoneNumber(number: "12345678", countryCode: "1") { phoneNumber { id } } }`,
 		`mutation { removePhoneNumber(phoneId: "x") { success } }`,
 	} {
-		for _, as := range []user.ID{nobody, "a:1"} {
+		for _, as := range []user.ID{noLogin, "a:1"} {
 			r := w.run(as, document)
 			r.refused(codeForbidden)
 			require.Equal(t, "this application manages its own users", r.errors[0].Message)

@@ -47,7 +47,7 @@ var byID = []struct{ typ, document string }{
 	{typeNotification, `mutation($id: ID!) { setNotificationRead(notificationId: $id) { notification { id } } }`},
 }
 
-func TestEveryArgumentThatIsAnIDIsTriedOut(t *testing.T) {
+func TestEveryIDArgumentIsTested(t *testing.T) {
 	t.Parallel()
 	type argument struct{ field, name string }
 	tried := map[argument]bool{}
@@ -169,7 +169,7 @@ func (s *scene) foreign() map[string]string {
 	}
 }
 
-func TestWhatIsNotThereAnswersAsWhatOneMayNotSeeAndChangesNothing(t *testing.T) {
+func TestMissingAndForbiddenObjectsGetTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.gone()

@@ -125,7 +125,7 @@ var lists = map[string]string{
 		notifications(first: $first) { nodes { message { sender { username } } } } } }`,
 }
 
-func TestAListTakesAsManyQueriesHoweverLongItIs(t *testing.T) {
+func TestTheNumberOfQueriesIsIndependentOfListLength(t *testing.T) {
 	t.Parallel()
 	w, connector := newSQLiteWorld(t)
 	viewer, firstChat, firstGroup := populate(w, 50)
@@ -146,7 +146,7 @@ func TestAListTakesAsManyQueriesHoweverLongItIs(t *testing.T) {
 	}
 }
 
-func TestACountThatNobodyAsksForIsNotTaken(t *testing.T) {
+func TestCountsAreTakenOnlyIfSelected(t *testing.T) {
 	t.Parallel()
 	w, connector := newSQLiteWorld(t)
 	viewer, _, _ := populate(w, 2)

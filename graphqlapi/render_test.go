@@ -29,13 +29,13 @@ func (d *everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.
 	return found, d.err
 }
 
-type nobodyCalls struct{ Authenticator }
+type noCallers struct{ Authenticator }
 
 func newTestHandler(t testing.TB, directory user.Directory) *Handler {
 	t.Helper()
 	app, err := buddychat.New(memory.New(nil), &buddychat.Options{Directory: directory})
 	require.NoError(t, err)
-	h, err := NewHandler(app, &Options{Authenticator: nobodyCalls{}})
+	h, err := NewHandler(app, &Options{Authenticator: noCallers{}})
 	require.NoError(t, err)
 	return h
 }
@@ -78,7 +78,7 @@ func payloadOf(t *testing.T, envelope []byte) map[string]any {
 	return decoded.Payload
 }
 
-func TestAMemberWhoIsGoneIsToldOfByWhatTheEventKnows(t *testing.T) {
+func TestEventsDescribeFormerMembersFromTheEvent(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, &everybody{})
 	g, alices, err := h.app.Groups.Create(t.Context(), "alice", group.Draft{Title: "Climbing"})
@@ -103,7 +103,7 @@ func TestAMemberWhoIsGoneIsToldOfByWhatTheEventKnows(t *testing.T) {
 		payloadOf(t, envelope)["groupCopy"].(map[string]any)["member"].(map[string]any)["user"])
 }
 
-func TestAGroupIsNotShownToWhoeverIsGone(t *testing.T) {
+func TestAFormerMemberIsNotShownTheGroup(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, &everybody{})
 	g, _, err := h.app.Groups.Create(t.Context(), "alice", group.Draft{Title: "Climbing"})
@@ -114,7 +114,7 @@ func TestAGroupIsNotShownToWhoeverIsGone(t *testing.T) {
 	require.ErrorIs(t, err, errLeftOut)
 }
 
-func TestWhatOneRecipientCannotSeeIsRenderedByTheNext(t *testing.T) {
+func TestTheNextRecipientRendersWhatOneCannotSee(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, &everybody{})
 	h.runForTest(t)
@@ -150,7 +150,7 @@ func TestWhatOneRecipientCannotSeeIsRenderedByTheNext(t *testing.T) {
 	require.Contains(t, string(envelope), `"username":"name of alice"`)
 }
 
-func TestADirectoryThatFailsIsAskedAgain(t *testing.T) {
+func TestAFailedLookupIsRetried(t *testing.T) {
 	t.Parallel()
 	directory := &everybody{}
 	h := newTestHandler(t, directory)
@@ -162,7 +162,7 @@ func TestADirectoryThatFailsIsAskedAgain(t *testing.T) {
 	directory.err = errors.New("away")
 	attempts := 0
 	var envelope []byte
-	err := h.untilThere(t.Context(), func() (err error) {
+	err := h.retryFailures(t.Context(), func() (err error) {
 		if attempts++; attempts == maxAttempts {
 			directory.err = nil
 		}
@@ -174,12 +174,12 @@ func TestADirectoryThatFailsIsAskedAgain(t *testing.T) {
 	require.Contains(t, string(envelope), `"username":"name of alice"`)
 
 	attempts, directory.err = 0, errors.New("away for good")
-	err = h.untilThere(t.Context(), func() error { attempts++; return directory.err })
+	err = h.retryFailures(t.Context(), func() error { attempts++; return directory.err })
 	require.Equal(t, directory.err, err)
 	require.Equal(t, maxAttempts, attempts)
 }
 
-func TestWhatIsTheSendersAloneIsAbsentForOthers(t *testing.T) {
+func TestOnlyTheSenderGetsTheirOwnFields(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, &everybody{})
 	e := createdEvent()

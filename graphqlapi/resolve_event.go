@@ -88,42 +88,42 @@ func subjectID(e realtime.Event) string {
 
 func (l *load) fillChatEvent(n *eventNode, e realtime.Event, sel selection) (err error) {
 	if sel.has("chat") {
-		if n.Chat, err = orGone(l.chat(chatID(e.Copy.ID), sel.at("chat"))); err != nil {
+		if n.Chat, err = nilIfGone(l.chat(chatID(e.Copy.ID), sel.at("chat"))); err != nil {
 			return err
 		}
 	}
 	if sel.has("chatMessage") && e.Message != nil {
-		n.ChatMessage, err = orGone(only(l.chatMessageNodes([]copied{{e.Copy, *e.Message}}, sel.at("chatMessage"))))
+		n.ChatMessage, err = nilIfGone(only(l.chatMessageNodes([]copied{{e.Copy, *e.Message}}, sel.at("chatMessage"))))
 	}
 	return err
 }
 
 func (l *load) fillGroupEvent(n *eventNode, e realtime.Event, sel selection) (err error) {
 	if sel.has("groupCopy") {
-		if n.GroupCopy, err = orGone(l.groupCopy(groupCopyID(e.Copy.ID), sel.at("groupCopy"))); err != nil {
+		if n.GroupCopy, err = nilIfGone(l.groupCopy(groupCopyID(e.Copy.ID), sel.at("groupCopy"))); err != nil {
 			return err
 		}
 	}
 	if sel.has("groupMessage") && e.Message != nil {
-		if n.GroupMessage, err = orGone(only(l.groupMessageNodes([]copied{{e.Copy, *e.Message}}, sel.at("groupMessage")))); err != nil {
+		if n.GroupMessage, err = nilIfGone(only(l.groupMessageNodes([]copied{{e.Copy, *e.Message}}, sel.at("groupMessage")))); err != nil {
 			return err
 		}
 	}
 	if sel.has("member") && e.Member != 0 {
-		n.Member, err = orGone(l.member(memberID(e.Member), sel.at("member")))
+		n.Member, err = nilIfGone(l.member(memberID(e.Member), sel.at("member")))
 	}
 	return err
 }
 
 func (l *load) fillNotification(n *eventNode, e realtime.Event, sel selection) (err error) {
 	if sel.has("notification") && e.Operation == realtime.NotificationCreated {
-		n.Notification, err = orGone(l.notificationByID(notificationID(e.Copy, e.MessageID), sel.at("notification")))
+		n.Notification, err = nilIfGone(l.notificationByID(notificationID(e.Copy, e.MessageID), sel.at("notification")))
 	}
 	return err
 }
 
-// orGone returns nil for an object that no longer exists.
-func orGone[N any](n *N, err error) (*N, error) {
+// nilIfGone returns nil for an object that no longer exists.
+func nilIfGone[N any](n *N, err error) (*N, error) {
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, nil
 	}

@@ -177,9 +177,9 @@ func (s *scene) foreignAndMissing() [][2]string {
 	return pairs
 }
 
-// TestWhatIsForeignTakesTheSameStepsAsWhatIsMissing checks each argument that is an id, on each
+// TestForeignIDsTakeTheSameStepsAsMissingOnes checks each argument that is an id, on each
 // kind of database.
-func TestWhatIsForeignTakesTheSameStepsAsWhatIsMissing(t *testing.T) {
+func TestForeignIDsTakeTheSameStepsAsMissingOnes(t *testing.T) {
 	t.Parallel()
 	for database, open := range recorded() {
 		t.Run(database, func(t *testing.T) {

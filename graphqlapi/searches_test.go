@@ -35,7 +35,7 @@ func (l slowLister) ListUsers(ctx context.Context, _ user.Filter, _ storage.Rang
 
 func (slowLister) CountUsers(context.Context, user.Filter) (int, error) { return 0, nil }
 
-func TestFewSearchesRunAtTheSameTime(t *testing.T) {
+func TestConcurrentSearchesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lister := slowLister{let: make(chan struct{}), running: &atomic.Int32{}, asked: &atomic.Int32{}}

@@ -134,8 +134,8 @@ type initPayload struct {
 	authorization, bare, after string
 }
 
-// noCursor replaces a cursor that is not a string. It fails like any other invalid cursor.
-const noCursor = "no cursor"
+// invalidCursor replaces a cursor that is not a string. It fails like any other invalid cursor.
+const invalidCursor = "no cursor"
 
 // readInit parses the payload of connection_init and ignores unknown names.
 func readInit(payload json.RawMessage) (p initPayload, err error) {
@@ -152,7 +152,7 @@ func readInit(payload json.RawMessage) (p initPayload, err error) {
 		}
 	}
 	if raw := fields["after"]; !isNull(raw) && json.Unmarshal(raw, &p.after) != nil {
-		p.after = noCursor
+		p.after = invalidCursor
 	}
 	return p, nil
 }
@@ -170,13 +170,13 @@ func (p initPayload) token() (access string, ok bool) {
 // Operation implements [transportws.Handler].
 func (s *socket) Operation(ctx context.Context, p transportws.Payload) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
-		heard := true
+		listening := true
 		next := func(result json.RawMessage) bool {
-			heard = heard && yield(result, nil)
-			return heard
+			listening = listening && yield(result, nil)
+			return listening
 		}
 		v, err := s.operate(ctx, p, next)
-		if err != nil && heard {
+		if err != nil && listening {
 			yield(nil, s.wsError(withViewer(ctx, v), err))
 		}
 	}

@@ -22,7 +22,7 @@ import (
 
 const whoAmI = `{ me { username } }`
 
-func TestALoginComesByTheHeaderOrByTheFirstMessage(t *testing.T) {
+func TestALoginComesFromTheHeaderOrConnectionInit(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice, bob := a.register(t, "alice"), a.register(t, "robert")
@@ -85,7 +85,7 @@ func TestABadTokenClosesTheSocket(t *testing.T) {
 	}
 }
 
-func TestNobodyMayAskButNotSubscribe(t *testing.T) {
+func TestWithoutALoginASocketServesOnlyPublicQueries(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	a.register(t, "alice")
@@ -186,7 +186,7 @@ func TestTheEndOfALoginEndsItsSockets(t *testing.T) {
 	}
 }
 
-func TestAnotherLoginOfTheSameUserGoesOn(t *testing.T) {
+func TestOtherLoginsOfTheUserContinue(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")
@@ -235,7 +235,7 @@ func TestAMutationThatEndsItsOwnLoginIsAnswered(t *testing.T) {
 	}
 }
 
-func TestALogoutDuringTheGreetingIsNotMissed(t *testing.T) {
+func TestALogoutDuringConnectionInitEndsTheSocket(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	host := hostUsers{func(_ context.Context, _ *http.Request, access string) (graphqlapi.Identity, error) {
@@ -252,7 +252,7 @@ func TestALogoutDuringTheGreetingIsNotMissed(t *testing.T) {
 	require.EqualValues(t, 2, asked.Load())
 }
 
-func TestAnAuthenticatorThatFailsHasTheClientComeBack(t *testing.T) {
+func TestAFailingAuthenticatorMakesTheClientRetry(t *testing.T) {
 	t.Parallel()
 	host := hostUsers{func(context.Context, *http.Request, string) (graphqlapi.Identity, error) {
 		return graphqlapi.Identity{}, context.DeadlineExceeded
@@ -264,7 +264,7 @@ func TestAnAuthenticatorThatFailsHasTheClientComeBack(t *testing.T) {
 	require.Equal(t, 1013, code)
 }
 
-func TestShutdownClosesSocketsWhenWhatIsInFlightIsAnswered(t *testing.T) {
+func TestShutdownAnswersOperationsInFlight(t *testing.T) {
 	t.Parallel()
 	a, host := serveFlaky(t)
 	conn := a.connect(t, nil, object{"token": "carol"})
@@ -291,7 +291,7 @@ func TestShutdownClosesSocketsWhenWhatIsInFlightIsAnswered(t *testing.T) {
 	require.Empty(t, conn.kept[subscription], "it is to be resumed elsewhere")
 }
 
-func TestAQueryThatNobodyWaitsForIsCutOff(t *testing.T) {
+func TestAQueryEndsWhenItsClientLeaves(t *testing.T) {
 	t.Parallel()
 	a, host := serveFlaky(t)
 	conn := a.connect(t, nil, object{"token": "carol"})
@@ -311,7 +311,7 @@ func throttled(limits graphqlapi.Limits) func(*setup) {
 // few is a limit that does not refill during a test.
 func few(n int) graphqlapi.Limit { return graphqlapi.Limit{PerSecond: 1e-6, Burst: n} }
 
-func TestOverTheLimitIsThrottledByRootFields(t *testing.T) {
+func TestThrottlingCountsRootFields(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int{"as documented": 0, "as new clients expect": http.StatusTooManyRequests} {
 		t.Run(name, func(t *testing.T) {
@@ -352,7 +352,7 @@ func TestLoginsAreThrottledByAccountAndAddress(t *testing.T) {
 	require.Equal(t, "THROTTLED", conn.next(conn.start(login, map[string]any{"u": "daniel"})).code(t))
 }
 
-func TestGuessesFromElsewhereKeepNobodyOut(t *testing.T) {
+func TestGuessesFromOtherAddressesLockNoUserOut(t *testing.T) {
 	t.Parallel()
 	const login = `mutation($u: String!, $p: String!) { login(username: $u, password: $p) { token } }`
 	a := serve(t, func(s *setup) {
@@ -383,7 +383,7 @@ func TestGuessesFromElsewhereKeepNobodyOut(t *testing.T) {
 	require.Empty(t, code("198.51.100.2", password), "where the user was never before")
 }
 
-func TestGuessingOnWithALoginIsThrottledByUser(t *testing.T) {
+func TestPasswordGuessesWithALoginAreThrottledByUser(t *testing.T) {
 	t.Parallel()
 	a := serve(t, throttled(graphqlapi.Limits{Password: few(2)}))
 	alice := a.register(t, "alice")
@@ -395,7 +395,7 @@ func TestGuessingOnWithALoginIsThrottledByUser(t *testing.T) {
 	require.Equal(t, "THROTTLED", code(alice.token, change))
 	require.Equal(t, "THROTTLED", code(a.login(t, alice.User).token, deletion), "with whatever login")
 	require.Equal(t, "BAD_USER_INPUT", code(a.register(t, "robert").token, deletion))
-	require.Equal(t, "UNAUTHENTICATED", code("", deletion), "nobody has nothing to guess at")
+	require.Equal(t, "UNAUTHENTICATED", code("", deletion), "without a login there is no password to guess")
 	require.Equal(t, "alice", at(a.must(t, alice.token, whoAmI, nil), "me", "username"))
 }
 
@@ -493,7 +493,7 @@ func TestASlowConsumerIsClosedAndResumes(t *testing.T) {
 	}
 }
 
-func TestASubscriptionThatIsCompletedWhileItWaitsToBeWrittenJustEnds(t *testing.T) {
+func TestCompletingABlockedSubscriptionEndsIt(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice, bob := a.register(t, "alice"), a.register(t, "robert")
@@ -513,7 +513,7 @@ func TestASubscriptionThatIsCompletedWhileItWaitsToBeWrittenJustEnds(t *testing.
 	require.NotContains(t, a.logs.String(), "panicked")
 }
 
-func TestACursorThatExpiredIsAnErrorOfEachSubscriptionThatWouldUseIt(t *testing.T) {
+func TestAnExpiredCursorEndsTheSubscriptionsThatUseIt(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")
@@ -534,7 +534,7 @@ func TestACursorThatExpiredIsAnErrorOfEachSubscriptionThatWouldUseIt(t *testing.
 	}
 }
 
-func TestACursorThatIsNullOrEmptyIsNone(t *testing.T) {
+func TestNullAndEmptyCursorsAreIgnored(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")
@@ -563,7 +563,7 @@ func TestACursorThatIsNullOrEmptyIsNone(t *testing.T) {
 	}
 }
 
-func TestEverySubscriptionResumesFromTheLaterOfTheCursors(t *testing.T) {
+func TestSubscriptionsResumeFromTheLaterCursor(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	alice := a.register(t, "alice")

@@ -22,9 +22,9 @@ func (h *Handler) subscribe(ctx context.Context, op *operation, after string, ne
 		return err
 	}
 	first.extensions = map[string]any{"cursor": events.Start()}
-	heard := next(first.encode())
+	listening := next(first.encode())
 	first.release()
-	if !heard {
+	if !listening {
 		return nil
 	}
 	var envelope []byte
@@ -32,7 +32,7 @@ func (h *Handler) subscribe(ctx context.Context, op *operation, after string, ne
 		if err != nil {
 			return err
 		}
-		err := h.untilThere(ctx, func() (err error) {
+		err := h.retryFailures(ctx, func() (err error) {
 			envelope, err = h.appendEnvelope(ctx, envelope[:0], e)
 			return err
 		})
@@ -76,10 +76,10 @@ func (h *Handler) runEvents(ctx context.Context, op *operation, document string)
 // maxAttempts is how often the delivery of an event is tried.
 const maxAttempts = 3
 
-// untilThere retries attempt after failures of the server. While the database is unavailable it
+// retryFailures retries attempt after failures of the server. While the database is unavailable it
 // waits, so that the event is delivered afterwards. It gives up after maxAttempts failures while
 // the database is available.
-func (h *Handler) untilThere(ctx context.Context, attempt func() error) error {
+func (h *Handler) retryFailures(ctx context.Context, attempt func() error) error {
 	var err error
 	for range maxAttempts {
 		if err = attempt(); err == nil || isAnswer(err) || ctx.Err() != nil {

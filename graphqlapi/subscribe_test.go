@@ -285,7 +285,7 @@ func TestEveryEventOfAGroupIsDelivered(t *testing.T) {
 	alice.gets("GROUP_PERMANENTLY_REMOVED", object{"groupId": group, "groupCopy": id(alices)}, group)
 }
 
-func TestAReconnectMissesNothing(t *testing.T) {
+func TestAReconnectMissesNoEvents(t *testing.T) {
 	t.Parallel()
 	k := newTalk(t)
 	bob := k.bob
@@ -320,7 +320,7 @@ func TestAReconnectMissesNothing(t *testing.T) {
 	}
 }
 
-func TestAReplayNamesWhoeverIsGoneAndNobodyWhoWasErased(t *testing.T) {
+func TestAReplayNamesFormerMembersButNoErasedUsers(t *testing.T) {
 	t.Parallel()
 	k := newTalk(t)
 	alice := k.alice
@@ -372,7 +372,7 @@ func TestAReplayNamesWhoeverIsGoneAndNobodyWhoWasErased(t *testing.T) {
 	replay(nil, nil)
 }
 
-func TestSubscriptionsHaveTheNamesThatTheClientGives(t *testing.T) {
+func TestSubscriptionsUseTheClientsAliases(t *testing.T) {
 	t.Parallel()
 	k := newTalk(t)
 	conn := k.bob.conn
@@ -389,7 +389,7 @@ func TestSubscriptionsHaveTheNamesThatTheClientGives(t *testing.T) {
 	}}, conn.result(typed)["data"])
 }
 
-func TestACompletedSubscriptionIsSilent(t *testing.T) {
+func TestACompletedSubscriptionDeliversNothing(t *testing.T) {
 	t.Parallel()
 	k := newTalk(t)
 	k.bob.conn.send(object{"id": k.bob.envelopes, "type": "complete"})

@@ -42,9 +42,9 @@ func (h *Handler) typedEvents(ctx context.Context, op *operation, sockets string
 			return err
 		}
 		result.extensions = map[string]any{"cursor": e.Cursor}
-		heard := next(result.take())
+		listening := next(result.take())
 		result.release()
-		if !heard {
+		if !listening {
 			return nil
 		}
 	}
@@ -55,7 +55,7 @@ func (h *Handler) typedEvents(ctx context.Context, op *operation, sockets string
 // its error, and the rest is delivered.
 func (h *Handler) resolveEvent(ctx context.Context, op *operation, document string) (*response, error) {
 	var result *response
-	err := h.untilThere(ctx, func() (err error) {
+	err := h.retryFailures(ctx, func() (err error) {
 		result.release()
 		result, err = h.deliver(ctx, op, document)
 		if err == nil && result.failed() {

@@ -23,8 +23,8 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// nobody is a viewer without a login.
-const nobody = user.ID("")
+// noLogin is a viewer without a login.
+const noLogin = user.ID("")
 
 const secret = "correct-horse-battery"
 

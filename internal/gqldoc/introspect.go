@@ -238,8 +238,8 @@ func (in *introspector) write(value any, group []*ast.Field) {
 	}
 }
 
-// deprecatedToo returns the argument includeDeprecated of a field.
-func (in *introspector) deprecatedToo(f *ast.Field) bool {
+// includeDeprecated returns the argument includeDeprecated of a field.
+func (in *introspector) includeDeprecated(f *ast.Field) bool {
 	argument := f.Arguments.ForName("includeDeprecated")
 	if argument == nil {
 		return false

@@ -36,7 +36,7 @@ func metaSchema(s *ast.Schema) meta {
 func (in *introspector) directives(s *ast.Schema, f *ast.Field) []any {
 	all := []any{}
 	for _, name := range slices.Sorted(maps.Keys(s.Directives)) {
-		if d := s.Directives[name]; in.deprecatedToo(f) || !isDeprecated(d.Directives) {
+		if d := s.Directives[name]; in.includeDeprecated(f) || !isDeprecated(d.Directives) {
 			all = append(all, metaDirective(d))
 		}
 	}
@@ -88,7 +88,7 @@ func (in *introspector) fields(d *ast.Definition, f *ast.Field) []any {
 	all := []any{}
 	for _, field := range d.Fields {
 		// The introspection fields of the root are not fields of the type.
-		if !strings.HasPrefix(field.Name, "__") && (in.deprecatedToo(f) || !isDeprecated(field.Directives)) {
+		if !strings.HasPrefix(field.Name, "__") && (in.includeDeprecated(f) || !isDeprecated(field.Directives)) {
 			all = append(all, metaField(field))
 		}
 	}
@@ -98,7 +98,7 @@ func (in *introspector) fields(d *ast.Definition, f *ast.Field) []any {
 func (in *introspector) enumValues(d *ast.Definition, f *ast.Field) []any {
 	all := []any{}
 	for _, value := range d.EnumValues {
-		if in.deprecatedToo(f) || !isDeprecated(value.Directives) {
+		if in.includeDeprecated(f) || !isDeprecated(value.Directives) {
 			all = append(all, metaEnumValue(value))
 		}
 	}
@@ -108,7 +108,7 @@ func (in *introspector) enumValues(d *ast.Definition, f *ast.Field) []any {
 func (in *introspector) inputFields(d *ast.Definition, f *ast.Field) []any {
 	all := []any{}
 	for _, field := range d.Fields {
-		if in.deprecatedToo(f) || !isDeprecated(field.Directives) {
+		if in.includeDeprecated(f) || !isDeprecated(field.Directives) {
 			all = append(all, metaInputValue(field.Name, field.Description, field.Type, field.DefaultValue, field.Directives))
 		}
 	}
@@ -118,7 +118,7 @@ func (in *introspector) inputFields(d *ast.Definition, f *ast.Field) []any {
 func (in *introspector) arguments(list ast.ArgumentDefinitionList, f *ast.Field) []any {
 	all := []any{}
 	for _, a := range list {
-		if in.deprecatedToo(f) || !isDeprecated(a.Directives) {
+		if in.includeDeprecated(f) || !isDeprecated(a.Directives) {
 			all = append(all, metaInputValue(a.Name, a.Description, a.Type, a.DefaultValue, a.Directives))
 		}
 	}

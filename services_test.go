@@ -259,10 +259,10 @@ func TestInRefusesWhatIsNoTransactionOfTheStore(t *testing.T) {
 		tx    any
 		want  string
 	}{
-		"a database":                   {db, db.SQL(), "a *sql.DB is no transaction that this store takes: begin one with BeginTx"},
-		"nothing":                      {db, nil, "begin one with BeginTx"},
-		"a nil transaction":            {db, (*sql.Tx)(nil), "begin one with BeginTx"},
-		"another store's":              {db, other, "a *memory.Tx is no transaction that this store takes"},
+		"a database":                   {db, db.SQL(), "a *sql.DB is not a transaction of this store: call BeginTx"},
+		"nothing":                      {db, nil, "call BeginTx"},
+		"a nil transaction":            {db, (*sql.Tx)(nil), "call BeginTx"},
+		"another store's":              {db, other, "a *memory.Tx is not a transaction of this store"},
 		"another store's, in memory":   {memory.New(nil), other, "the transaction is of another store"},
 		"nothing, in memory":           {memory.New(nil), nil, "begin one with Store.Begin"},
 		"a nil transaction in memory":  {memory.New(nil), (*memory.Tx)(nil), "begin one with Store.Begin"},

@@ -1,3 +1,4 @@
-// Package sqlitedrivers tests the store on SQLite drivers that the library does not use itself. It is a module of its own, so that
-// an application that uses the library does not get them. Both drivers take the name "sqlite3", so each has a package of its own.
+// Package sqlitedrivers tests the store on SQLite drivers that the library itself does not use. It
+// is a separate module, so that applications that use the library do not get these drivers as
+// dependencies. Both drivers register the name "sqlite3", so each has its own package.
 package sqlitedrivers

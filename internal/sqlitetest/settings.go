@@ -16,7 +16,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The line of docs/sqlite.md is accepted as it stands there, and every setting of it has effect.
+// The settings in docs/sqlite.md are accepted as written there, and each of them has an effect.
 func (d Driver) documentedSettingsWork(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile(filepath.Join(moduleRoot(t), "docs", "sqlite.md"))
@@ -38,7 +38,7 @@ func (d Driver) documentedSettingsWork(t *testing.T) {
 	require.ErrorContains(t, err, "PRAGMA journal_mode = WAL")
 	require.ErrorContains(t, err, "PRAGMA busy_timeout")
 	require.ErrorContains(t, err, "PRAGMA foreign_keys = on")
-	require.ErrorContains(t, err, d.Settings, "the error has the line, too")
+	require.ErrorContains(t, err, d.Settings, "the error has the documented settings, too")
 }
 
 func moduleRoot(t *testing.T) string {
@@ -55,7 +55,7 @@ func moduleRoot(t *testing.T) string {
 	return ""
 }
 
-// A PRAGMA statement on the pool sets the one connection that happens to run it.
+// A PRAGMA statement on the pool sets only the connection that happens to run it.
 func (d Driver) settingsOfOneConnectionAreNotEnough(t *testing.T) {
 	t.Parallel()
 	plain := Driver{Name: d.Name, Settings: d.Unsettled}
@@ -64,10 +64,10 @@ func (d Driver) settingsOfOneConnectionAreNotEnough(t *testing.T) {
 	require.NoError(t, err)
 	_, err = bunstore.Open(db, bunstore.SQLite, nil)
 	require.ErrorContains(t, err, "not every connection")
-	require.NotContains(t, err.Error(), "PRAGMA journal_mode", "which the file keeps")
+	require.NotContains(t, err.Error(), "PRAGMA journal_mode", "the file keeps this setting")
 }
 
-func (d Driver) manyActsAtOnceAllSucceed(t *testing.T) {
+func (d Driver) concurrentOperationsSucceed(t *testing.T) {
 	t.Parallel()
 	const callers, each = 8, 30
 	h := d.new(t, nil)

@@ -1,4 +1,5 @@
-// Package sqlitetest holds package bunstore to its promises on a SQLite database that a host opened with a driver of its choice.
+// Package sqlitetest tests package bunstore on a SQLite database that the host opened with a driver
+// of its choice.
 package sqlitetest
 
 import (
@@ -19,14 +20,15 @@ import (
 
 // Driver is a SQLite driver that the test binary has registered.
 type Driver struct {
-	// Name is the one under which package database/sql knows the driver.
+	// Name is the driver's name in package database/sql.
 	Name string
-	// Settings are parameters of the database's address: what bunstore.Open asks for and nothing else, so that a transaction of
-	// the host takes no lock before it writes. For speed they also turn synchronous off.
+	// Settings are parameters of the database address: only what bunstore.Open requires, so that a
+	// transaction of the host takes no lock before it writes. For speed, they also turn synchronous
+	// off.
 	Settings string
-	// Package is the import path under which docs/sqlite.md names the driver.
+	// Package is the import path by which docs/sqlite.md names the driver.
 	Package string
-	// Unsettled are parameters of an address that leave everything out that bunstore.Open asks for.
+	// Unsettled are parameters of an address that leave out everything that bunstore.Open requires.
 	Unsettled string
 }
 
@@ -34,23 +36,23 @@ type Driver struct {
 func Run(t *testing.T, d Driver) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T){
-		"every promise of a store is kept":                           d.keepsEveryPromise,
-		"an act that is cancelled spoils no transaction of the host": d.cancelledActsSpoilNoTransaction,
-		"a read in a transaction of the host is not interrupted":     d.readsInATransactionAreNotInterrupted,
-		"a transaction that SQLite has rolled back is refused":       d.destroyedTransactionIsRefused,
-		"an act that meets a full database is undone alone":          d.fullDatabaseUndoesTheActAlone,
-		"an act that meets a full disk says that nothing is stored":  d.fullDiskEndsATransactionAloud,
-		"the settings of the documentation work":                     d.documentedSettingsWork,
-		"settings that one connection has are not enough":            d.settingsOfOneConnectionAreNotEnough,
-		"many acts at once all succeed":                              d.manyActsAtOnceAllSucceed,
-		"content that was removed leaves the files":                  d.removedContentLeavesTheFiles,
-		"a database that is full or read-only is not writable":       d.fullOrReadOnlyIsNotWritable,
+		"the store suite passes":                                  d.passesTheStoreSuite,
+		"a canceled operation does not break a host transaction":  d.canceledOperationsBreakNoTransaction,
+		"a read in a host transaction is not interrupted":         d.readsInATransactionAreNotInterrupted,
+		"a transaction that SQLite has rolled back is refused":    d.destroyedTransactionIsRefused,
+		"an operation that meets a full database is undone alone": d.fullDatabaseUndoesOneOperation,
+		"an operation on a full disk returns ErrTransactionGone":  d.fullDiskReturnsErrTransactionGone,
+		"the documented settings work":                            d.documentedSettingsWork,
+		"settings of one connection are not enough":               d.settingsOfOneConnectionAreNotEnough,
+		"many concurrent operations succeed":                      d.concurrentOperationsSucceed,
+		"removed content leaves the files":                        d.removedContentLeavesTheFiles,
+		"a full or read-only database is not writable":            d.fullOrReadOnlyIsNotWritable,
 	} {
 		t.Run(name, test)
 	}
 }
 
-// open opens the database in a file, which is made where there is none.
+// open opens the database in a file, and creates the file if it does not exist.
 func (d Driver) open(t testing.TB, file string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(d.Name, (&url.URL{Scheme: "file", Opaque: file, RawQuery: d.Settings}).String())
@@ -66,7 +68,7 @@ type hosted struct {
 	file string
 }
 
-// new makes a store on an empty database.
+// new returns a store on an empty database.
 func (d Driver) new(t testing.TB, o *bunstore.Options) hosted {
 	t.Helper()
 	return d.newAt(t, filepath.Join(t.TempDir(), "host.db"), o)
@@ -82,10 +84,11 @@ func (d Driver) newAt(t testing.TB, file string, o *bunstore.Options) hosted {
 	return h
 }
 
-// suiteBudget is short: the suite's own random histories run for long enough with the driver of package sqlite.
+// suiteBudget is short because the random histories of the suite run for long enough with the
+// driver of package sqlite.
 const suiteBudget = time.Second
 
-func (d Driver) keepsEveryPromise(t *testing.T) {
+func (d Driver) passesTheStoreSuite(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, storagetest.Harness{
 		New: func(t testing.TB, now func() time.Time) buddychat.Store {

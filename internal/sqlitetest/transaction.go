@@ -16,7 +16,7 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// shop is an application that writes an order and a message of it in one transaction.
+// shop is an application that stores an order and a message about it in one transaction.
 type shop struct {
 	hosted
 	t    *testing.T
@@ -60,14 +60,15 @@ func (s *shop) stored(orders, messages int) {
 	require.Equal(s.t, messages, s.count(`SELECT count(*) FROM buddychat_messages`), "messages")
 }
 
-// cancellations is how many transactions have an act that is cancelled.
+// cancellations is how many transactions have an operation that is canceled after a random time, at
+// most latestCancellation. In short mode, there are shortCancellations.
 const (
 	cancellations      = 3000
 	shortCancellations = 300
 	latestCancellation = 800 * time.Microsecond
 )
 
-func (d Driver) cancelledActsSpoilNoTransaction(t *testing.T) {
+func (d Driver) canceledOperationsBreakNoTransaction(t *testing.T) {
 	t.Parallel()
 	s := d.newShop(t, filepath.Join(t.TempDir(), "host.db"))
 	n := cancellations
@@ -99,7 +100,7 @@ func (d Driver) cancelledActsSpoilNoTransaction(t *testing.T) {
 		}
 	}
 	s.stored(orders, messages)
-	t.Logf("%d of %d acts came to their end", 2*messages, n)
+	t.Logf("%d of %d operations succeeded", 2*messages, n)
 }
 
 func (d Driver) readsInATransactionAreNotInterrupted(t *testing.T) {
@@ -116,7 +117,8 @@ func (d Driver) readsInATransactionAreNotInterrupted(t *testing.T) {
 	s.stored(2, 0)
 }
 
-// destroyedTransactionIsRefused has the transaction end below the application, as an interrupted statement of its own ends it.
+// destroyedTransactionIsRefused ends the transaction without the knowledge of database/sql, like an
+// interrupted statement of the application does.
 func (d Driver) destroyedTransactionIsRefused(t *testing.T) {
 	t.Parallel()
 	s := d.newShop(t, filepath.Join(t.TempDir(), "host.db"))
@@ -132,11 +134,12 @@ func (d Driver) destroyedTransactionIsRefused(t *testing.T) {
 	s.stored(0, 0)
 }
 
-// fullDatabaseUndoesTheActAlone fills a database that may not grow: SQLite undoes the statement that has no room, and no more.
-func (d Driver) fullDatabaseUndoesTheActAlone(t *testing.T) {
+// fullDatabaseUndoesOneOperation fills a database that cannot grow. SQLite then undoes only the
+// statement that had no room.
+func (d Driver) fullDatabaseUndoesOneOperation(t *testing.T) {
 	t.Parallel()
 	s := d.newShop(t, filepath.Join(t.TempDir(), "host.db"))
-	s.db.SetMaxOpenConns(1) // the bound is one connection's
+	s.db.SetMaxOpenConns(1) // the limit applies to one connection
 	pages := s.count(`PRAGMA page_count`)
 	tx := s.begin()
 	_, err := tx.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+50))
@@ -149,7 +152,7 @@ func (d Driver) fullDatabaseUndoesTheActAlone(t *testing.T) {
 	s.stored(1, sent)
 }
 
-func (d Driver) fullDiskEndsATransactionAloud(t *testing.T) {
+func (d Driver) fullDiskReturnsErrTransactionGone(t *testing.T) {
 	dir := t.TempDir()
 	if err := mountSmall(dir); err != nil {
 		t.Skip("a file system of a fixed size cannot be mounted here:", err)
@@ -158,18 +161,19 @@ func (d Driver) fullDiskEndsATransactionAloud(t *testing.T) {
 	s := d.newShop(t, filepath.Join(dir, "host.db"))
 	s.db.SetMaxOpenConns(1)
 	tx := s.begin()
-	_, err := tx.ExecContext(t.Context(), `PRAGMA cache_size = 5`) // so that pages are written before the commit
+	// so that pages are written before the commit
+	_, err := tx.ExecContext(t.Context(), `PRAGMA cache_size = 5`)
 	require.NoError(t, err)
 	require.NoError(t, s.order(tx, 1, "before"))
 	_, err = s.fill(tx)
 	require.ErrorIs(t, err, bunstore.ErrTransactionGone)
 	_, err = s.In(tx).AppendMessage(t.Context(), s.copy, chat.Draft{Content: "x"})
-	require.ErrorIs(t, err, bunstore.ErrTransactionGone, "what comes next is not stored either")
-	_ = tx.Rollback() // SQLite has nothing to roll back, and says so
+	require.ErrorIs(t, err, bunstore.ErrTransactionGone, "the next operation is not stored either")
+	_ = tx.Rollback() // SQLite has nothing to roll back, and returns an error
 	s.stored(0, 0)
 }
 
-// fill sends messages in a transaction until one fails, and returns how many did not.
+// fill sends messages in a transaction until one fails, and returns how many succeeded.
 func (s *shop) fill(tx *sql.Tx) (sent int, err error) {
 	for {
 		_, err := s.In(tx).AppendMessage(s.t.Context(), s.copy, chat.Draft{Content: strings.Repeat("x", 10_000)})

@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/chat"
 )
 
-// left reports whether a text is in the database's files.
+// left reports whether a text is in the files of the database.
 func (s *shop) left(text string) bool {
 	s.t.Helper()
 	for _, suffix := range []string{"", "-wal", "-journal"} {
@@ -27,7 +27,7 @@ func (s *shop) left(text string) bool {
 	return false
 }
 
-// purge is the upkeep of an application: batches until nothing is left.
+// purge runs the upkeep of an application: batches until nothing is left to do.
 func (s *shop) purge() {
 	s.t.Helper()
 	for {
@@ -51,7 +51,7 @@ func (d Driver) removedContentLeavesTheFiles(t *testing.T) {
 	unsent := send("canary-unsent")
 	require.NoError(t, s.UnsendMessage(t.Context(), s.copy, unsent.ID))
 	s.purge()
-	require.False(t, s.left("canary-unsent") && !s.left("the id of canary-unsent"), "a tombstone keeps the client's id alone")
+	require.False(t, s.left("canary-unsent") && !s.left("the id of canary-unsent"), "a tombstone keeps only the ClientID")
 
 	edited := send("canary-before-the-edit")
 	_, err := s.EditMessage(t.Context(), s.copy, edited.ID, "canary-after-the-edit")
@@ -59,7 +59,7 @@ func (d Driver) removedContentLeavesTheFiles(t *testing.T) {
 	s.purge()
 	require.True(t, s.left("canary-after-the-edit"))
 
-	// Somebody who reads all the while keeps the log; the next upkeep after that empties it.
+	// A long reader keeps the write-ahead log. The first upkeep after it empties the log.
 	send("canary-erased")
 	reading := s.snapshot()
 	require.NoError(t, s.EraseUser(t.Context(), "shop"))
@@ -70,7 +70,7 @@ func (d Driver) removedContentLeavesTheFiles(t *testing.T) {
 	require.False(t, s.left("canary"), "nothing is left, without closing the database")
 }
 
-// snapshot begins a transaction that has read.
+// snapshot begins a transaction and reads in it.
 func (s *shop) snapshot() *sql.Tx {
 	s.t.Helper()
 	tx := s.begin()

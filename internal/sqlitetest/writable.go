@@ -10,7 +10,7 @@ import (
 func (d Driver) fullOrReadOnlyIsNotWritable(t *testing.T) {
 	t.Parallel()
 	s := d.newShop(t, filepath.Join(t.TempDir(), "host.db"))
-	s.db.SetMaxOpenConns(1) // the settings are one connection's
+	s.db.SetMaxOpenConns(1) // the settings apply to one connection
 	set := func(pragma string) {
 		t.Helper()
 		_, err := s.db.ExecContext(t.Context(), pragma)
@@ -24,7 +24,7 @@ func (d Driver) fullOrReadOnlyIsNotWritable(t *testing.T) {
 	set(`PRAGMA query_only = off`)
 	require.NoError(t, s.CheckWritable(t.Context()))
 	set(`VACUUM`)
-	set(`PRAGMA max_page_count = 1`) // of what there is
+	set(`PRAGMA max_page_count = 1`) // the current size
 	require.ErrorContains(t, s.CheckWritable(t.Context()), "full")
 	set(`PRAGMA max_page_count = 100000`)
 	require.NoError(t, s.CheckWritable(t.Context()))

@@ -10,8 +10,9 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// pgx closes the connection of a statement that is cancelled, so the transaction cannot be committed any more.
-func TestAnActThatIsCancelledOnPostgreSQLSaysThatTheTransactionIsGone(t *testing.T) {
+// pgx closes the connection when a statement is canceled, so the transaction can no longer be
+// committed.
+func TestACanceledOperationOnPostgreSQLReturnsErrTransactionGone(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	c := l.chat("alice", "bob")

@@ -31,21 +31,23 @@ func (s *Store) OpenChat(ctx context.Context, owner, other user.ID) (mine, other
 			mine, others, _, err = t.pair(ctx, owner, other)
 			return err
 		})
-		if !errors.Is(err, errOpened) { // of two at the same time one finds the other's
+		if !errors.Is(err, errOpened) { // a concurrent call opened it; the next attempt finds it
 			return mine, others, err
 		}
 	}
 	return mine, others, err
 }
 
-// maxOpenings is how often OpenChat tries, since the chat that another caller opened may have ended when it is read.
+// maxOpenings is how often OpenChat tries. The chat that a concurrent call opened may have ended
+// when OpenChat reads it.
 const maxOpenings = 10
 
-var errOpened = errors.New("bunstore: others open and end this chat all the time: try again")
+var errOpened = errors.New("bunstore: concurrent requests keep opening and ending this chat: try again")
 
 const chatColumns = `c.id, c.conversation_id, c.owner, c.other, c.archived, ` + activity
 
-// activity is the last send since the copy began, else its beginning. It never goes back, whatever the clocks of the nodes do.
+// activity is the time of the last send since the copy began, or else the time when the copy began.
+// It never goes back, even if the clocks of nodes differ.
 const activity = `CASE WHEN v.last_seq > c.joined_seq AND v.last_sent_at > c.joined_at THEN v.last_sent_at ELSE c.joined_at END`
 
 func scanChat(rows *sql.Rows) (chat.Chat, error) {
@@ -59,7 +61,7 @@ func scanChat(rows *sql.Rows) (chat.Chat, error) {
 func (t *tx) pair(ctx context.Context, owner, other user.ID) (mine, others chat.Chat, found bool, err error) {
 	err = t.query(ctx, `SELECT `+chatColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 		WHERE c.kind = 1 AND c.end_event = 0 AND (c.owner = $1 AND c.other = $2 OR c.owner = $2 AND c.other = $1)`,
-		[]any{named(owner), named(other)}, func(rows *sql.Rows) error {
+		[]any{userArg(owner), userArg(other)}, func(rows *sql.Rows) error {
 			c, err := scanChat(rows)
 			if c.Owner == owner {
 				mine, found = c, true
@@ -84,7 +86,7 @@ func (t *tx) openChat(ctx context.Context, owner, other user.ID) error {
 	}
 	insert := func(owner, other user.ID, side int) error {
 		n, err := t.exec(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, other, side, joined_at, join_event) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT DO NOTHING`, conversation, int64(chat.OneToOne), named(owner), named(other), side, now, opened)
+			ON CONFLICT DO NOTHING`, conversation, int64(chat.OneToOne), userArg(owner), userArg(other), side, now, opened)
 		if err == nil && n == 0 {
 			err = errOpened
 		}
@@ -93,7 +95,7 @@ func (t *tx) openChat(ctx context.Context, owner, other user.ID) error {
 	if owner == other {
 		return insert(owner, owner, 0)
 	}
-	// In one order, whoever asks, so that two at the same time meet at the first.
+	// All calls insert in the same order, so that two concurrent ones conflict at the first row.
 	first, second := min(owner, other), max(owner, other)
 	if err := insert(first, second, 1); err != nil {
 		return err
@@ -106,7 +108,7 @@ func (s *Store) Chats(ctx context.Context, owner user.ID, ids ...int64) (map[int
 	chats := make(map[int64]chat.Chat, len(ids))
 	err := s.reader().query(ctx, `SELECT `+chatColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 		WHERE `+s.in("c.id", "$2", "bigint")+` AND c.owner = $1 AND c.kind = 1 AND c.end_event = 0`,
-		[]any{named(owner), list(s, ids)}, func(rows *sql.Rows) error {
+		[]any{userArg(owner), list(s, ids)}, func(rows *sql.Rows) error {
 			c, err := scanChat(rows)
 			chats[c.ID] = c
 			return err
@@ -132,16 +134,18 @@ func (s *Store) CountChats(ctx context.Context, owner user.ID, f chat.Filter) (i
 	return s.countByOwner(ctx, chat.OneToOne, owner, f.Archived)
 }
 
-// ownedCopies returns the condition, and its arguments, that c is an owner's present copy of a kind.
+// ownedCopies returns the condition that c is a present copy of the given kind and owner, with its
+// arguments.
 func ownedCopies(kind chat.Kind, owner user.ID, archived *bool) (conditions []string, args []any) {
-	conditions, args = []string{`c.owner = $1 AND c.kind = $2 AND c.end_event = 0`}, []any{named(owner), int64(kind)}
+	conditions, args = []string{`c.owner = $1 AND c.kind = $2 AND c.end_event = 0`}, []any{userArg(owner), int64(kind)}
 	if archived != nil {
 		conditions, args = append(conditions, `c.archived = $3`), append(args, *archived)
 	}
 	return conditions, args
 }
 
-// listByActivity reads a page of an owner's copies of a kind, newest activity first, or the other way round for a backward one.
+// listByActivity reads a page of an owner's copies of a kind, most recent activity first. A
+// backward page is in the opposite order.
 func (s *Store) listByActivity(ctx context.Context, kind chat.Kind, owner user.ID, archived *bool, r storage.Range, columns string, scan func(*sql.Rows) error) error {
 	conditions, args := ownedCopies(kind, owner, archived)
 	bound := func(k *storage.Key, op string) {
@@ -171,7 +175,7 @@ func (s *Store) countByOwner(ctx context.Context, kind chat.Kind, owner user.ID,
 func (s *Store) ReadMessage(ctx context.Context, c chat.Copy, message int64) (m chat.Message, err error) {
 	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
-		v, own, err := t.lockKind(ctx, chat.OneToOne, c)
+		conv, own, err := t.lockKind(ctx, chat.OneToOne, c)
 		if err != nil {
 			return err
 		}
@@ -185,11 +189,11 @@ func (s *Store) ReadMessage(ctx context.Context, c chat.Copy, message int64) (m 
 		if _, err := t.exec(ctx, `UPDATE {messages} SET read_at = $2 WHERE id = $1`, message, now); err != nil {
 			return err
 		}
-		if err := t.uncount(ctx, v, m, own.side); err != nil {
+		if err := t.uncount(ctx, conv, m, own.side); err != nil {
 			return err
 		}
 		m.ReadAt = moment(now)
-		_, err = t.record(ctx, realtime.Record{Operation: realtime.ChatMessageRead, At: m.ReadAt, Conversation: v.id, Kind: v.kind,
+		_, err = t.record(ctx, realtime.Record{Operation: realtime.ChatMessageRead, At: m.ReadAt, Conversation: conv.id, Kind: conv.kind,
 			Actor: own.owner, Message: m.ID, Seq: m.Seq})
 		return err
 	})

@@ -5,12 +5,14 @@ import (
 	"fmt"
 )
 
-// checkpointWait is how long, in milliseconds, a checkpoint waits for those who read. Acts wait for it meanwhile.
+// checkpointWait is how long a checkpoint waits for readers, in milliseconds. Operations that write
+// wait for the checkpoint.
 const checkpointWait = 200
 
-// emptyLog moves what SQLite's write-ahead log has into the database and makes the log empty: content that was unsent, erased
-// or purged since is in older pages of the log until then. Where another connection reads for longer, the log stays as it is, which
-// is no error: the next upkeep tries again.
+// emptyLog moves the write-ahead log of SQLite into the database file and truncates it. Until then,
+// older pages of the log contain content that has been unsent, erased or purged. If another
+// connection keeps reading for longer, the log stays as it is. That is no error, because the next
+// upkeep tries again.
 func (s *Store) emptyLog(ctx context.Context) error {
 	if s.dialect != SQLite {
 		return nil
@@ -19,7 +21,7 @@ func (s *Store) emptyLog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bunstore: %w", err)
 	}
-	defer c.Close() //nolint:errcheck // it gives the connection back to the pool
+	defer c.Close() //nolint:errcheck // Close only returns the connection to the pool
 	t := &tx{Store: s, conn: c}
 	var busy, pages, moved, timeout int64
 	if _, err := t.row(ctx, `PRAGMA wal_checkpoint(PASSIVE)`, nil, &busy, &pages, &moved); err != nil || pages <= 0 {
@@ -38,7 +40,7 @@ func (s *Store) emptyLog(ctx context.Context) error {
 	return ignoreBusy(err)
 }
 
-// waitFor sets how long, in milliseconds, the connection waits for a lock.
+// waitFor sets how long the connection waits for a lock, in milliseconds.
 func (t *tx) waitFor(ctx context.Context, timeout int64) error {
 	_, err := t.conn.ExecContext(ctx, fmt.Sprintf(`PRAGMA busy_timeout = %d`, timeout))
 	return err

@@ -12,7 +12,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// conversation is a locked row of conversations: nothing else happens there until the transaction ends.
+// conversation is a locked row of conversations. No other operation changes the conversation until
+// the transaction ends.
 type conversation struct {
 	id      int64
 	kind    chat.Kind
@@ -40,24 +41,26 @@ func (m *ownCopy) into() []any {
 		&m.joinedSeq, &m.clearedSeq, &m.readSeq, &m.joinedAt}
 }
 
-// lockConversation locks a row of conversations by the condition, which is on v. It does so by a write. On SQLite a transaction of the host's that began
-// without one waits its turn by that; on PostgreSQL one with a snapshot of its own, which would decide by what was there before, fails as not serializable
-// where anything happened in the conversation since.
+// lockConversation locks the row of conversations that satisfies the condition, which refers to it
+// as v. It locks by a write. On SQLite, a host transaction that did not begin with a write then
+// waits for the write lock. On PostgreSQL, a host transaction with a snapshot would decide by old
+// data. The write makes it fail with a serialization failure if the conversation has changed since.
 func (t *tx) lockConversation(ctx context.Context, condition string, args ...any) (conversation, error) {
-	var v conversation
-	found, err := t.row(ctx, `UPDATE {conversations} AS v SET kind = kind WHERE `+condition+` RETURNING id, kind, last_seq`, args, &v.id, &v.kind, &v.lastSeq)
+	var conv conversation
+	found, err := t.row(ctx, `UPDATE {conversations} AS v SET kind = kind WHERE `+condition+` RETURNING id, kind, last_seq`, args, &conv.id, &conv.kind, &conv.lastSeq)
 	if err == nil && !found {
 		err = storage.NotFound()
 	}
-	return v, err
+	return conv, err
 }
 
-// lock locks the conversation of a copy and then reads the copy, which may have ended while the lock was waited for. A copy
-// that does not exist, has ended, is of another kind or another user's is not found. All of these take the same steps, and
-// none of them waits for a lock: neither how long the answer takes nor who else acts there tells one from another.
+// lock locks the conversation of a copy and then reads the copy, which may have ended during the
+// wait for the lock. It returns NotFound for a copy that does not exist, has ended, is of another
+// kind or belongs to another user. These cases run the same statements and wait for no lock, so
+// neither the response time nor other users' activity tells them apart.
 func (t *tx) lock(ctx context.Context, c chat.Copy) (conversation, ownCopy, error) {
 	conv, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0)`,
-		c.ID, named(c.Owner), int64(c.Kind))
+		c.ID, userArg(c.Owner), int64(c.Kind))
 	if err != nil {
 		return conversation{}, ownCopy{}, err
 	}
@@ -65,7 +68,7 @@ func (t *tx) lock(ctx context.Context, c chat.Copy) (conversation, ownCopy, erro
 	return conv, own, err
 }
 
-// lockKind is lock for an act that there is in one kind of conversation only.
+// lockKind is lock for operations that exist only for one kind of conversation.
 func (t *tx) lockKind(ctx context.Context, kind chat.Kind, c chat.Copy) (conversation, ownCopy, error) {
 	if c.Kind != kind {
 		return conversation{}, ownCopy{}, storage.NotFound()
@@ -73,25 +76,25 @@ func (t *tx) lockKind(ctx context.Context, kind chat.Kind, c chat.Copy) (convers
 	return t.lock(ctx, c)
 }
 
-// copy reads a present copy.
+// copy reads a copy that has not ended.
 func (t *tx) copy(ctx context.Context, c chat.Copy) (ownCopy, error) {
 	var own ownCopy
 	found, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0`,
-		[]any{c.ID, named(c.Owner), int64(c.Kind)}, own.into()...)
+		[]any{c.ID, userArg(c.Owner), int64(c.Kind)}, own.into()...)
 	if err == nil && !found {
 		err = storage.NotFound()
 	}
 	return own, err
 }
 
-// lockUsers holds off the erasure of users until the transaction ends, and refuses those who were erased. It comes before the
-// lock of a conversation.
+// lockUsers blocks the erasure of the users until the transaction ends. It returns NotFound if one
+// of them is erased. It must be called before a conversation is locked.
 func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
-	if len(valid(users)) < len(users) {
+	if len(validUsers(users)) < len(users) {
 		return storage.NotFound()
 	}
 	if t.dialect == PostgreSQL {
-		// In one order, whoever asks.
+		// All transactions lock users in the same order, to avoid deadlocks.
 		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT pg_advisory_xact_lock_shared(hashtextextended($2::text || u, 0))
 			FROM (SELECT DISTINCT u FROM unnest($1::text[]) u ORDER BY u) q) l`, []any{list(t.Store, users), t.prefix}, new(int64)); err != nil {
 			return err
@@ -110,7 +113,8 @@ func (t *tx) lockUsers(ctx context.Context, users ...user.ID) error {
 	return nil
 }
 
-// countErased returns how many of the users were erased. On SQLite it asks by a write, see [tx.writeFirst].
+// countErased returns how many of the users are erased. On SQLite it does so by a write; see
+// [tx.writeFirst].
 func (t *tx) countErased(ctx context.Context, users []user.ID) (erased int64, err error) {
 	if t.dialect == SQLite {
 		return t.exec(ctx, `UPDATE {erasures} SET done = done WHERE `+t.in("owner", "$1", "text"), list(t.Store, users))
@@ -119,8 +123,9 @@ func (t *tx) countErased(ctx context.Context, users []user.ID) (erased int64, er
 	return erased, err
 }
 
-// noticeErasures makes a transaction of the host's with a snapshot of its own fail as not serializable, where one of the users was erased since: the unique
-// index knows of rows that the snapshot does not show.
+// noticeErasures makes a host transaction with a snapshot fail with a serialization failure if one
+// of the users was erased after the snapshot. The unique index sees rows that the snapshot does not
+// show.
 func (t *tx) noticeErasures(ctx context.Context, users []user.ID) error {
 	if old, err := t.snapshot(ctx); err != nil || !old {
 		return err
@@ -132,11 +137,13 @@ func (t *tx) noticeErasures(ctx context.Context, users []user.ID) error {
 		list(t.Store, users)); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat_users`) // which ends with that of the act
+	// The savepoint itself ends with the savepoint of the operation.
+	_, err := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat_users`)
 	return err
 }
 
-// snapshot reports whether all statements see the database as it was when the transaction began, as only in one of the host's.
+// snapshot reports whether all statements see the database as it was when the transaction began.
+// That is possible only in a host transaction.
 func (t *tx) snapshot(ctx context.Context) (bool, error) {
 	if t.host == nil || t.dialect != PostgreSQL {
 		return false, nil
@@ -146,33 +153,33 @@ func (t *tx) snapshot(ctx context.Context) (bool, error) {
 	return hasSnapshot(level), err
 }
 
-// lockUserToErase waits for all who hold the user by lockUsers.
+// lockUserToErase waits for all transactions that hold the user by lockUsers.
 func (t *tx) lockUserToErase(ctx context.Context, u user.ID) error {
 	if t.dialect != PostgreSQL {
 		return nil
 	}
-	_, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($2::text || $1::text, 0))`, named(u), t.prefix)
+	_, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($2::text || $1::text, 0))`, userArg(u), t.prefix)
 	return err
 }
 
-// named is how a user is named in a statement. A name that no user can have is replaced by another such name that every database
-// takes.
-func named(u user.ID) string {
+// userArg returns the id as an argument of a statement. It replaces an invalid id, which the
+// database may reject, by another id that no user has.
+func userArg(u user.ID) string {
 	if u.Valid() {
 		return string(u)
 	}
 	return noUser
 }
 
-// noUser is too long for a user.
+// noUser is too long to be the id of a user.
 var noUser = strings.Repeat("-", user.MaxIDLength+1)
 
-// valid returns those of the names that a user can have.
-func valid(users []user.ID) []user.ID {
+// validUsers returns the ids that a user can have.
+func validUsers(users []user.ID) []user.ID {
 	return slices.DeleteFunc(slices.Clone(users), func(u user.ID) bool { return !u.Valid() })
 }
 
-// operation returns the operation of the conversation's kind.
+// operation returns the operation for the kind of conversation.
 func operation(k chat.Kind, inChat, inGroup realtime.Operation) realtime.Operation {
 	if k == chat.Group {
 		return inGroup
@@ -180,37 +187,42 @@ func operation(k chat.Kind, inChat, inGroup realtime.Operation) realtime.Operati
 	return inChat
 }
 
-// each returns a FROM clause that joins every row of parent with the first rows of child, as x, that satisfy where (which may name both).
-// It reads no more of child than it returns, however many there are.
-func (s *Store) each(parent, child, where, order, limit string) string {
+// joinFirst returns a FROM clause that joins every row of parent with the first rows of child, as
+// x, that satisfy where. The condition may refer to both tables. Only the returned rows of child
+// are read.
+func (s *Store) joinFirst(parent, child, where, order, limit string) string {
 	inner := ` FROM ` + child + ` x WHERE ` + where + ` ORDER BY ` + order + ` LIMIT ` + limit
 	if s.dialect == SQLite {
-		// It keeps the order of a CROSS JOIN: else it may read each row of child first, and run the inner statement for each pair.
+		// SQLite keeps the order of a CROSS JOIN. With another join, it may read all rows of child
+		// first and run the subquery for each pair.
 		return parent + ` CROSS JOIN ` + child + ` x ON x.id IN (SELECT x.id` + inner + `)`
 	}
 	return parent + ` CROSS JOIN LATERAL (SELECT x.*` + inner + `) x`
 }
 
-// has is the condition that the copy c has the message x of its conversation, be that gone or not.
-const has = `x.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id)`
+// copyHasMessage is the SQL condition that the copy c has the message x of its conversation. The
+// message may be gone.
+const copyHasMessage = `x.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = x.id)`
 
-// hadByAny is the condition that any copy has the message x. What none has is purged.
-const hadByAny = `EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = x.conversation_id AND c.end_event = 0 AND ` + has + `)`
+// anyCopyHasMessage is the SQL condition that at least one copy has the message x. Other messages
+// are purged.
+const anyCopyHasMessage = `EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = x.conversation_id AND c.end_event = 0 AND ` + copyHasMessage + `)`
 
-// there is the condition that the message x has its content and its sender.
-const there = `NOT x.gone AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`
+// messagePresent is the SQL condition that the message x is not gone and its sender is not being
+// erased.
+const messagePresent = `NOT x.gone AND NOT EXISTS (SELECT 1 FROM {erasures} z WHERE z.owner = x.sender AND NOT z.done)`
 
-// visible is the condition that the copy c shows the message x of its conversation.
-const visible = has + ` AND ` + there
+// visible is the SQL condition that the copy c shows the message x of its conversation.
+const visible = copyHasMessage + ` AND ` + messagePresent
 
-// messageColumns are those of the message x.
+// messageColumns are the columns of the message x.
 const messageColumns = `x.id, x.conversation_id, x.seq, x.sender, x.content,
-	COALESCE(x.client_id, ''), x.created_at, x.edited_at, ` + readMoment
+	COALESCE(x.client_id, ''), x.created_at, x.edited_at, ` + readTime
 
-// readMoment is when everybody had read the message x. A group's read moments are looked up in the
-// one mark of everybody's and the one of the sender's that can cover the place: the ranges of each
-// do not overlap.
-const readMoment = `
+// readTime is when the message x was read by all, or 0. The read time of a group message comes from
+// {read_marks}. At most one mark of each kind can cover a sequence number, because the ranges of
+// marks of one kind do not overlap.
+const readTime = `
 	CASE WHEN x.read_at <> 0 THEN x.read_at ELSE COALESCE(
 		(SELECT CASE WHEN r.from_seq < x.seq THEN r.at END FROM {read_marks} r
 			WHERE r.conversation_id = x.conversation_id AND r.only_sender AND r.sender = x.sender AND r.to_seq >= x.seq
@@ -220,18 +232,19 @@ const readMoment = `
 			ORDER BY r.to_seq LIMIT 1),
 		0) END`
 
-// messageRow is where the rows of one statement are scanned into, one after another: a message, and the copy that shows it where the statement
-// selects [copyOfMessage] behind [messageColumns].
+// messageRow holds the targets that the rows of one statement are scanned into, one after another:
+// a message, and the copy that shows it if the statement selects [copyOfMessage] after
+// [messageColumns].
 type messageRow struct {
 	message               chat.Message
 	sender, owner         string
 	created, edited, read int64
 	kind, copyID          int64
-	more                  int64 // a column of the statement's own, last
+	more                  int64 // one more column, at the end
 	into                  []any
 }
 
-// copyOfMessage names the copy c.
+// copyOfMessage are the columns that identify the copy c.
 const copyOfMessage = `, c.kind, c.id, c.owner`
 
 func newMessageRow() *messageRow {
@@ -241,7 +254,7 @@ func newMessageRow() *messageRow {
 	return r
 }
 
-// scan scans as many columns as a statement has: those of the message, and up to four more.
+// scan scans the columns of the message, and up to four more.
 func (r *messageRow) scan(rows *sql.Rows, more int) (chat.Message, error) {
 	if err := rows.Scan(r.into[:9+more]...); err != nil {
 		return chat.Message{}, err
@@ -252,17 +265,17 @@ func (r *messageRow) scan(rows *sql.Rows, more int) (chat.Message, error) {
 	return m, nil
 }
 
-// copy names the copy of the row that was scanned.
+// copy returns the copy of the row that was scanned last.
 func (r *messageRow) copy() chat.Copy {
 	return chat.Copy{Kind: chat.Kind(r.kind), ID: r.copyID, Owner: user.ID(r.owner)}
 }
 
-// shown returns a message that the copy shows.
+// shown returns a message if the copy shows it, and NotFound otherwise.
 func (t *tx) shown(ctx context.Context, c chat.Copy, message int64) (m chat.Message, err error) {
 	found := false
 	err = t.query(ctx, `SELECT `+messageColumns+` FROM {copies} c JOIN {messages} x ON x.conversation_id = c.conversation_id
 		WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0 AND x.id = $4 AND `+visible,
-		[]any{c.ID, named(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
+		[]any{c.ID, userArg(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
 			found = true
 			m, err = newMessageRow().scan(rows, 0)
 			return err

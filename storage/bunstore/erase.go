@@ -11,9 +11,10 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-var errEraseInSnapshot = errors.New("bunstore: erase a user by itself, or in a transaction of READ COMMITTED: one that sees the database as it was when it began would leave out the chats that were opened since")
+var errEraseInSnapshot = errors.New("bunstore: EraseUser needs READ COMMITTED: a transaction at a higher isolation level does not see chats that were opened since it began; erase the user outside of a transaction, or in one at READ COMMITTED")
 
-// EraseUser implements [user.Store]. It takes as long as the user has chats and groups; what the user wrote is emptied by [Store.Purge].
+// EraseUser implements [user.Store]. Its cost grows with the user's chats and groups. [Store.Purge]
+// removes the content of the user's messages.
 func (s *Store) EraseUser(ctx context.Context, id user.ID) error {
 	return s.erase(ctx, id, func(*tx) error { return nil })
 }
@@ -25,10 +26,10 @@ func (s *Store) EraseVerified(ctx context.Context, id user.ID, passwordVersion i
 		if err != nil || valid {
 			return err
 		}
-		there, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE number = $1`, number(id))
+		exists, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE number = $1`, number(id))
 		if err == nil {
 			err = storage.NotFound()
-			if there {
+			if exists {
 				err = user.PasswordChanged()
 			}
 		}
@@ -36,7 +37,7 @@ func (s *Store) EraseVerified(ctx context.Context, id user.ID, passwordVersion i
 	})
 }
 
-// erase erases a user unless check refuses.
+// erase erases a user, unless check returns an error.
 func (s *Store) erase(ctx context.Context, id user.ID, check func(t *tx) error) error {
 	if !id.Valid() {
 		return storage.NotFound()
@@ -79,7 +80,8 @@ func (s *Store) erase(ctx context.Context, id user.ID, check func(t *tx) error) 
 	})
 }
 
-// conversationsOf returns where a user takes part, or has left a group and something written in it, in the order in which they are locked.
+// conversationsOf returns the conversations that the user takes part in, and the groups that the
+// user has left and that still have messages of the user. They are in the order of locking.
 func (t *tx) conversationsOf(ctx context.Context, id user.ID) (ids []int64, err error) {
 	err = t.query(ctx, `SELECT DISTINCT c.conversation_id FROM {copies} c WHERE c.owner = $1 AND (c.end_event = 0 OR c.kind = 2 AND EXISTS (
 			SELECT 1 FROM {messages} x WHERE x.sender = c.owner AND x.conversation_id = c.conversation_id AND NOT x.gone)) ORDER BY c.conversation_id`,
@@ -92,45 +94,46 @@ func (t *tx) conversationsOf(ctx context.Context, id user.ID) (ids []int64, err 
 	return ids, err
 }
 
-// eraseFrom takes a user out of a conversation. sessions is the record of the end of their sessions.
+// eraseFrom removes a user from a conversation. sessions is the id of the record that ended the
+// user's sessions.
 func (t *tx) eraseFrom(ctx context.Context, id int64, u user.ID, sessions int64) error {
-	v, err := t.lockConversation(ctx, `v.id = $1`, id)
+	conv, err := t.lockConversation(ctx, `v.id = $1`, id)
 	if err != nil {
-		return ignoreNotFound(err) // gone between the list and the lock
+		return ignoreNotFound(err) // deleted after it was listed
 	}
 	var own ownCopy
 	present, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.conversation_id = $1 AND c.owner = $2 AND c.end_event = 0`,
-		[]any{v.id, string(u)}, own.into()...)
+		[]any{conv.id, string(u)}, own.into()...)
 	if err != nil {
 		return err
 	}
 	if !present {
-		return t.eraseFormer(ctx, v, u)
+		return t.eraseFormer(ctx, conv, u)
 	}
-	if v.kind == chat.Group {
-		return t.leave(ctx, v, own, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
+	if conv.kind == chat.Group {
+		return t.leave(ctx, conv, own, realtime.Record{Operation: realtime.MemberLeft, Erased: true})
 	}
 	ended := sessions
 	if own.other != own.owner {
-		if ended, err = t.record(ctx, realtime.Record{Operation: realtime.ChatDeleted, At: moment(t.time()), Conversation: v.id, Kind: v.kind,
+		if ended, err = t.record(ctx, realtime.Record{Operation: realtime.ChatDeleted, At: moment(t.time()), Conversation: conv.id, Kind: conv.kind,
 			Recipient: own.other, Erased: true}); err != nil {
 			return err
 		}
 	}
-	return t.endCopies(ctx, v, ended, `TRUE`)
+	return t.endCopies(ctx, conv, ended, `TRUE`)
 }
 
-// eraseFormer says in a group, if it is there still, that somebody is erased who had left it before: what they wrote goes with them. Where nobody has
-// anything of it, nobody need know.
-func (t *tx) eraseFormer(ctx context.Context, v conversation, u user.ID) error {
+// eraseFormer records in a group that a user who left it earlier is erased, so that members drop
+// that user's messages. It records nothing if no copy shows any of them.
+func (t *tx) eraseFormer(ctx context.Context, conv conversation, u user.ID) error {
 	var member int64
 	found, err := t.row(ctx, `SELECT f.id FROM {copies} f JOIN {groups} g ON g.conversation_id = f.conversation_id
 		WHERE f.owner = $1 AND f.kind = 2 AND f.conversation_id = $2 AND EXISTS (SELECT 1 FROM {messages} x
-			WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone AND `+hadByAny+`)
-		ORDER BY f.id DESC LIMIT 1`, []any{string(u), v.id}, &member)
+			WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone AND `+anyCopyHasMessage+`)
+		ORDER BY f.id DESC LIMIT 1`, []any{string(u), conv.id}, &member)
 	if err != nil || !found {
 		return err
 	}
-	_, err = t.record(ctx, realtime.Record{Operation: realtime.MemberLeft, At: moment(t.time()), Conversation: v.id, Kind: v.kind, Member: member, Erased: true})
+	_, err = t.record(ctx, realtime.Record{Operation: realtime.MemberLeft, At: moment(t.time()), Conversation: conv.id, Kind: conv.kind, Member: member, Erased: true})
 	return err
 }

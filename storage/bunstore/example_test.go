@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// An application that has a migration tool runs the statements with it, and calls Migrate nowhere.
+// An application with a migration tool of its own runs these files with it and never calls Migrate.
 func ExampleMigrations() {
 	files, err := bunstore.Migrations(bunstore.PostgreSQL, "chat_")
 	if err != nil {

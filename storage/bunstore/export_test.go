@@ -8,7 +8,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// MigrateFiles is Migrate with other migrations.
+// MigrateFiles is Migrate with other migration files.
 func (s *Store) MigrateFiles(ctx context.Context, files fs.FS) error {
 	all, err := readMigrations(files)
 	if err != nil {
@@ -22,26 +22,26 @@ func (s *Store) EraseAccount(ctx context.Context, id user.ID) error {
 	return s.act(ctx, func(t *tx) error { return t.eraseAccount(ctx, id) })
 }
 
-// Sent is what became of a message of a batch.
+// Sent is the outcome of one message of a batch.
 type Sent struct {
 	Message chat.Message
 	Err     error
 	Alone   bool
 }
 
-// AppendBatch sends messages as those of one batch.
+// AppendBatch sends the messages in one batch.
 func (s *Store) AppendBatch(ctx context.Context, copies []chat.Copy, drafts []chat.Draft) []Sent {
-	batch := make([]*sending, len(copies))
+	batch := make([]*pendingSend, len(copies))
 	for i, c := range copies {
-		batch[i] = &sending{copy: c, draft: drafts[i]}
+		batch[i] = &pendingSend{copy: c, draft: drafts[i]}
 	}
 	s.appendTogether(ctx, batch)
 	sent := make([]Sent, len(batch))
-	for i, w := range batch {
-		sent[i] = Sent{w.message, w.err, w.alone}
+	for i, p := range batch {
+		sent[i] = Sent{p.message, p.err, p.alone}
 	}
 	return sent
 }
 
-// Numbered is what becomes of the placeholders of a statement on SQLite.
+// Numbered returns the statement with the placeholders that SQLite gets.
 func Numbered(statement string) string { return numbered(statement) }

@@ -18,7 +18,7 @@ import (
 	"github.com/buddychat/buddychat/storage/storagetest"
 )
 
-// watched makes connections that report each transaction which reads before it writes.
+// watched is a connector. Its connections report each transaction that reads before it writes.
 type watched struct {
 	driver.Connector
 	report func(statement string)
@@ -32,7 +32,7 @@ func (w watched) Connect(ctx context.Context) (driver.Conn, error) {
 type watchedConn struct {
 	driver.Conn
 	report func(statement string)
-	begun  bool // a transaction that has neither read nor written
+	begun  bool // a transaction has begun and has neither read nor written
 }
 
 func (c *watchedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
@@ -61,7 +61,7 @@ var (
 	writes         = regexp.MustCompile(`^\s*(INSERT|UPDATE|DELETE)\s`)
 )
 
-func (c *watchedConn) look(statement string) {
+func (c *watchedConn) observe(statement string) {
 	if !c.begun || touchesNothing.MatchString(statement) {
 		return
 	}
@@ -72,17 +72,18 @@ func (c *watchedConn) look(statement string) {
 }
 
 func (c *watchedConn) QueryContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Rows, error) {
-	c.look(statement)
+	c.observe(statement)
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, statement, args)
 }
 
 func (c *watchedConn) ExecContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Result, error) {
-	c.look(statement)
+	c.observe(statement)
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, statement, args)
 }
 
-// The suite does every act there is. A transaction of SQLite that has read cannot wait for its turn to write.
-func TestEveryActBeginsWithAWriteOnSQLite(t *testing.T) {
+// The suite runs every operation. On SQLite, a transaction that has read cannot wait for its turn
+// to write.
+func TestEveryOperationBeginsWithAWriteOnSQLite(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, storagetest.Harness{
 		New: func(t testing.TB, now func() time.Time) buddychat.Store {
@@ -91,7 +92,7 @@ func TestEveryActBeginsWithAWriteOnSQLite(t *testing.T) {
 				"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(on)&_pragma=synchronous(OFF)")
 			require.NoError(t, err)
 			db := sql.OpenDB(watched{base, func(statement string) {
-				t.Errorf("an act begins with: %s", strings.Join(strings.Fields(statement), " "))
+				t.Errorf("an operation begins with: %s", strings.Join(strings.Fields(statement), " "))
 			}})
 			t.Cleanup(func() { require.NoError(t, db.Close()) })
 			s, err := bunstore.Open(db, bunstore.SQLite, &bunstore.Options{Now: now})

@@ -15,7 +15,7 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// byCopy has every act on a conversation, by the copy that it names.
+// byCopy has every operation on a conversation, called with a copy.
 var byCopy = map[string]func(ctx context.Context, s *bunstore.Store, c chat.Copy, message int64) error{
 	"send": func(ctx context.Context, s *bunstore.Store, c chat.Copy, _ int64) error {
 		_, err := s.AppendMessage(ctx, c, chat.Draft{Content: "a"})
@@ -59,7 +59,8 @@ var byCopy = map[string]func(ctx context.Context, s *bunstore.Store, c chat.Copy
 	},
 }
 
-// private is a chat and a group that mallory has no part in, each with a message, by the copies of alice.
+// private creates a chat and a group that mallory is not in, each with a message. It maps the
+// copies of alice to the messages.
 func private(t *testing.T, s *bunstore.Store) map[chat.Copy]int64 {
 	t.Helper()
 	mine, _, err := s.OpenChat(t.Context(), "alice", "bob")
@@ -77,7 +78,7 @@ func private(t *testing.T, s *bunstore.Store) map[chat.Copy]int64 {
 
 const mallory = "mallory"
 
-func TestNobodyWaitsForTheLockOfAConversationThatIsNotTheirs(t *testing.T) {
+func TestAStrangerDoesNotWaitForTheLockOfAConversation(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	messages := private(t, l.db.Store)
@@ -92,7 +93,8 @@ func TestNobodyWaitsForTheLockOfAConversationThatIsNotTheirs(t *testing.T) {
 	}
 }
 
-// The bounds of the test below. What it was written for were 80 to 125 µs of 250, and a z over 10.
+// The thresholds of the test below. The timing difference that it was written for was 80 to 125 µs
+// of 250 µs, with z above 10.
 const (
 	samples      = 300
 	rounds       = 3
@@ -100,7 +102,8 @@ const (
 	significantZ = 5
 )
 
-// A foreign copy and a missing copy are tried in turns. They differ only if they do so in every round, by much more than chance.
+// The test alternates between a foreign copy and a missing one. It fails only if the times differ
+// in every round, by much more than chance.
 func TestAForeignCopyTakesAsLongAsAMissingOne(t *testing.T) {
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -141,8 +144,8 @@ func median(samples []time.Duration) time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// mannWhitney returns the normal approximation of the Mann-Whitney U test: how many standard deviations the ranks of a lie above
-// those of b.
+// mannWhitney returns the normal approximation of the Mann-Whitney U test: by how many standard
+// deviations the ranks of a are above those of b.
 func mannWhitney(a, b []time.Duration) float64 {
 	u := 0.0
 	for _, x := range a {

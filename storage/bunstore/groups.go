@@ -25,37 +25,37 @@ func (s *Store) CreateGroup(ctx context.Context, creator user.ID, d group.Draft)
 			return err
 		}
 		now := t.time()
-		v := conversation{kind: chat.Group}
-		if _, err := t.row(ctx, `INSERT INTO {conversations} (kind) VALUES ($1) RETURNING id`, []any{int64(chat.Group)}, &v.id); err != nil {
+		conv := conversation{kind: chat.Group}
+		if _, err := t.row(ctx, `INSERT INTO {conversations} (kind) VALUES ($1) RETURNING id`, []any{int64(chat.Group)}, &conv.id); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, `INSERT INTO {groups} (conversation_id, title, description, created_by, members_count, updated_at) VALUES ($1, $2, $3, $4, 0, $5)`,
-			v.id, d.Title, d.Description, named(creator), now); err != nil {
+			conv.id, d.Title, d.Description, userArg(creator), now); err != nil {
 			return err
 		}
-		member, err := t.join(ctx, v, creator, creator, true, now)
+		member, err := t.join(ctx, conv, creator, creator, true, now)
 		if err != nil {
 			return err
 		}
-		g = group.Group{ID: v.id, Title: d.Title, Description: d.Description, MembersCount: 1, CreatedBy: creator, UpdatedAt: moment(now)}
+		g = group.Group{ID: conv.id, Title: d.Title, Description: d.Description, MembersCount: 1, CreatedBy: creator, UpdatedAt: moment(now)}
 		own = group.Copy{Member: member, Activity: member.Joined}
 		return nil
 	})
 	return g, own, err
 }
 
-// join adds a member to a locked group and says so.
-func (t *tx) join(ctx context.Context, v conversation, u, actor user.ID, admin bool, now int64) (group.Member, error) {
-	m := group.Member{Group: v.id, User: u, Admin: admin, Joined: moment(now)}
+// join adds a member to a locked group and records it.
+func (t *tx) join(ctx context.Context, conv conversation, u, actor user.ID, admin bool, now int64) (group.Member, error) {
+	m := group.Member{Group: conv.id, User: u, Admin: admin, Joined: moment(now)}
 	if _, err := t.row(ctx, `INSERT INTO {copies} (conversation_id, kind, owner, admin, joined_seq, cleared_seq, read_seq, joined_at)
 		VALUES ($1, $2, $3, $4, $5, $5, $5, $6) RETURNING id`,
-		[]any{v.id, int64(chat.Group), named(u), admin, v.lastSeq, now}, &m.ID); err != nil {
+		[]any{conv.id, int64(chat.Group), userArg(u), admin, conv.lastSeq, now}, &m.ID); err != nil {
 		return m, err
 	}
-	if _, err := t.exec(ctx, `UPDATE {groups} SET members_count = members_count + 1 WHERE conversation_id = $1`, v.id); err != nil {
+	if _, err := t.exec(ctx, `UPDATE {groups} SET members_count = members_count + 1 WHERE conversation_id = $1`, conv.id); err != nil {
 		return m, err
 	}
-	joined, err := t.record(ctx, realtime.Record{Operation: realtime.MemberAdded, At: m.Joined, Conversation: v.id, Kind: v.kind, Actor: actor, Member: m.ID}, u)
+	joined, err := t.record(ctx, realtime.Record{Operation: realtime.MemberAdded, At: m.Joined, Conversation: conv.id, Kind: conv.kind, Actor: actor, Member: m.ID}, u)
 	if err != nil {
 		return m, err
 	}
@@ -89,7 +89,7 @@ func (s *Store) Copies(ctx context.Context, owner user.ID, ids ...int64) (map[in
 	copies := make(map[int64]group.Copy, len(ids))
 	err := s.reader().query(ctx, `SELECT `+groupCopyColumns+` FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 		WHERE `+s.in("c.id", "$2", "bigint")+` AND c.owner = $1 AND c.kind = 2 AND c.end_event = 0`,
-		[]any{named(owner), list(s, ids)}, func(rows *sql.Rows) error {
+		[]any{userArg(owner), list(s, ids)}, func(rows *sql.Rows) error {
 			c, err := scanGroupCopy(rows)
 			copies[c.ID] = c
 			return err
@@ -125,7 +125,7 @@ func (t *tx) groups(ctx context.Context, viewer user.ID, ids ...int64) (map[int6
 	err := t.query(ctx, `SELECT g.conversation_id, g.title, g.description, g.image, g.members_count, g.created_by, g.updated_at FROM {groups} g
 		WHERE `+t.in("g.conversation_id", "$2", "bigint")+`
 		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = g.conversation_id AND c.owner = $1 AND c.end_event = 0)`,
-		[]any{named(viewer), list(t.Store, ids)}, func(rows *sql.Rows) error {
+		[]any{userArg(viewer), list(t.Store, ids)}, func(rows *sql.Rows) error {
 			var g group.Group
 			var updated int64
 			err := rows.Scan(&g.ID, &g.Title, &g.Description, &g.Image, &g.MembersCount, &g.CreatedBy, &updated)
@@ -142,7 +142,7 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM {copies} x
 		JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.owner = $1 AND c.end_event = 0
 		WHERE `+s.in("x.id", "$2", "bigint")+` AND x.kind = 2 AND x.end_event = 0`,
-		[]any{named(viewer), list(s, ids)}, func(rows *sql.Rows) error {
+		[]any{userArg(viewer), list(s, ids)}, func(rows *sql.Rows) error {
 			m, err := scanMember(rows)
 			members[m.ID] = m
 			return err
@@ -152,8 +152,8 @@ func (s *Store) MembersByID(ctx context.Context, viewer user.ID, ids ...int64) (
 
 // Members implements [group.Store].
 func (s *Store) Members(ctx context.Context, viewer user.ID, groups []int64, r storage.Range) ([][]group.Member, error) {
-	sp := newSpan(r, "x.id", false, []any{list(s, groups), named(viewer)})
-	from := s.each(`{groups} g`, `{copies}`, sp.and(`x.conversation_id = g.conversation_id AND x.end_event = 0`), sp.order, sp.limit)
+	sp := newSpan(r, "x.id", false, []any{list(s, groups), userArg(viewer)})
+	from := s.joinFirst(`{groups} g`, `{copies}`, sp.and(`x.conversation_id = g.conversation_id AND x.end_event = 0`), sp.order, sp.limit)
 	found := make(map[int64][]group.Member, len(groups))
 	err := s.reader().query(ctx, `SELECT `+memberColumns+` FROM `+from+` WHERE `+s.in("g.conversation_id", "$1", "bigint")+`
 		AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = g.conversation_id AND c.owner = $2 AND c.end_event = 0) ORDER BY x.id`,
@@ -162,15 +162,17 @@ func (s *Store) Members(ctx context.Context, viewer user.ID, groups []int64, r s
 			found[m.Group] = append(found[m.Group], m)
 			return err
 		})
-	return inPlace(groups, found), err
+	return inKeyOrder(groups, found), err
 }
 
-// hasRead is the condition that the member x has read the message m of another.
+// hasRead is the SQL condition that the member x has read the message m of another member.
 const hasRead = `x.conversation_id = m.conversation_id AND x.end_event = 0 AND x.owner <> m.sender AND x.joined_seq < m.seq AND x.read_seq >= m.seq`
 
-// shownMessages is a table m of those of the messages that are shown by the copies beside them. Its arguments come first.
+// shownMessages returns a table m of the given messages, each with the given copy, if that copy
+// shows it. Its arguments are numbered from 1.
 func (s *Store) shownMessages() string {
-	// Each row by its own id: SQLite would rather read all members of the group for each message. It keeps the order of a CROSS JOIN.
+	// CROSS JOIN makes SQLite look up each row by its id. Otherwise it would read all members of
+	// the group for each message.
 	join := `JOIN`
 	if s.dialect == SQLite {
 		join = `CROSS JOIN`
@@ -180,10 +182,11 @@ func (s *Store) shownMessages() string {
 		WHERE ` + visible + `) m`
 }
 
-// refs returns the arguments of [Store.shownMessages].
+// refs returns the arguments for [Store.shownMessages].
 func (s *Store) refs(messages []group.MessageRef) []any {
 	var ids, copies []int64
-	asked := make(map[[2]int64]bool, len(messages)) // each pair is asked for once: its rows are found for every place of it
+	// A pair that is asked for twice would return its rows twice.
+	asked := make(map[[2]int64]bool, len(messages))
 	for _, m := range messages {
 		if pair := [2]int64{m.Message, m.Copy.ID}; !asked[pair] {
 			asked[pair] = true
@@ -193,11 +196,12 @@ func (s *Store) refs(messages []group.MessageRef) []any {
 	return s.pairArgs(ids, copies)
 }
 
-// hasReadByIndex is hasRead as the index of read points has it, which no other index serves as well. It must not be used to read in the order of ids.
+// hasReadByIndex is hasRead in the form of the index on read points, which no other index serves as
+// well. Do not use it to read in the order of ids.
 const hasReadByIndex = hasRead + ` AND x.kind = 2`
 
-// fewReaders is how many readers of a message are read and sorted at once. Where a message has more, the members of its group are looked
-// through in their order, of whom many are readers then.
+// fewReaders is up to how many readers of a message are read and sorted at once. For a message with
+// more readers, the members of its group are scanned in order, since many of them are readers.
 const fewReaders = 500
 
 // Readers implements [group.Store].
@@ -215,21 +219,21 @@ func (s *Store) Readers(ctx context.Context, messages []group.MessageRef, r stor
 		}
 	}
 	found := make(map[group.MessageRef][]group.Member, len(messages))
-	// A term in the place of the id alone keeps the databases from reading in the order of ids.
+	// An expression instead of the plain id keeps the databases from scanning in the order of ids.
 	if err := s.readers(ctx, few, hasReadByIndex, newSpan(r, "(x.id + 0)", false, s.refs(few)), found); err != nil {
 		return nil, err
 	}
 	if err := s.readers(ctx, many, hasRead, newSpan(r, "x.id", false, s.refs(many)), found); err != nil {
 		return nil, err
 	}
-	return inPlace(messages, found), nil
+	return inKeyOrder(messages, found), nil
 }
 
 func (s *Store) readers(ctx context.Context, messages []group.MessageRef, condition string, sp span, found map[group.MessageRef][]group.Member) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	from := s.each(s.shownMessages(), `{copies}`, sp.and(condition), sp.order, sp.limit)
+	from := s.joinFirst(s.shownMessages(), `{copies}`, sp.and(condition), sp.order, sp.limit)
 	return s.reader().query(ctx, `SELECT `+memberColumns+`, m.id, m.kind, m.copy_id, m.owner FROM `+from+` ORDER BY x.id`,
 		sp.args, func(rows *sql.Rows) error {
 			var m group.MessageRef
@@ -242,7 +246,7 @@ func (s *Store) readers(ctx context.Context, messages []group.MessageRef, condit
 // CountReaders implements [group.Store].
 func (s *Store) CountReaders(ctx context.Context, messages []group.MessageRef) ([]int, error) {
 	counts, err := s.countReaders(ctx, messages, math.MaxInt32)
-	return inPlace(messages, counts), err
+	return inKeyOrder(messages, counts), err
 }
 
 // countReaders counts the readers of each message, up to most.

@@ -13,16 +13,18 @@ import (
 	"github.com/buddychat/buddychat/realtime"
 )
 
-// hole is a range of missing ids.
+// hole is a range of missing ids. xid is the transaction number that the tail drew when it first
+// missed them.
 type hole struct {
-	from, to int64
-	stamp    uint64   // 0: none yet
-	writers  []string // the transactions that held a lock on the records then
-	over     bool     // all of them have ended
+	from, to     int64
+	xid          uint64   // 0: not drawn yet
+	writers      []string // the transactions that held a lock on the records then
+	writersEnded bool     // all writers have ended
 }
 
-// take enters new records, gives up the holes that nobody can fill any more, and moves the safe position.
-func (l *postgresTail) take(records []realtime.Record) {
+// apply adds new records, gives up the holes that no transaction can fill any more, and advances
+// the safe position.
+func (l *postgresTail) apply(records []realtime.Record) {
 	for _, r := range records {
 		if r.ID > l.high {
 			if r.ID > l.high+1 {
@@ -35,7 +37,7 @@ func (l *postgresTail) take(records []realtime.Record) {
 		l.above = append(l.above, r.Position)
 	}
 	slices.SortFunc(l.above, func(a, b realtime.Position) int { return cmp.Compare(a.ID, b.ID) })
-	l.holes = slices.DeleteFunc(l.holes, func(h hole) bool { return h.over || h.stamp != 0 && h.stamp <= l.seen.xmin })
+	l.holes = slices.DeleteFunc(l.holes, func(h hole) bool { return h.writersEnded || h.xid != 0 && h.xid <= l.seen.xmin })
 	safe := l.high
 	if len(l.holes) > 0 {
 		safe = l.holes[0].from - 1
@@ -49,7 +51,7 @@ func (l *postgresTail) take(records []realtime.Record) {
 	l.safe.ID = max(l.safe.ID, safe)
 }
 
-// fill takes an id out of the hole that it lay in.
+// fill removes an id from its hole.
 func (l *postgresTail) fill(id int64) {
 	for i, h := range l.holes {
 		if id < h.from || id > h.to {
@@ -62,38 +64,42 @@ func (l *postgresTail) fill(id int64) {
 			rest = append(rest, before)
 		}
 		if id < h.to {
-			behind := h
-			behind.from = id + 1
-			rest = append(rest, behind)
+			after := h
+			after.from = id + 1
+			rest = append(rest, after)
 		}
 		l.holes = slices.Replace(l.holes, i, i+1, rest...)
 		return
 	}
 }
 
-// lookEvery is what lies between two looks for the ends of writers: most holes are given up by their stamps long before.
-const lookEvery = time.Second
+// checkWritersEvery is the least time between two checks of the writers' locks. Most holes are
+// given up much earlier, by their transaction numbers.
+const checkWritersEvery = time.Second
 
-// lookForEnds marks the holes whose writers have ended: what these committed can be seen from now on.
-func (l *postgresTail) lookForEnds(ctx context.Context) error {
-	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.stamp != 0 }) || time.Since(l.looked) < lookEvery {
+// checkWriters marks the holes whose writers have ended. What those committed is visible from now
+// on.
+func (l *postgresTail) checkWriters(ctx context.Context) error {
+	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.xid != 0 }) || time.Since(l.writersChecked) < checkWritersEvery {
 		return nil
 	}
 	writers, err := l.writers(ctx)
 	if err != nil {
 		return err
 	}
-	l.looked = time.Now()
+	l.writersChecked = time.Now()
 	if slices.ContainsFunc(writers, func(w string) bool { return strings.HasPrefix(w, "-1/") }) {
-		return nil // a prepared transaction goes by another name than when it began
+		// A prepared transaction is listed under another name than before, so no writer can be
+		// ruled out.
+		return nil
 	}
 	for i, h := range l.holes {
-		l.holes[i].over = h.stamp != 0 && !slices.ContainsFunc(h.writers, func(w string) bool { return slices.Contains(writers, w) })
+		l.holes[i].writersEnded = h.xid != 0 && !slices.ContainsFunc(h.writers, func(w string) bool { return slices.Contains(writers, w) })
 	}
 	return nil
 }
 
-// writers returns the transactions that hold a lock on the records, as whoever writes one does.
+// writers returns the transactions that hold the lock of a writer on the table of records.
 func (l *postgresTail) writers(ctx context.Context) (writers []string, err error) {
 	err = l.t.query(ctx, `SELECT DISTINCT k.virtualtransaction FROM pg_locks k WHERE k.locktype = 'relation' AND k.mode = 'RowExclusiveLock' AND k.relation = '{events}'::regclass
 		AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`, nil, func(rows *sql.Rows) error {
@@ -105,16 +111,17 @@ func (l *postgresTail) writers(ctx context.Context) (writers []string, err error
 	return writers, err
 }
 
-// stamp draws a transaction number for the holes that have none, and notes who may fill them.
-func (l *postgresTail) stamp(ctx context.Context) error {
-	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.stamp == 0 }) {
+// assignXIDs draws a transaction number for the holes that have none, and notes which transactions
+// may fill them.
+func (l *postgresTail) assignXIDs(ctx context.Context) error {
+	if !slices.ContainsFunc(l.holes, func(h hole) bool { return h.xid == 0 }) {
 		return nil
 	}
 	var text string
 	if _, err := l.t.row(ctx, `SELECT pg_current_xact_id()::text`, nil, &text); err != nil {
 		return err
 	}
-	stamp, err := strconv.ParseUint(text, 10, 64)
+	xid, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
 		return fmt.Errorf("bunstore: transaction number: %w", err)
 	}
@@ -123,8 +130,8 @@ func (l *postgresTail) stamp(ctx context.Context) error {
 		return err
 	}
 	for i := range l.holes {
-		if l.holes[i].stamp == 0 {
-			l.holes[i].stamp, l.holes[i].writers = stamp, writers
+		if l.holes[i].xid == 0 {
+			l.holes[i].xid, l.holes[i].writers = xid, writers
 		}
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"github.com/buddychat/buddychat/internal/sqlitetest"
 )
 
-// Other drivers run the same tests in the module internal/sqlitedrivers.
-func TestAHostMayOpenItsSQLiteDatabasePlainly(t *testing.T) {
+// The module internal/sqlitedrivers runs the same tests with other drivers.
+func TestAHostCanOpenItsSQLiteDatabaseItself(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Run(t, sqlitetest.Driver{
 		Name:      "sqlite",

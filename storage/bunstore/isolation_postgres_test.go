@@ -15,7 +15,7 @@ import (
 	"github.com/buddychat/buddychat/storage/postgres"
 )
 
-// serializationFailure is what a host tries again after.
+// serializationFailure is the error code after which a host retries its transaction.
 const serializationFailure = "40001"
 
 func requireCode(t *testing.T, code string, err error) {
@@ -25,10 +25,11 @@ func requireCode(t *testing.T, code string, err error) {
 	require.Equal(t, code, e.SQLState())
 }
 
-// snapshots are the isolation levels at which a transaction sees the database as it was when it began.
+// snapshots are the isolation levels at which a transaction sees the database as it was when it
+// began.
 var snapshots = []sql.IsolationLevel{sql.LevelRepeatableRead, sql.LevelSerializable}
 
-// beginAt begins a transaction of the host's, whose snapshot is taken at once.
+// beginAt begins a host transaction and takes its snapshot at once.
 func (l *logged) beginAt(level sql.IsolationLevel) *sql.Tx {
 	l.Helper()
 	tx, err := l.db.SQL().BeginTx(l.Context(), &sql.TxOptions{Isolation: level})
@@ -56,10 +57,10 @@ func (l *logged) join(admin chat.Copy, m group.Member) chat.Copy {
 	return chat.Copy{Kind: chat.Group, ID: joined.ID, Owner: m.User}
 }
 
-func TestWhatATransactionCannotSeeIsNotDecidedBy(t *testing.T) {
+func TestAnOperationFailsIfItsTransactionCannotSeeAChange(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]func(l *logged) (since func() error, act func(*bunstore.Store) error){
-		"an admin who is none any more": func(l *logged) (func() error, func(*bunstore.Store) error) {
+		"an admin who was demoted": func(l *logged) (func() error, func(*bunstore.Store) error) {
 			_, alice := l.group()
 			bob := l.join(alice, group.Member{User: "bob", Admin: true})
 			demote := func(by, whom chat.Copy) func(*bunstore.Store) error {
@@ -96,7 +97,7 @@ func TestWhatATransactionCannotSeeIsNotDecidedBy(t *testing.T) {
 			}
 			return func() error { return open(l.db.Store) }, open
 		},
-		"what another member has read": func(l *logged) (func() error, func(*bunstore.Store) error) {
+		"a read of another member": func(l *logged) (func() error, func(*bunstore.Store) error) {
 			_, alice := l.group()
 			bob, carol := l.join(alice, group.Member{User: "bob"}), l.join(alice, group.Member{User: "carol"})
 			m := l.send(alice)
@@ -122,7 +123,7 @@ func TestWhatATransactionCannotSeeIsNotDecidedBy(t *testing.T) {
 	}
 }
 
-func TestAUserIsNotErasedByWhomDoesNotSeeEveryChat(t *testing.T) {
+func TestEraseUserRefusesATransactionThatDoesNotSeeEveryChat(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	for _, level := range snapshots {
@@ -131,7 +132,7 @@ func TestAUserIsNotErasedByWhomDoesNotSeeEveryChat(t *testing.T) {
 	require.NoError(t, l.db.In(l.begin()).EraseUser(t.Context(), "bob"))
 }
 
-func TestATransactionThatNothingHappenedBesideGoesOnAtEveryLevel(t *testing.T) {
+func TestATransactionWithoutConflictsSucceedsAtEveryLevel(t *testing.T) {
 	t.Parallel()
 	for _, level := range snapshots {
 		l := newLogged(t)
@@ -162,7 +163,7 @@ func TestATransactionThatNothingHappenedBesideGoesOnAtEveryLevel(t *testing.T) {
 	}
 }
 
-// waited returns once somebody waits for a lock in the database.
+// waited returns once a statement waits for a lock in the database.
 func waited(t *testing.T, db *sql.DB) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -172,7 +173,7 @@ func waited(t *testing.T, db *sql.DB) {
 	}, time.Minute, 5*time.Millisecond)
 }
 
-func TestAnActOfItsOwnDecidesByWhatIsThereWhateverTheDatabaseHasForADefault(t *testing.T) {
+func TestOperationsRunAtReadCommittedWhateverTheDefaultOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	db, err := postgres.Open(t.Context(), address, &postgres.Options{Migrate: true})
@@ -195,10 +196,11 @@ func TestAnActOfItsOwnDecidesByWhatIsThereWhateverTheDatabaseHasForADefault(t *t
 	}()
 	waited(t, db.SQL())
 	require.NoError(t, tx.Commit())
-	require.Error(t, <-opened, "a chat with somebody who is erased")
+	require.Error(t, <-opened, "a chat with an erased user")
 }
 
-// vanish takes every conversation away, as the purge of another node does with those that nobody is left of.
+// vanish deletes all conversations, as the purge of another node does with conversations without
+// copies.
 func vanish(t *testing.T, tx *sql.Tx) {
 	t.Helper()
 	for _, table := range []string{"copies", "messages", "conversations"} {
@@ -216,7 +218,7 @@ func (l *logged) beginWithEveryConversation() *sql.Tx {
 	return tx
 }
 
-func TestAMessageWhoseConversationGoesWhileItWaitsIsNotAnswered(t *testing.T) {
+func TestASendFailsIfItsConversationIsDeletedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	c := l.chat("alice", "bob")
@@ -231,12 +233,13 @@ func TestAMessageWhoseConversationGoesWhileItWaitsIsNotAnswered(t *testing.T) {
 	require.Error(t, <-sent)
 }
 
-func TestAConversationThatGoesWhileItIsPurgedIsNoErrorOfThePurge(t *testing.T) {
+func TestPurgeIgnoresAConversationThatIsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	l.send(l.chat("alice", "bob"))
 	require.NoError(t, l.db.EraseUser(t.Context(), "alice"))
-	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_conversations SET purge_due = FALSE`) // so that the erased user's messages are the first to wait
+	// With purge_due unset, the purge blocks first on the messages of the erased user.
+	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_conversations SET purge_due = FALSE`)
 	require.NoError(t, err)
 	tx := l.beginWithEveryConversation()
 	purged := make(chan error, 1)

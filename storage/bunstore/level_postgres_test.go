@@ -17,7 +17,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// setDefault sets a setting of new connections to a database.
+// setDefault sets a setting for new connections to a database.
 func setDefault(t testing.TB, address, setting, value string) {
 	t.Helper()
 	pool, err := sql.Open("pgx", address)
@@ -27,7 +27,7 @@ func setDefault(t testing.TB, address, setting, value string) {
 	require.NoError(t, pool.Close())
 }
 
-// openPlain opens a database as a host does that has a pool of its own, and says nothing of its driver.
+// openPlain opens a database like a host that has its own pool and sets no Driver options.
 func openPlain(t testing.TB, address string, now func() time.Time) onDatabase {
 	t.Helper()
 	pool, err := sql.Open("pgx", address)
@@ -40,9 +40,9 @@ func openPlain(t testing.TB, address string, now func() time.Time) onDatabase {
 	return onDatabase{s, pool}
 }
 
-// Two transactions of the host's, of which one is prepared, leave a read that can be serialized with neither: at SERIALIZABLE it
-// would have to fail.
-func TestAReadDoesNotFailForTheDefaultIsolationLevel(t *testing.T) {
+// Two host transactions, one of them prepared, set up a read that cannot be serialized with both.
+// At SERIALIZABLE, the read would have to fail.
+func TestReadsDoNotFailBecauseOfTheDefaultIsolationLevel(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	setDefault(t, address, "default_transaction_isolation", "serializable")
@@ -56,7 +56,8 @@ func TestAReadDoesNotFailForTheDefaultIsolationLevel(t *testing.T) {
 	}
 	prepared, err := s.db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	defer prepared.Rollback() //nolint:errcheck // it is the session's no more
+	// the transaction is prepared and no longer belongs to the session
+	defer prepared.Rollback() //nolint:errcheck
 	run(prepared, `SELECT last_seq FROM buddychat_conversations`)
 	run(prepared, `UPDATE buddychat_copies SET archived = archived`)
 	committed, err := s.db.BeginTx(t.Context(), nil)
@@ -64,22 +65,23 @@ func TestAReadDoesNotFailForTheDefaultIsolationLevel(t *testing.T) {
 	defer committed.Rollback() //nolint:errcheck // after the commit
 	run(committed, `UPDATE buddychat_conversations SET kind = kind`)
 	require.NoError(t, committed.Commit())
-	run(prepared, `PREPARE TRANSACTION 'a read beside'`)
+	run(prepared, `PREPARE TRANSACTION 'a concurrent read'`)
 	t.Cleanup(func() {
-		_, err := s.db.ExecContext(context.Background(), `ROLLBACK PREPARED 'a read beside'`)
+		_, err := s.db.ExecContext(context.Background(), `ROLLBACK PREPARED 'a concurrent read'`)
 		require.NoError(t, err)
 	})
 
 	_, err = s.db.ExecContext(t.Context(), `SELECT * FROM buddychat_copies c, buddychat_conversations v`)
-	requireCode(t, serializationFailure, err) // so that the test is of something
+	requireCode(t, serializationFailure, err) // the test depends on it
 	chats, err := s.ListChats(t.Context(), "alice", chat.Filter{}, storage.Range{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, chats, 1)
 	require.Equal(t, mine.ID, chats[0].ID)
 }
 
-// The level is not known where it is set while the store is open: then the code of the error says what to do.
-func TestSendsDoNotFailForTheDefaultIsolationLevel(t *testing.T) {
+// If the level is set while the store is open, the store does not know it. Then it must act on the
+// error code.
+func TestSendsDoNotFailBecauseOfTheDefaultIsolationLevel(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"repeatable read", "serializable"} {
 		for _, when := range []string{"before the store is opened", "while it is open"} {
@@ -98,10 +100,11 @@ func TestSendsDoNotFailForTheDefaultIsolationLevel(t *testing.T) {
 					require.NoError(t, err)
 					copies = append(copies, chat.Copy{Kind: chat.Group, ID: m.ID, Owner: m.User})
 				}
-				var nodes []onDatabase // the sends of one node share their transactions, those of two do not
+				// The sends of one node share transactions, those of different nodes do not.
+				var nodes []onDatabase
 				for range copies {
 					node := openPlain(t, address, nil)
-					node.db.SetMaxIdleConns(0) // every connection is a new one
+					node.db.SetMaxIdleConns(0) // every send opens a new connection
 					nodes = append(nodes, node)
 				}
 				if when == "while it is open" {
@@ -128,7 +131,7 @@ func TestSendsDoNotFailForTheDefaultIsolationLevel(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatCannotKeepEveryCharacterIsRefused(t *testing.T) {
+func TestADatabaseThatCannotStoreEveryCharacterIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {
 		address := pgtest.URLWith(t, "ENCODING '"+encoding+"' TEMPLATE template0")

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// in returns the condition that an expression is one of the values of an argument made by [list].
+// in returns the condition that an expression equals one of the values of an argument made by
+// [list].
 func (s *Store) in(expression, argument, sqlType string) string {
 	if s.dialect == SQLite {
 		return fmt.Sprintf("%s IN (SELECT value FROM json_each(%s))", expression, argument)
@@ -14,7 +15,7 @@ func (s *Store) in(expression, argument, sqlType string) string {
 	return fmt.Sprintf("%s = ANY(%s::%s[])", expression, argument, sqlType)
 }
 
-// values returns a query of the values of an argument made by [list].
+// values returns a query that selects the values of an argument made by [list].
 func (s *Store) values(argument, sqlType string) string {
 	if s.dialect == SQLite {
 		return fmt.Sprintf("SELECT value FROM json_each(%s)", argument)
@@ -28,14 +29,14 @@ func jsonArray[T ~int64 | ~string](values []T) string {
 	}
 	b, err := json.Marshal(values)
 	if err != nil {
-		return "[]" // not possible for numbers and strings
+		return "[]" // numbers and strings can always be marshaled
 	}
 	return string(b)
 }
 
 var arrayQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-// arrayLiteral returns an array of PostgreSQL as text, which every driver takes.
+// arrayLiteral returns a PostgreSQL array as text, a form that every driver accepts.
 func arrayLiteral[T ~int64 | ~string](values []T) string {
 	var b strings.Builder
 	for i, v := range values {
@@ -47,8 +48,9 @@ func arrayLiteral[T ~int64 | ~string](values []T) string {
 	return "{" + b.String() + "}"
 }
 
-// pairs returns a table of two columns a and b, and [pairArgs] its arguments, of which the first has this number. On SQLite the pairs are
-// one argument: a join of two lists by the place in them would read all of the second for each entry of the first.
+// pairs returns a table with two columns a and b, for the arguments of [Store.pairArgs], which are
+// numbered from first. On SQLite the pairs are one argument: to join two lists by position, SQLite
+// would scan the second list for each entry of the first.
 func (s *Store) pairs(first int) string {
 	if s.dialect == SQLite {
 		return fmt.Sprintf("(SELECT json_extract(value, '$[0]') AS a, json_extract(value, '$[1]') AS b FROM json_each($%d))", first)
@@ -56,7 +58,7 @@ func (s *Store) pairs(first int) string {
 	return fmt.Sprintf("(SELECT * FROM unnest($%d::bigint[], $%d::bigint[]) AS q (a, b))", first, first+1)
 }
 
-// pairArgs returns the arguments of [Store.pairs]. Both lists have the same length.
+// pairArgs returns the arguments for [Store.pairs]. Both lists must have the same length.
 func (s *Store) pairArgs(a, b []int64) []any {
 	if s.dialect != SQLite {
 		return []any{list(s, a), list(s, b)}

@@ -12,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-var errBound = errors.New("bunstore: a store bound to a transaction has no log to follow: follow the log of the store itself")
+var errBound = errors.New("bunstore: a store bound to a transaction has no log: call Tail on the store itself")
 
 // Tail implements [realtime.Log].
 func (s *Store) Tail(ctx context.Context) (realtime.Tail, error) {
@@ -25,7 +25,7 @@ func (s *Store) Tail(ctx context.Context) (realtime.Tail, error) {
 	return s.tailPostgres(ctx)
 }
 
-// positionAt returns the position of the record with an id.
+// positionAt returns the position of the record with the given id.
 func (t *tx) positionAt(ctx context.Context, id int64) (p realtime.Position, found bool, err error) {
 	found, err = t.row(ctx, `SELECT e.id, e.nonce FROM {events} e WHERE e.id = $1`, []any{id}, &p.ID, &p.Nonce)
 	return p, found, err
@@ -42,13 +42,13 @@ func (s *Store) CheckPosition(ctx context.Context, p realtime.Position) error {
 
 // Records implements [realtime.Log].
 func (s *Store) Records(ctx context.Context, u user.ID, after, upTo int64, limit int) (records []realtime.Record, err error) {
-	inConversations := s.each(`{copies} c`, `{events}`, `x.conversation_id = c.conversation_id AND x.recipient = ''
+	inConversations := s.joinFirst(`{copies} c`, `{events}`, `x.conversation_id = c.conversation_id AND x.recipient = ''
 		AND x.id > $2 AND x.id <= $3 AND x.id >= c.join_event AND (c.end_event = 0 OR x.id = c.end_event)`, `x.id`, `$4`)
 	err = s.reader().query(ctx, `SELECT `+recordColumns+` FROM (
 			SELECT x.* FROM {events} x WHERE x.recipient = $1 AND x.id > $2 AND x.id <= $3
 			UNION ALL
 			SELECT x.* FROM `+inConversations+` WHERE c.owner = $1 AND (c.end_event = 0 OR c.end_event > $2)
-		) e ORDER BY e.id LIMIT $4`, []any{named(u), after, upTo, limit}, func(rows *sql.Rows) error {
+		) e ORDER BY e.id LIMIT $4`, []any{userArg(u), after, upTo, limit}, func(rows *sql.Rows) error {
 		r, err := scanRecord(rows)
 		records = append(records, r)
 		return err
@@ -69,7 +69,7 @@ func scanMembership(rows *sql.Rows) (realtime.Membership, error) {
 func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user.ID) (memberships []realtime.Membership, err error) {
 	err = s.reader().query(ctx, `SELECT `+membershipColumns+` FROM {copies} c
 		WHERE `+s.in("c.owner", "$2", "text")+` AND (c.end_event = 0 OR c.end_event > $1)`,
-		[]any{endedAfter, list(s, valid(users))}, func(rows *sql.Rows) error {
+		[]any{endedAfter, list(s, validUsers(users))}, func(rows *sql.Rows) error {
 			m, err := scanMembership(rows)
 			memberships = append(memberships, m)
 			return err
@@ -77,8 +77,9 @@ func (s *Store) Memberships(ctx context.Context, endedAfter int64, users ...user
 	return memberships, err
 }
 
-// View implements [realtime.Log]. It is one statement, since every delivery waits for its round
-// trip. Reads of groups take one more each, and a transaction.
+// View implements [realtime.Log]. It runs one statement, because every delivery waits for its round
+// trip. If the records include reads of group messages, it runs one more per read, in a
+// transaction.
 func (s *Store) View(ctx context.Context, records []realtime.Record, readers []realtime.Membership) (realtime.View, error) {
 	v := realtime.View{
 		Messages: map[int64]*chat.Message{}, Hidden: map[realtime.HiddenMessage]bool{},
@@ -89,7 +90,7 @@ func (s *Store) View(ctx context.Context, records []realtime.Record, readers []r
 	}
 	var err error
 	if slices.ContainsFunc(records, isGroupRead) {
-		err = s.atOneMoment(ctx, func(t *tx) error {
+		err = s.inSnapshot(ctx, func(t *tx) error {
 			if err := t.viewState(ctx, &v, records); err != nil {
 				return err
 			}
@@ -106,7 +107,7 @@ func (s *Store) View(ctx context.Context, records []realtime.Record, readers []r
 
 func isGroupRead(r realtime.Record) bool { return r.Operation == realtime.GroupMessageRead }
 
-// The parts of the statement of a view. Each of its rows begins with the number of its part.
+// The numbers of the statement's parts. The first column of each row has the number of its part.
 const (
 	viewedCopy = iota + 1
 	viewedMessage
@@ -114,8 +115,8 @@ const (
 	viewedErased
 )
 
-// viewState reads everything but the messages that reads cover. The erased users are looked up one
-// by one, because a join could read all users who were ever erased.
+// viewState reads the view except the messages that reads newly cover. It looks up erased users one
+// by one, because a join might read all users who were ever erased.
 func (t *tx) viewState(ctx context.Context, v *realtime.View, records []realtime.Record) error {
 	c := changesOf(records)
 	s := t.Store
@@ -136,9 +137,9 @@ func (t *tx) viewState(ctx context.Context, v *realtime.View, records []realtime
 		SELECT 1, m.kind, m.id, m.conversation_id, m.joined_seq, m.cleared_seq, m.join_event,
 				m.end_event, m.owner, '', ''
 			FROM changed m
-		UNION ALL SELECT 2, x.id, x.conversation_id, x.seq, x.created_at, x.edited_at, ` + readMoment + `,
+		UNION ALL SELECT 2, x.id, x.conversation_id, x.seq, x.created_at, x.edited_at, ` + readTime + `,
 				0, x.sender, x.content, COALESCE(x.client_id, '')
-			FROM {messages} x WHERE ` + t.in("x.id", "$5", "bigint") + ` AND ` + there + `
+			FROM {messages} x WHERE ` + t.in("x.id", "$5", "bigint") + ` AND ` + messagePresent + `
 		UNION ALL SELECT 3, h.copy_id, h.message_id, 0, 0, 0, 0, 0, '', '', ''
 			FROM {hidden} h WHERE ` + t.in("h.message_id", "$5", "bigint") + `
 		UNION ALL SELECT 4, 0, 0, 0, 0, 0, 0, 0, u.owner, '', ''
@@ -177,7 +178,7 @@ func (t *tx) viewState(ctx context.Context, v *realtime.View, records []realtime
 	})
 }
 
-// messagesOf returns the ids of the messages that records are about.
+// messagesOf returns the ids of the messages that the records refer to.
 func messagesOf(records []realtime.Record) []int64 {
 	var ids []int64
 	for _, r := range records {
@@ -188,15 +189,15 @@ func messagesOf(records []realtime.Record) []int64 {
 	return ids
 }
 
-// changes are what records say of copies and users.
+// changes is what the records affect.
 type changes struct {
-	members       []int64 // who were added
-	opened        []int64 // chats
+	members       []int64 // members who were added
+	opened        []int64 // conversations of chats that were opened
 	conversations []int64
-	lowest        []int64 // the lowest sequence number in question, of each of conversations
+	lowest        []int64 // for each of conversations, the lowest sequence number in its records
 	first         int64   // the lowest id of a record
-	// actors are those whose erasure matters. That of who sent or edited a message does not: their
-	// message is gone then.
+	// actors may have been erased. It leaves out the actors who sent or edited a message: if one is
+	// erased, the view lacks the message.
 	actors []user.ID
 }
 
@@ -225,7 +226,7 @@ func changesOf(records []realtime.Record) changes {
 		if !known {
 			i, at[r.Conversation] = len(c.lowest), len(c.lowest)
 			c.conversations = append(c.conversations, r.Conversation)
-			c.lowest = append(c.lowest, noPlace)
+			c.lowest = append(c.lowest, noSeq)
 		}
 		if r.Seq > 0 {
 			c.lowest[i] = min(c.lowest[i], r.Seq)
@@ -234,14 +235,16 @@ func changesOf(records []realtime.Record) changes {
 	return c
 }
 
-// noPlace lies behind every place.
-const noPlace = 1 << 62
+// noSeq is higher than any sequence number.
+const noSeq = 1 << 62
 
-// shortRange is how many places a read may cover for its senders to be found by the places; behind that they are found by who is asking.
+// shortRange is how many sequence numbers a read may cover for viewCovered to scan the range. For
+// longer ranges, it looks up each reader.
 const shortRange = 256
 
-// viewCovered finds, for each read, the newest message of each reader that it newly covers. A short range is read whole, a long one by who is asking, so that neither a
-// long history nor a large group makes a read expensive.
+// viewCovered finds, for each read record, the newest message of each reader that the read newly
+// covers. It scans a short range as a whole, and looks up each reader in a long one. So neither a
+// long history nor a large group makes this expensive.
 func (t *tx) viewCovered(ctx context.Context, v *realtime.View, records []realtime.Record, readers []realtime.Membership) error {
 	for _, r := range records {
 		if !isGroupRead(r) {
@@ -261,13 +264,13 @@ func (t *tx) viewCovered(ctx context.Context, v *realtime.View, records []realti
 		const inRange = `x.conversation_id = c.conversation_id AND x.conversation_id = $4 AND x.sender = c.owner AND x.seq > $2 AND x.seq <= $3 AND ` + visible
 		from := `{messages} x JOIN {copies} c ON ` + inRange
 		if r.Seq-r.From > shortRange {
-			from = t.each(`{copies} c`, `{messages}`, inRange, `x.seq DESC`, `1`)
+			from = t.joinFirst(`{copies} c`, `{messages}`, inRange, `x.seq DESC`, `1`)
 		}
 		row := newMessageRow()
 		err := t.query(ctx, `SELECT `+messageColumns+` FROM `+from+` WHERE `+t.in("c.id", "$1", "bigint")+` AND c.end_event = 0 ORDER BY x.seq`,
 			[]any{list(t.Store, asking), r.From, r.Seq, r.Conversation}, func(rows *sql.Rows) error {
 				m, err := row.scan(rows, 0)
-				covered[m.Sender] = &m // the newest comes last
+				covered[m.Sender] = &m // rows are ordered by seq, so the newest message wins
 				return err
 			})
 		if err != nil {

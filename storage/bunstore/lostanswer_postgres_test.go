@@ -17,11 +17,12 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// losing makes connections of a driver that answers driver.ErrBadConn where the connection broke after a statement was sent, as
-// lib/pq and bun's own driver do at the end of the stream. Package sql then runs the statement again on another connection.
+// losing is a connector of a driver that returns driver.ErrBadConn if the connection breaks after a
+// statement was sent, as lib/pq and bun's own driver do at the end of the stream. Package sql then
+// runs the statement again on another connection.
 type losing struct {
 	driver.Connector
-	lose *atomic.Bool // the next answer to a send
+	lose *atomic.Bool // lose the next answer to a send
 }
 
 func (l losing) Connect(ctx context.Context) (driver.Conn, error) {
@@ -46,13 +47,13 @@ func (c losingConn) QueryContext(ctx context.Context, query string, args []drive
 	if err != nil || !strings.Contains(query, "INSERT INTO buddychat_messages") || !c.lose.CompareAndSwap(true, false) {
 		return rows, err
 	}
-	if err := rows.Close(); err != nil { // it is done by then
+	if err := rows.Close(); err != nil { // the statement has completed
 		return nil, err
 	}
 	return nil, driver.ErrBadConn
 }
 
-func TestASendWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
+func TestASendIsNotRepeatedAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	config, err := pgx.ParseConfig(pgtest.URL(t))
 	require.NoError(t, err)
@@ -68,7 +69,7 @@ func TestASendWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
 	for range times {
 		lose.Store(true)
 		_, err = s.AppendMessage(t.Context(), mine.Copy(), chat.Draft{Content: "once"})
-		require.Error(t, err, "nobody knows whether it was sent")
+		require.Error(t, err, "the message may have been sent or not")
 		require.False(t, lose.Load())
 	}
 	sent, err := s.CountMessages(t.Context(), []chat.Copy{mine.Copy()})

@@ -11,20 +11,20 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// lockAsAdmin locks the group of a copy whose owner must be an admin.
+// lockAsAdmin locks the group of a copy. The owner of the copy must be an admin.
 func (t *tx) lockAsAdmin(ctx context.Context, c chat.Copy) (conversation, ownCopy, error) {
-	v, own, err := t.lockKind(ctx, chat.Group, c)
+	conv, own, err := t.lockKind(ctx, chat.Group, c)
 	if err == nil && !own.admin {
 		err = group.NotAnAdmin()
 	}
-	return v, own, err
+	return conv, own, err
 }
 
 // member reads a present member of the group.
-func (t *tx) member(ctx context.Context, v conversation, id int64) (ownCopy, error) {
+func (t *tx) member(ctx context.Context, conv conversation, id int64) (ownCopy, error) {
 	var m ownCopy
 	found, err := t.row(ctx, `SELECT `+copyColumns+` FROM {copies} c WHERE c.id = $1 AND c.conversation_id = $2 AND c.end_event = 0`,
-		[]any{id, v.id}, m.into()...)
+		[]any{id, conv.id}, m.into()...)
 	if err == nil && !found {
 		err = storage.NotFound()
 	}
@@ -43,7 +43,7 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 		if userErr != nil && storage.Message(userErr) == "" {
 			return userErr
 		}
-		v, own, err := t.lockAsAdmin(ctx, c)
+		conv, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 		}
 		var present, members int64
 		if _, err := t.row(ctx, `SELECT (SELECT count(*) FROM {copies} c WHERE c.conversation_id = $1 AND c.owner = $2 AND c.end_event = 0), g.members_count
-			FROM {groups} g WHERE g.conversation_id = $1`, []any{v.id, named(u)}, &present, &members); err != nil {
+			FROM {groups} g WHERE g.conversation_id = $1`, []any{conv.id, userArg(u)}, &present, &members); err != nil {
 			return err
 		}
 		if present > 0 {
@@ -61,7 +61,7 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 		if members >= int64(limit) {
 			return group.Full(limit)
 		}
-		m, err = t.join(ctx, v, u, own.owner, false, t.time())
+		m, err = t.join(ctx, conv, u, own.owner, false, t.time())
 		return err
 	})
 	return m, err
@@ -71,11 +71,11 @@ func (s *Store) AddMember(ctx context.Context, c chat.Copy, u user.ID, limit int
 func (s *Store) SetAdmin(ctx context.Context, c chat.Copy, member int64, admin bool) (m group.Member, err error) {
 	defer emptyOnError(&err, &m)
 	err = s.act(ctx, func(t *tx) error {
-		v, own, err := t.lockAsAdmin(ctx, c)
+		conv, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {
 			return err
 		}
-		target, err := t.member(ctx, v, member)
+		target, err := t.member(ctx, conv, member)
 		if err != nil {
 			return err
 		}
@@ -83,28 +83,28 @@ func (s *Store) SetAdmin(ctx context.Context, c chat.Copy, member int64, admin b
 			return nil
 		}
 		if !admin {
-			if left, err := t.countAdmins(ctx, v); err != nil {
+			if left, err := t.countAdmins(ctx, conv); err != nil {
 				return err
 			} else if left == 1 {
 				return group.LastAdmin()
 			}
 		}
 		m.Admin = admin
-		return t.setAdmin(ctx, v, member, admin, own.owner)
+		return t.setAdmin(ctx, conv, member, admin, own.owner)
 	})
 	return m, err
 }
 
-func (t *tx) countAdmins(ctx context.Context, v conversation) (n int64, err error) {
-	_, err = t.row(ctx, `SELECT count(*) FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0 AND c.admin`, []any{v.id}, &n)
+func (t *tx) countAdmins(ctx context.Context, conv conversation) (n int64, err error) {
+	_, err = t.row(ctx, `SELECT count(*) FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0 AND c.admin`, []any{conv.id}, &n)
 	return n, err
 }
 
-func (t *tx) setAdmin(ctx context.Context, v conversation, member int64, admin bool, actor user.ID) error {
+func (t *tx) setAdmin(ctx context.Context, conv conversation, member int64, admin bool, actor user.ID) error {
 	if _, err := t.exec(ctx, `UPDATE {copies} SET admin = $2 WHERE id = $1`, member, admin); err != nil {
 		return err
 	}
-	_, err := t.record(ctx, realtime.Record{Operation: realtime.GroupUpdated, At: moment(t.time()), Conversation: v.id, Kind: v.kind, Actor: actor})
+	_, err := t.record(ctx, realtime.Record{Operation: realtime.GroupUpdated, At: moment(t.time()), Conversation: conv.id, Kind: conv.kind, Actor: actor})
 	return err
 }
 
@@ -115,22 +115,22 @@ func (s *Store) UpdateGroup(ctx context.Context, c chat.Copy, u group.Update) (g
 		return group.Group{}, err
 	}
 	err = s.act(ctx, func(t *tx) error {
-		v, own, err := t.lockAsAdmin(ctx, c)
+		conv, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {
 			return err
 		}
 		if u != (group.Update{}) {
 			now := t.time()
 			if _, err := t.exec(ctx, `UPDATE {groups} SET title = COALESCE($2, title), description = COALESCE($3, description), image = COALESCE($4, image), updated_at = $5
-				WHERE conversation_id = $1`, v.id, nullable(u.Title), nullable(u.Description), nullable(u.Image), now); err != nil {
+				WHERE conversation_id = $1`, conv.id, nullable(u.Title), nullable(u.Description), nullable(u.Image), now); err != nil {
 				return err
 			}
-			if _, err := t.record(ctx, realtime.Record{Operation: realtime.GroupUpdated, At: moment(now), Conversation: v.id, Kind: v.kind, Actor: own.owner}); err != nil {
+			if _, err := t.record(ctx, realtime.Record{Operation: realtime.GroupUpdated, At: moment(now), Conversation: conv.id, Kind: conv.kind, Actor: own.owner}); err != nil {
 				return err
 			}
 		}
-		groups, err := t.groups(ctx, c.Owner, v.id)
-		g = groups[v.id]
+		groups, err := t.groups(ctx, c.Owner, conv.id)
+		g = groups[conv.id]
 		return err
 	})
 	return g, err
@@ -146,106 +146,108 @@ func nullable(s *string) sql.NullString {
 // RemoveMember implements [group.Store].
 func (s *Store) RemoveMember(ctx context.Context, c chat.Copy, member int64) error {
 	return s.act(ctx, func(t *tx) error {
-		v, own, err := t.lockAsAdmin(ctx, c)
+		conv, own, err := t.lockAsAdmin(ctx, c)
 		if err != nil {
 			return err
 		}
-		target, err := t.member(ctx, v, member)
+		target, err := t.member(ctx, conv, member)
 		if err != nil {
 			return err
 		}
 		if target.id == own.id {
-			return t.leave(ctx, v, own, realtime.Record{Operation: realtime.MemberLeft, Actor: own.owner})
+			return t.leave(ctx, conv, own, realtime.Record{Operation: realtime.MemberLeft, Actor: own.owner})
 		}
-		return t.leave(ctx, v, target, realtime.Record{Operation: realtime.MemberRemoved, Actor: own.owner})
+		return t.leave(ctx, conv, target, realtime.Record{Operation: realtime.MemberRemoved, Actor: own.owner})
 	})
 }
 
 // Leave implements [group.Store].
 func (s *Store) Leave(ctx context.Context, c chat.Copy) error {
 	return s.act(ctx, func(t *tx) error {
-		v, own, err := t.lockKind(ctx, chat.Group, c)
+		conv, own, err := t.lockKind(ctx, chat.Group, c)
 		if err != nil {
 			return err
 		}
-		return t.leave(ctx, v, own, realtime.Record{Operation: realtime.MemberLeft, Actor: own.owner})
+		return t.leave(ctx, conv, own, realtime.Record{Operation: realtime.MemberLeft, Actor: own.owner})
 	})
 }
 
-// leave ends a membership in a locked group, by the record given, with all that follows from it.
-func (t *tx) leave(ctx context.Context, v conversation, m ownCopy, r realtime.Record) error {
+// leave ends a membership in a locked group with the given record, and applies the consequences:
+// read marks, the member count, an empty group, a group without an admin.
+func (t *tx) leave(ctx context.Context, conv conversation, m ownCopy, r realtime.Record) error {
 	now := t.time()
-	if err := t.markRead(ctx, v, m, v.lastSeq, true, now); err != nil {
+	if err := t.markRead(ctx, conv, m, conv.lastSeq, true, now); err != nil {
 		return err
 	}
-	r.At, r.Conversation, r.Kind, r.Member = moment(now), v.id, v.kind, m.id
+	r.At, r.Conversation, r.Kind, r.Member = moment(now), conv.id, conv.kind, m.id
 	ended, err := t.record(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := t.endCopies(ctx, v, ended, `id = $3`, m.id); err != nil {
+	if err := t.endCopies(ctx, conv, ended, `id = $3`, m.id); err != nil {
 		return err
 	}
 	var members int64
-	if _, err := t.row(ctx, `UPDATE {groups} SET members_count = members_count - 1 WHERE conversation_id = $1 RETURNING members_count`, []any{v.id}, &members); err != nil {
+	if _, err := t.row(ctx, `UPDATE {groups} SET members_count = members_count - 1 WHERE conversation_id = $1 RETURNING members_count`, []any{conv.id}, &members); err != nil {
 		return err
 	}
 	if members == 0 {
-		return t.dropGroup(ctx, v)
+		return t.dropGroup(ctx, conv)
 	}
-	return t.keepAdmin(ctx, v, r.Actor)
+	return t.keepAdmin(ctx, conv, r.Actor)
 }
 
-// endCopies ends the copies that satisfy the condition, whose arguments are numbered from $3.
-func (t *tx) endCopies(ctx context.Context, v conversation, ended int64, condition string, args ...any) error {
-	all := append([]any{ended, v.id}, args...)
+// endCopies ends the copies that satisfy the condition. Its arguments are numbered from $3.
+func (t *tx) endCopies(ctx context.Context, conv conversation, ended int64, condition string, args ...any) error {
+	all := append([]any{ended, conv.id}, args...)
 	if _, err := t.exec(ctx, `UPDATE {copies} SET end_event = $1 WHERE end_event = 0 AND conversation_id = $2 AND `+condition, all...); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `UPDATE {conversations} SET endings = endings + 1, purge_due = TRUE WHERE id = $1`, v.id)
+	_, err := t.exec(ctx, `UPDATE {conversations} SET endings = endings + 1, purge_due = TRUE WHERE id = $1`, conv.id)
 	return err
 }
 
-// keepAdmin makes the longest-standing member an admin where there is none. The actor is the member who left.
-func (t *tx) keepAdmin(ctx context.Context, v conversation, actor user.ID) error {
-	if admins, err := t.countAdmins(ctx, v); err != nil || admins > 0 {
+// keepAdmin makes the longest-standing member an admin if the group has none. actor is the member
+// who left.
+func (t *tx) keepAdmin(ctx context.Context, conv conversation, actor user.ID) error {
+	if admins, err := t.countAdmins(ctx, conv); err != nil || admins > 0 {
 		return err
 	}
 	var eldest int64
-	found, err := t.row(ctx, `SELECT c.id FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0 ORDER BY c.id LIMIT 1`, []any{v.id}, &eldest)
+	found, err := t.row(ctx, `SELECT c.id FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0 ORDER BY c.id LIMIT 1`, []any{conv.id}, &eldest)
 	if err != nil || !found {
 		return err
 	}
-	return t.setAdmin(ctx, v, eldest, true, actor)
+	return t.setAdmin(ctx, conv, eldest, true, actor)
 }
 
-// dropGroup removes a group without members. Its conversation is emptied by Purge.
-func (t *tx) dropGroup(ctx context.Context, v conversation) error {
-	_, err := t.exec(ctx, `DELETE FROM {groups} WHERE conversation_id = $1`, v.id)
+// dropGroup removes a group without members. Purge removes its conversation.
+func (t *tx) dropGroup(ctx context.Context, conv conversation) error {
+	_, err := t.exec(ctx, `DELETE FROM {groups} WHERE conversation_id = $1`, conv.id)
 	return err
 }
 
 // RemoveGroup implements [group.Store].
 func (s *Store) RemoveGroup(ctx context.Context, c chat.Copy) error {
 	return s.act(ctx, func(t *tx) error {
-		v, own, err := t.lockKind(ctx, chat.Group, c)
+		conv, own, err := t.lockKind(ctx, chat.Group, c)
 		if err != nil {
 			return err
 		}
 		var creator user.ID
-		if _, err := t.row(ctx, `SELECT g.created_by FROM {groups} g WHERE g.conversation_id = $1`, []any{v.id}, &creator); err != nil {
+		if _, err := t.row(ctx, `SELECT g.created_by FROM {groups} g WHERE g.conversation_id = $1`, []any{conv.id}, &creator); err != nil {
 			return err
 		}
 		if creator != own.owner {
 			return group.NotTheCreator()
 		}
-		removed, err := t.record(ctx, realtime.Record{Operation: realtime.GroupPermanentlyRemoved, At: moment(t.time()), Conversation: v.id, Kind: v.kind, Actor: own.owner})
+		removed, err := t.record(ctx, realtime.Record{Operation: realtime.GroupPermanentlyRemoved, At: moment(t.time()), Conversation: conv.id, Kind: conv.kind, Actor: own.owner})
 		if err != nil {
 			return err
 		}
-		if err := t.endCopies(ctx, v, removed, `TRUE`); err != nil {
+		if err := t.endCopies(ctx, conv, removed, `TRUE`); err != nil {
 			return err
 		}
-		return t.dropGroup(ctx, v)
+		return t.dropGroup(ctx, conv)
 	})
 }

@@ -15,7 +15,7 @@ func (s *Store) EditMessage(ctx context.Context, c chat.Copy, message int64, con
 		return chat.Message{}, err
 	}
 	err = s.act(ctx, func(t *tx) error {
-		v, own, err := t.lock(ctx, c)
+		conv, own, err := t.lock(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -27,14 +27,14 @@ func (s *Store) EditMessage(ctx context.Context, c chat.Copy, message int64, con
 			return err
 		}
 		m.Content, m.EditedAt = content, moment(now)
-		_, err = t.record(ctx, realtime.Record{Operation: operation(v.kind, realtime.ChatMessageUpdated, realtime.GroupMessageUpdated),
-			At: m.EditedAt, Conversation: v.id, Kind: v.kind, Actor: own.owner, Message: m.ID, Seq: m.Seq})
+		_, err = t.record(ctx, realtime.Record{Operation: operation(conv.kind, realtime.ChatMessageUpdated, realtime.GroupMessageUpdated),
+			At: m.EditedAt, Conversation: conv.id, Kind: conv.kind, Actor: own.owner, Message: m.ID, Seq: m.Seq})
 		return err
 	})
 	return m, err
 }
 
-// sentByOwner returns a message that the copy shows and that its owner sent.
+// sentByOwner returns a message if the copy shows it and its owner sent it.
 func (t *tx) sentByOwner(ctx context.Context, c chat.Copy, own ownCopy, message int64) (chat.Message, error) {
 	m, err := t.shown(ctx, c, message)
 	if err == nil && m.Sender != own.owner {
@@ -46,7 +46,7 @@ func (t *tx) sentByOwner(ctx context.Context, c chat.Copy, own ownCopy, message 
 // UnsendMessage implements [chat.MessageStore].
 func (s *Store) UnsendMessage(ctx context.Context, c chat.Copy, message int64) error {
 	return s.act(ctx, func(t *tx) error {
-		v, own, err := t.lock(ctx, c)
+		conv, own, err := t.lock(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -55,29 +55,30 @@ func (s *Store) UnsendMessage(ctx context.Context, c chat.Copy, message int64) e
 			return err
 		}
 		if own.side != 0 && m.ReadAt.IsZero() {
-			if err := t.uncount(ctx, v, m, 3-own.side); err != nil {
+			if err := t.uncount(ctx, conv, m, 3-own.side); err != nil {
 				return err
 			}
 		}
 		if err := t.empty(ctx, []int64{message}); err != nil {
 			return err
 		}
-		_, err = t.record(ctx, realtime.Record{Operation: operation(v.kind, realtime.ChatMessageUnsent, realtime.GroupMessageUnsent),
-			At: moment(t.time()), Conversation: v.id, Kind: v.kind, Actor: own.owner, Message: m.ID, Seq: m.Seq})
+		_, err = t.record(ctx, realtime.Record{Operation: operation(conv.kind, realtime.ChatMessageUnsent, realtime.GroupMessageUnsent),
+			At: moment(t.time()), Conversation: conv.id, Kind: conv.kind, Actor: own.owner, Message: m.ID, Seq: m.Seq})
 		return err
 	})
 }
 
-// uncount takes a message from the unread counter of a side of a chat, where that copy still shows it.
-func (t *tx) uncount(ctx context.Context, v conversation, m chat.Message, side int) error {
+// uncount removes a message from the unread counter of one side of a chat, if that side's copy
+// still shows it.
+func (t *tx) uncount(ctx context.Context, conv conversation, m chat.Message, side int) error {
 	_, err := t.exec(ctx, `UPDATE {conversations} SET
 		unread_1 = unread_1 - CASE WHEN CAST($2 AS BIGINT) = 1 THEN 1 ELSE 0 END, unread_2 = unread_2 - CASE WHEN CAST($2 AS BIGINT) = 2 THEN 1 ELSE 0 END
 		WHERE id = $1 AND EXISTS (SELECT 1 FROM {copies} c WHERE c.conversation_id = $1 AND c.side = CAST($2 AS BIGINT) AND c.end_event = 0 AND c.cleared_seq < $3
-			AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = $4))`, v.id, side, m.Seq, m.ID)
+			AND NOT EXISTS (SELECT 1 FROM {hidden} h WHERE h.copy_id = c.id AND h.message_id = $4))`, conv.id, side, m.Seq, m.ID)
 	return err
 }
 
-// empty makes messages tombstones: nothing of their content is left.
+// empty turns messages into tombstones and removes all of their content.
 func (t *tx) empty(ctx context.Context, messages []int64) error {
 	ids := list(t.Store, messages)
 	if _, err := t.exec(ctx, `UPDATE {messages} SET content = '', edited_at = 0, gone = TRUE WHERE `+t.in("id", "$1", "bigint"), ids); err != nil {
@@ -93,7 +94,7 @@ func (t *tx) empty(ctx context.Context, messages []int64) error {
 // HideMessage implements [chat.MessageStore].
 func (s *Store) HideMessage(ctx context.Context, c chat.Copy, message int64) error {
 	return s.act(ctx, func(t *tx) error {
-		v, own, err := t.lock(ctx, c)
+		conv, own, err := t.lock(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -102,7 +103,7 @@ func (s *Store) HideMessage(ctx context.Context, c chat.Copy, message int64) err
 			return err
 		}
 		if own.side != 0 && m.Sender != own.owner && m.ReadAt.IsZero() {
-			if err := t.uncount(ctx, v, m, own.side); err != nil {
+			if err := t.uncount(ctx, conv, m, own.side); err != nil {
 				return err
 			}
 		}
@@ -110,8 +111,8 @@ func (s *Store) HideMessage(ctx context.Context, c chat.Copy, message int64) err
 			own.id, m.ID, m.Seq, m.Sender == own.owner); err != nil {
 			return err
 		}
-		_, err = t.record(ctx, realtime.Record{Operation: operation(v.kind, realtime.ChatMessageDeleted, realtime.GroupMessageDeleted),
-			At: moment(t.time()), Conversation: v.id, Kind: v.kind, Recipient: own.owner, Actor: own.owner, Message: m.ID, Seq: m.Seq})
+		_, err = t.record(ctx, realtime.Record{Operation: operation(conv.kind, realtime.ChatMessageDeleted, realtime.GroupMessageDeleted),
+			At: moment(t.time()), Conversation: conv.id, Kind: conv.kind, Recipient: own.owner, Actor: own.owner, Message: m.ID, Seq: m.Seq})
 		return err
 	})
 }
@@ -119,20 +120,20 @@ func (s *Store) HideMessage(ctx context.Context, c chat.Copy, message int64) err
 // ClearCopy implements [chat.MessageStore].
 func (s *Store) ClearCopy(ctx context.Context, c chat.Copy) error {
 	return s.act(ctx, func(t *tx) error {
-		v, own, err := t.lock(ctx, c)
+		conv, own, err := t.lock(ctx, c)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE {copies} SET cleared_seq = $2 WHERE id = $1`, own.id, v.lastSeq); err != nil {
+		if _, err := t.exec(ctx, `UPDATE {copies} SET cleared_seq = $2 WHERE id = $1`, own.id, conv.lastSeq); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, `UPDATE {conversations} SET purge_due = TRUE,
 			unread_1 = CASE WHEN CAST($2 AS BIGINT) = 1 THEN 0 ELSE unread_1 END, unread_2 = CASE WHEN CAST($2 AS BIGINT) = 2 THEN 0 ELSE unread_2 END WHERE id = $1`,
-			v.id, own.side); err != nil {
+			conv.id, own.side); err != nil {
 			return err
 		}
-		_, err = t.record(ctx, realtime.Record{Operation: operation(v.kind, realtime.ChatDeleted, realtime.GroupDeleted),
-			At: moment(t.time()), Conversation: v.id, Kind: v.kind, Recipient: own.owner, Actor: own.owner})
+		_, err = t.record(ctx, realtime.Record{Operation: operation(conv.kind, realtime.ChatDeleted, realtime.GroupDeleted),
+			At: moment(t.time()), Conversation: conv.id, Kind: conv.kind, Recipient: own.owner, Actor: own.owner})
 		return err
 	})
 }
@@ -141,7 +142,7 @@ func (s *Store) ClearCopy(ctx context.Context, c chat.Copy) error {
 func (s *Store) ArchiveCopy(ctx context.Context, c chat.Copy, archived bool) error {
 	return s.act(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, `UPDATE {copies} SET archived = $4 WHERE id = $1 AND owner = $2 AND kind = $3 AND end_event = 0`,
-			c.ID, named(c.Owner), int64(c.Kind), archived)
+			c.ID, userArg(c.Owner), int64(c.Kind), archived)
 		if err == nil && n == 0 {
 			return storage.NotFound()
 		}

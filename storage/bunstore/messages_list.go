@@ -22,7 +22,7 @@ func (s *Store) FindMessage(ctx context.Context, viewer user.ID, message int64) 
 	found := false
 	err = s.reader().query(ctx, `SELECT `+messageColumns+copyOfMessage+` FROM {messages} x
 		JOIN {copies} c ON c.conversation_id = x.conversation_id AND c.owner = $2 AND c.end_event = 0 WHERE x.id = $1 AND `+visible,
-		[]any{message, named(viewer)}, func(rows *sql.Rows) (err error) {
+		[]any{message, userArg(viewer)}, func(rows *sql.Rows) (err error) {
 			found = true
 			row := newMessageRow()
 			m, err = row.scan(rows, 3)
@@ -35,16 +35,18 @@ func (s *Store) FindMessage(ctx context.Context, viewer user.ID, message int64) 
 	return m, c, err
 }
 
-// span writes the part of a range that the database does: bounds on an expression that rises or falls along the list, the order to read in, the limit.
+// span is the SQL of a range: bounds on an expression by which the list is ordered, the order to
+// read in and the limit.
 type span struct {
 	conditions []string
 	args       []any
 	order      string
 	limit      string
-	reverse    bool // what was read must be turned round
+	reverse    bool // the rows that were read must be reversed
 }
 
-// span returns r for a list ordered by the expression. The arguments are numbered behind the given ones.
+// newSpan returns the SQL of r for a list ordered by the expression. Its arguments are numbered
+// after the given ones.
 func newSpan(r storage.Range, expression string, descending bool, args []any) span {
 	sp := span{args: args}
 	bound := func(k *storage.Key, less bool) {
@@ -70,7 +72,7 @@ func newSpan(r storage.Range, expression string, descending bool, args []any) sp
 	return sp
 }
 
-// and adds the span's bounds to a condition.
+// and adds the bounds of the span to a condition.
 func (sp span) and(condition string) string {
 	return strings.Join(append([]string{condition}, sp.conditions...), " AND ")
 }
@@ -78,7 +80,7 @@ func (sp span) and(condition string) string {
 // Messages implements [chat.MessageStore].
 func (s *Store) Messages(ctx context.Context, copies []chat.Copy, r storage.Range) ([][]chat.Message, error) {
 	sp := newSpan(r, "x.seq", true, []any{list(s, copyIDs(copies))})
-	from := s.each(`{copies} c`, `{messages}`, sp.and(`x.conversation_id = c.conversation_id AND `+visible), sp.order, sp.limit)
+	from := s.joinFirst(`{copies} c`, `{messages}`, sp.and(`x.conversation_id = c.conversation_id AND `+visible), sp.order, sp.limit)
 	found, row := make(map[chat.Copy][]chat.Message, len(copies)), newMessageRow()
 	err := s.reader().query(ctx, `SELECT `+messageColumns+copyOfMessage+` FROM `+from+` WHERE `+s.in("c.id", "$1", "bigint")+` AND c.end_event = 0
 		ORDER BY c.id, x.seq DESC`, sp.args, func(rows *sql.Rows) error {
@@ -87,7 +89,7 @@ func (s *Store) Messages(ctx context.Context, copies []chat.Copy, r storage.Rang
 		found[c] = append(found[c], m)
 		return err
 	})
-	return inPlace(copies, found), err
+	return inKeyOrder(copies, found), err
 }
 
 // LastMessages implements [chat.MessageStore].
@@ -105,8 +107,10 @@ func (s *Store) LastMessages(ctx context.Context, copies []chat.Copy) ([]*chat.M
 	return last, nil
 }
 
-// countOthers returns the SQL of how many messages of others behind the floor the copy c shows: places, less tombstones, less the owner's own, less those hidden,
-// less those of users who are being erased; disjoint, each from an index of its own.
+// countOthers returns the SQL that counts the messages of other users after floor that the copy c
+// shows. It takes the sequence numbers after floor and subtracts tombstones, the owner's own
+// messages, hidden ones, and those of users who are being erased. These sets are disjoint, and each
+// is counted by an index of its own.
 func countOthers(floor string) string {
 	return `(v.last_seq - ` + floor + `
 		- (SELECT count(*) FROM {messages} g WHERE g.conversation_id = c.conversation_id AND g.seq > ` + floor + ` AND g.gone)
@@ -124,7 +128,7 @@ const countAll = `(v.last_seq - c.cleared_seq
 		- (SELECT count(*) FROM {messages} g WHERE g.conversation_id = c.conversation_id AND g.seq > c.cleared_seq AND g.gone)
 		- (SELECT count(*) FROM {hidden} h WHERE h.copy_id = c.id AND h.seq > c.cleared_seq AND NOT h.gone)`
 
-// unreadFloor is the place behind which messages of a group's copy are unread.
+// unreadFloor is the sequence number after which messages are unread in a copy of a group.
 const unreadFloor = `(CASE WHEN c.read_seq > c.cleared_seq THEN c.read_seq ELSE c.cleared_seq END)`
 
 // CountMessages implements [chat.MessageStore].
@@ -147,7 +151,7 @@ func (s *Store) countCopies(ctx context.Context, copies []chat.Copy, count strin
 		found[c] = n
 		return err
 	})
-	return inPlace(copies, found), err
+	return inKeyOrder(copies, found), err
 }
 
 func copyIDs(copies []chat.Copy) []int64 {
@@ -159,10 +163,10 @@ func copyIDs(copies []chat.Copy) []int64 {
 	return slices.Compact(ids)
 }
 
-// inPlace returns what was found for each key, in the place of the key.
+// reverse reverses a page that was read backward.
 func reverse[T any](items []T) { slices.Reverse(items) }
 
-func inPlace[K comparable, V any](keys []K, found map[K]V) []V {
+func inKeyOrder[K comparable, V any](keys []K, found map[K]V) []V {
 	values := make([]V, len(keys))
 	for i, k := range keys {
 		values[i] = found[k]

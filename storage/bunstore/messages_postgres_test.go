@@ -22,8 +22,8 @@ func (l *logged) waits() {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// A send is one statement, which sees its copy as of before it waits for the conversation.
-func TestASendThatWaitsForTheEndOfItsCopyIsRefused(t *testing.T) {
+// A send is one statement, which reads its copy before it waits for the lock of the conversation.
+func TestASendFailsIfItsCopyEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	_, admin, err := l.db.CreateGroup(t.Context(), "alice", group.Draft{Title: "Climbing"})
@@ -48,7 +48,7 @@ func TestASendThatWaitsForTheEndOfItsCopyIsRefused(t *testing.T) {
 	require.Equal(t, []int{1}, n)
 }
 
-func TestASendThatWaitsForAnythingElseGoesOn(t *testing.T) {
+func TestASendSucceedsAfterItWaitedForAnotherSend(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	_, admin, err := l.db.CreateGroup(t.Context(), "alice", group.Draft{Title: "Climbing"})

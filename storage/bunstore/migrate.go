@@ -21,14 +21,15 @@ import (
 //go:embed migrations/*.sql
 var embedded embed.FS
 
-// Migrate makes the tables, or brings those of an earlier version up to date. Where they are up to date it only reads, and
-// works on a connection that may do no more. Any number of processes may call it at once, before anything else on the store.
-// One migration is one transaction: one that fails leaves nothing behind, and the next call tries it again. A call waits for the
-// migration of another process: on PostgreSQL for as long as ctx lasts, on SQLite for ten minutes at most.
+// Migrate creates the tables, or updates those of an earlier version. If they are up to date, it
+// only reads, and a connection with read access is enough. Any number of processes may call it at
+// the same time, before any other use of the store. Each migration is one transaction. If one
+// fails, nothing of it is stored, and the next call tries it again. A call waits for the migration
+// of another process: on PostgreSQL until ctx ends, on SQLite for at most ten minutes.
 //
-// Tables that were made with the files of [Migrations] are known for what they are.
+// Tables that were created with the files of [Migrations] are recognized.
 //
-// It refuses a PostgreSQL on which the log could lose events.
+// Migrate returns an error if the settings of PostgreSQL could lose events.
 func (s *Store) Migrate(ctx context.Context) error {
 	all, err := migrations()
 	if err != nil {
@@ -37,8 +38,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return s.migrate(ctx, all)
 }
 
-// Check reports whether the tables are there and up to date, and whether the database keeps every event. The error says what to
-// do. Check changes nothing, and needs no right but to read. A store that is bound to a transaction checks nothing.
+// Check returns an error if the tables are missing or not up to date, or if the settings of the
+// database could lose events. The error names the remedy. Check changes nothing and needs only read
+// access. For a store bound to a transaction, it does nothing and returns nil.
 func (s *Store) Check(ctx context.Context) error {
 	if s.host != nil {
 		return nil
@@ -50,24 +52,26 @@ func (s *Store) Check(ctx context.Context) error {
 	missing, err := s.missing(ctx, all)
 	switch {
 	case err != nil:
-		return fmt.Errorf("bunstore: cannot tell whether the tables are there: %w", err)
+		return fmt.Errorf("bunstore: cannot check whether the tables exist: %w", err)
 	case len(missing) == len(all):
 		return fmt.Errorf("bunstore: the database has no tables with the prefix %q: %s", s.prefix, remedy)
 	case len(missing) > 0:
-		return fmt.Errorf("bunstore: the tables with the prefix %q are of an earlier version, without %s: %s", s.prefix, names(missing), remedy)
+		return fmt.Errorf("bunstore: the tables with the prefix %q are from an earlier version and lack %s: %s", s.prefix, names(missing), remedy)
 	}
 	return s.checkDurability(ctx)
 }
 
 const remedy = "call Migrate on the store, or run the files of bunstore.Migrations, as a role that may create tables"
 
-// Migrations returns the statements that make the tables, for an application that has a migration tool of its own. There is one
-// file for each version, such as 0001_conversations.up.sql: they are run in the order of their names, each once, and each in one
-// transaction. That is how golang-migrate names files; with another tool copy their content into files of its own. A new version
-// of this package may add files, and changes none.
+// Migrations returns the SQL files that create the tables, for applications that use a migration
+// tool of their own. Each version has one file, such as 0001_conversations.up.sql. Run the files in
+// the order of their names, each once and each in one transaction. The names follow golang-migrate;
+// for another tool, copy the content into files of that tool. A new version of this package may add
+// files, and never changes existing statements.
 //
-// Each file also notes in the table migrations that it was run, so that [Store.Migrate] and [Store.Check] know. The prefix begins
-// the names of all tables, as in [Options]; "" is [DefaultPrefix].
+// Each file also notes in the table migrations that it was run, for [Store.Migrate] and
+// [Store.Check]. prefix is the prefix of all table names, as in [Options]; "" means
+// [DefaultPrefix].
 func Migrations(d Dialect, prefix string) (fs.FS, error) {
 	if d != PostgreSQL && d != SQLite {
 		return nil, errDialect
@@ -85,7 +89,7 @@ func Migrations(d Dialect, prefix string) (fs.FS, error) {
 	if d == PostgreSQL {
 		words.Nonce, words.Now = "(random() * 9007199254740991)::bigint", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 	}
-	// An archive in memory is a file system that is ready to use.
+	// An in-memory zip archive is an fs.FS.
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
 	for _, m := range all {
@@ -116,11 +120,11 @@ func Migrations(d Dialect, prefix string) (fs.FS, error) {
 
 // migration is a step from one version of the tables to the next.
 type migration struct {
-	number, title string // of the file NNNN_title.sql
-	text          string // a template of migrationWords
+	number, title string // from the file name NNNN_title.sql
+	text          string // a template for migrationWords
 }
 
-// migrations returns all migrations in their order.
+// migrations returns all migrations in order.
 func migrations() ([]migration, error) {
 	files, err := fs.Sub(embedded, "migrations")
 	if err != nil {
@@ -130,7 +134,7 @@ func migrations() ([]migration, error) {
 }
 
 func readMigrations(files fs.FS) (all []migration, err error) {
-	paths, err := fs.Glob(files, "*.sql") // in order
+	paths, err := fs.Glob(files, "*.sql") // Glob sorts them
 	if err != nil {
 		return nil, fmt.Errorf("bunstore: %w", err)
 	}
@@ -153,7 +157,8 @@ func names(all []migration) string {
 	return strings.Join(names, ", ")
 }
 
-// migrationsTable says which migrations were applied. Databases that an earlier version made have the same columns.
+// migrationsTable lists the applied migrations. Its columns are the same as in databases that an
+// earlier version created.
 var migrationsTable = migration{text: `CREATE TABLE IF NOT EXISTS {migrations} (
     id          {{.ID}},
     name        VARCHAR(255) NOT NULL UNIQUE,
@@ -164,7 +169,7 @@ var migrationsTable = migration{text: `CREATE TABLE IF NOT EXISTS {migrations} (
 
 func (s *Store) migrate(ctx context.Context, all []migration) error {
 	if s.host != nil {
-		return errors.New("bunstore: Migrate does not run in a transaction of the host's: call it on the store itself")
+		return errors.New("bunstore: Migrate cannot run in a host transaction: call it on the store itself")
 	}
 	missing, err := s.missing(ctx, all)
 	if err != nil {
@@ -182,7 +187,7 @@ func (s *Store) migrate(ctx context.Context, all []migration) error {
 	return s.checkDurability(ctx)
 }
 
-// missing returns the migrations that the database does not have yet. It only reads.
+// missing returns the migrations that the database lacks. It only reads.
 func (s *Store) missing(ctx context.Context, all []migration) ([]migration, error) {
 	t := s.reader()
 	query := `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '{migrations}'`
@@ -203,11 +208,11 @@ func (s *Store) missing(ctx context.Context, all []migration) ([]migration, erro
 	return slices.DeleteFunc(slices.Clone(all), func(m migration) bool { return applied[m.number] }), err
 }
 
-// migrationPatience is how long Migrate waits on SQLite for the process that holds the database. A migration of many rows takes
-// longer than any act waits.
-const migrationPatience = 10 * time.Minute
+// migrationTimeout is how long Migrate waits on SQLite for the process that holds the database. A
+// migration of many rows takes longer than other operations wait.
+const migrationTimeout = 10 * time.Minute
 
-// applyMigration applies one migration, unless another process has done so by then.
+// applyMigration applies one migration, unless another process has applied it meanwhile.
 func (s *Store) applyMigration(ctx context.Context, m migration) error {
 	words := wordsOf(s.dialect)
 	words.Nonce, words.Now = strconv.FormatInt(nonce(), 10), strconv.FormatInt(s.time(), 10)
@@ -221,8 +226,9 @@ func (s *Store) applyMigration(ctx context.Context, m migration) error {
 	}
 	apply := func(t *tx) error {
 		if s.dialect == PostgreSQL {
-			// Of two processes that make a table that may exist, one fails on PostgreSQL. The lock is the transaction's and not the
-			// session's: behind a pooler the session would go on with it.
+			// If two processes run CREATE TABLE IF NOT EXISTS at the same time, one of them fails
+			// on PostgreSQL, so they take turns. The lock belongs to the transaction and not to the
+			// session: a pooler would hand the session to another client while it holds the lock.
 			if _, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "buddychat migrations of "+s.prefix); err != nil {
 				return err
 			}
@@ -241,16 +247,16 @@ func (s *Store) applyMigration(ctx context.Context, m migration) error {
 		}
 		return nil
 	}
-	return s.retry(ctx, migrationPatience, func() error { return s.actOnce(ctx, apply) })
+	return s.retry(ctx, migrationTimeout, func() error { return s.actOnce(ctx, apply) })
 }
 
-// migrationWords are what differs between the databases in the text of a migration. Beside them, {name} is the table of that
-// name.
+// migrationWords has what differs between the databases in the text of a migration. In addition,
+// {name} stands for the table of that name.
 type migrationWords struct {
 	PostgreSQL bool
-	ID         string // the type of a number that each row gets of its own
+	ID         string // the type of a generated primary key
 	Bytes      string
-	Nonce      string // SQL: random, not negative
+	Nonce      string // SQL: a random number, not negative
 	Now        string // SQL: microseconds since 1970
 }
 
@@ -279,7 +285,8 @@ var (
 	statementEnd = regexp.MustCompile(`;[ \t]*(\n|$)`)
 )
 
-// statements returns the statements of a rendered migration. Each ends with a semicolon at the end of a line.
+// statements splits a rendered migration. Each statement ends with a semicolon at the end of a
+// line.
 func statements(text string) (all []string) {
 	for _, statement := range statementEnd.Split(sqlComment.ReplaceAllString(text, ""), -1) {
 		if statement = strings.TrimSpace(statement); statement != "" {
@@ -289,8 +296,8 @@ func statements(text string) (all []string) {
 	return all
 }
 
-// checkDurability refuses settings of PostgreSQL under which a follower of the log would miss records, or be given some that a
-// crash then takes back.
+// checkDurability rejects settings of PostgreSQL with which a tail would miss records, or would
+// return records that a crash then undoes.
 func (s *Store) checkDurability(ctx context.Context) error {
 	if s.dialect != PostgreSQL {
 		return nil
@@ -305,11 +312,11 @@ func (s *Store) checkDurability(ctx context.Context) error {
 	case err != nil:
 		return err
 	case cache != 1 || increment != 1:
-		return fmt.Errorf("bunstore: ids of events must be drawn one by one, or events are lost: run %s",
+		return fmt.Errorf("bunstore: the sequence of event ids must have cache 1 and increment 1, or events are lost: run %s",
 			s.text(`ALTER TABLE {events} ALTER COLUMN id SET CACHE 1 SET INCREMENT BY 1`))
 	case commit == "off":
-		return errors.New("bunstore: synchronous_commit is off, so that a crash would take back what users have seen already: " +
-			"set it on for these connections (synchronous_commit=on in the connection string, or ALTER ROLE … SET synchronous_commit = on)")
+		return errors.New("bunstore: synchronous_commit is off, so a crash could undo messages that users have already seen: " +
+			"turn it on for these connections (synchronous_commit=on in the connection string, or ALTER ROLE … SET synchronous_commit = on)")
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-func TestMigratingTwiceDoesNothingMore(t *testing.T) {
+func TestMigratingTwiceChangesNothing(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -24,12 +24,12 @@ func TestMigratingTwiceDoesNothingMore(t *testing.T) {
 			db := open(t, "")
 			require.NoError(t, db.Migrate(t.Context()))
 			require.NoError(t, db.Migrate(t.Context()))
-			require.Equal(t, 1, count(t, db.sql, `SELECT count(*) FROM buddychat_events`), "the log begins once")
+			require.Equal(t, 1, count(t, db.sql, `SELECT count(*) FROM buddychat_events`), "the first record is written once")
 		})
 	}
 }
 
-func TestNodesMayMigrateAtOnce(t *testing.T) {
+func TestNodesCanMigrateAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestNodesMayMigrateAtOnce(t *testing.T) {
 	}
 }
 
-func TestStoresOfTwoPrefixesShareADatabase(t *testing.T) {
+func TestStoresWithDifferentPrefixesShareADatabase(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -63,12 +63,12 @@ func TestStoresOfTwoPrefixesShareADatabase(t *testing.T) {
 			var a, b int64
 			require.NoError(t, one.sql.QueryRow(`SELECT nonce FROM one_events`).Scan(&a))
 			require.NoError(t, one.sql.QueryRow(`SELECT nonce FROM other_events`).Scan(&b))
-			require.NotEqual(t, a, b, "each log is known by a nonce of its own")
+			require.NotEqual(t, a, b, "each log has its own nonce")
 		})
 	}
 }
 
-func TestOnlyTheOwnTablesAreMade(t *testing.T) {
+func TestMigrateCreatesOnlyTablesWithThePrefix(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestOnlyTheOwnTablesAreMade(t *testing.T) {
 	}
 }
 
-func TestAFailedMigrationLeavesNothingAndIsTriedAgain(t *testing.T) {
+func TestAFailedMigrationStoresNothingAndIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestAFailedMigrationLeavesNothingAndIsTriedAgain(t *testing.T) {
 			err := db.MigrateFiles(t.Context(), files)
 			require.ErrorContains(t, err, "9002")
 			require.ErrorContains(t, err, "buddychat_nowhere")
-			require.Zero(t, count(t, db.sql, `SELECT count(*) FROM buddychat_good`), "what went before stays")
+			require.Zero(t, count(t, db.sql, `SELECT count(*) FROM buddychat_good`), "earlier migrations stay")
 
 			files["9002_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE {half} (id {{.ID}});\nINSERT INTO {half} (id)\n\tVALUES (1);")}
 			require.NoError(t, db.MigrateFiles(t.Context(), files))
@@ -107,7 +107,7 @@ func TestAFailedMigrationLeavesNothingAndIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestMigrateRefusesAHostsTransaction(t *testing.T) {
+func TestMigrateRefusesAHostTransaction(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestMigrateRefusesAHostsTransaction(t *testing.T) {
 	}
 }
 
-func TestMigrateRefusesAPostgreSQLThatLosesEvents(t *testing.T) {
+func TestMigrateRefusesPostgreSQLSettingsThatLoseEvents(t *testing.T) {
 	t.Parallel()
 	db := openPostgres(t, "")
 	ctx := context.Background()
@@ -129,9 +129,10 @@ func TestMigrateRefusesAPostgreSQLThatLosesEvents(t *testing.T) {
 
 	_, err := db.sql.ExecContext(ctx, `ALTER TABLE buddychat_events ALTER COLUMN id SET CACHE 32`)
 	require.NoError(t, err)
-	require.ErrorContains(t, db.Migrate(ctx), "one by one")
-	require.ErrorContains(t, db.Check(ctx), "one by one")
-	_, err = db.sql.ExecContext(ctx, `ALTER TABLE buddychat_events ALTER COLUMN id SET CACHE 1 SET INCREMENT BY 1`) // as it says
+	require.ErrorContains(t, db.Migrate(ctx), "cache 1 and increment 1")
+	require.ErrorContains(t, db.Check(ctx), "cache 1 and increment 1")
+	// as the error says
+	_, err = db.sql.ExecContext(ctx, `ALTER TABLE buddychat_events ALTER COLUMN id SET CACHE 1 SET INCREMENT BY 1`)
 	require.NoError(t, err)
 	require.NoError(t, db.Migrate(ctx))
 
@@ -146,8 +147,8 @@ func count(t *testing.T, db *sql.DB, query string, args ...any) (n int) {
 	return n
 }
 
-// The state that version 0.1.0 left behind is that of the first three migrations.
-func TestSessionsOfTheFirstVersionGoOn(t *testing.T) {
+// Version 0.1.0 had the first three migrations.
+func TestSessionsOfTheFirstVersionStayValid(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -181,7 +182,7 @@ func TestSessionsOfTheFirstVersionGoOn(t *testing.T) {
 			require.EqualValues(t, 1, ada.User.PasswordVersion)
 			f := &family{db: db, tokens: [][]byte{first, second}, Session: token.Session{ID: id, User: "7", Began: time.UnixMicro(1_800_000_000_000_000).UTC()}}
 			_, err = f.rotateAt(t, 1, time.Minute)
-			require.NoError(t, err, "also the one that was superseded")
+			require.NoError(t, err, "a superseded token works too")
 			require.NoError(t, db.SetPassword(t.Context(), "7", "hash of ada", "new"))
 			require.False(t, f.active(t))
 
@@ -193,10 +194,10 @@ func TestSessionsOfTheFirstVersionGoOn(t *testing.T) {
 	}
 }
 
-func TestMigrateWaitsForAMigrationThatTakesLongerThanAnAct(t *testing.T) {
+func TestMigrateWaitsForALongMigration(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it waits for longer than an act does")
+		t.Skip("it waits for longer than other operations do")
 	}
 	db := openSQLite(t, "")
 	other := db.again(t, "")
@@ -205,9 +206,9 @@ func TestMigrateWaitsForAMigrationThatTakesLongerThanAnAct(t *testing.T) {
 	defer migrating.Rollback() //nolint:errcheck // after the commit
 	_, err = migrating.ExecContext(t.Context(), `CREATE TABLE slow (id INTEGER)`)
 	require.NoError(t, err)
-	const longerThanAnAct = 11 * time.Second
+	const longerThanRetryTimeout = 11 * time.Second
 	committed := make(chan error, 1)
-	time.AfterFunc(longerThanAnAct, func() { committed <- migrating.Commit() })
+	time.AfterFunc(longerThanRetryTimeout, func() { committed <- migrating.Commit() })
 	require.NoError(t, db.Migrate(t.Context()))
 	require.NoError(t, <-committed)
 }

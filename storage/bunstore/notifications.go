@@ -10,7 +10,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// marked is when the owner of the copy c marked the notification of the message x, 0 for not at all.
+// marked is the SQL of when the owner of the copy c marked the notification of the message x as
+// read, 0 for never.
 const marked = `COALESCE((SELECT n.at FROM {notification_reads} n WHERE n.copy_id = c.id AND n.message_id = x.id), 0)`
 
 func (r *messageRow) scanNotification(rows *sql.Rows) (notify.Notification, error) {
@@ -20,7 +21,8 @@ func (r *messageRow) scanNotification(rows *sql.Rows) (notify.Notification, erro
 
 const notificationColumns = messageColumns + copyOfMessage + `, ` + marked
 
-// ListNotifications implements [notify.Store]. It costs as much as the user has conversations.
+// ListNotifications implements [notify.Store]. Its cost grows with the number of the user's
+// conversations.
 func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filter, r storage.Range) (found []notify.Notification, err error) {
 	where := `x.conversation_id = c.conversation_id AND x.sender <> c.owner AND ` + visible
 	if f.Read != nil {
@@ -30,8 +32,8 @@ func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filte
 		}
 		where += exists + `SELECT 1 FROM {notification_reads} n WHERE n.copy_id = c.id AND n.message_id = x.id)`
 	}
-	sp := newSpan(r, "x.id", true, []any{named(u)})
-	from := s.each(`{copies} c`, `{messages}`, sp.and(where), sp.order, sp.limit)
+	sp := newSpan(r, "x.id", true, []any{userArg(u)})
+	from := s.joinFirst(`{copies} c`, `{messages}`, sp.and(where), sp.order, sp.limit)
 	row := newMessageRow()
 	err = s.reader().query(ctx, `SELECT `+notificationColumns+` FROM `+from+` WHERE c.owner = $1 AND c.end_event = 0 ORDER BY `+sp.order+` LIMIT `+sp.limit,
 		sp.args, func(rows *sql.Rows) error {
@@ -45,7 +47,7 @@ func (s *Store) ListNotifications(ctx context.Context, u user.ID, f notify.Filte
 	return found, err
 }
 
-// The numbers of all notifications of the user $1, and of those that were marked as read.
+// The SQL that counts all notifications of the user $1, and those marked as read.
 var (
 	countNotifications = `(SELECT CAST(COALESCE(sum(` + countOthers(`c.cleared_seq`) + `), 0) AS BIGINT)
 		FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id WHERE c.owner = $1 AND c.end_event = 0)`
@@ -53,7 +55,8 @@ var (
 		WHERE c.owner = $1 AND c.end_event = 0 AND ` + visible + `)`
 )
 
-// CountNotifications implements [notify.Store]. It is one statement, so that both numbers are of one moment.
+// CountNotifications implements [notify.Store]. It runs one statement, so that both counts come
+// from the same snapshot.
 func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filter) (n int, err error) {
 	count := countNotifications
 	switch {
@@ -63,7 +66,7 @@ func (s *Store) CountNotifications(ctx context.Context, u user.ID, f notify.Filt
 	default:
 		count += ` - ` + countMarked
 	}
-	_, err = s.reader().row(ctx, `SELECT `+count, []any{named(u)}, &n)
+	_, err = s.reader().row(ctx, `SELECT `+count, []any{userArg(u)}, &n)
 	return n, err
 }
 
@@ -76,7 +79,7 @@ func (t *tx) notification(ctx context.Context, c chat.Copy, message int64) (n no
 	found := false
 	err = t.query(ctx, `SELECT `+notificationColumns+` FROM {copies} c JOIN {messages} x ON x.conversation_id = c.conversation_id
 		WHERE c.id = $1 AND c.owner = $2 AND c.kind = $3 AND c.end_event = 0 AND x.id = $4 AND x.sender <> c.owner AND `+visible,
-		[]any{c.ID, named(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
+		[]any{c.ID, userArg(c.Owner), int64(c.Kind), message}, func(rows *sql.Rows) (err error) {
 			found = true
 			n, err = newMessageRow().scanNotification(rows)
 			return err

@@ -13,23 +13,23 @@ import (
 	"github.com/buddychat/buddychat/storage/sqlite"
 )
 
-// database is a store on a database of its own, yet without tables.
+// database is a store on a database of its own, without tables at first.
 type database struct {
 	*bunstore.Store
 	sql     *sql.DB
 	dialect bunstore.Dialect
-	url     string // or path
+	url     string // or the path of the file
 }
 
 // opener opens a store on a new database.
 type opener func(t *testing.T, prefix string) database
 
-// eachDatabase returns what a test that concerns both databases is run with.
+// eachDatabase returns an opener for each kind of database.
 func eachDatabase() map[string]opener {
 	return map[string]opener{"SQLite": openSQLite, "PostgreSQL": openPostgres}
 }
 
-// migrated opens a store that has its tables.
+// migrated opens a store and creates its tables.
 func migrated(t *testing.T, open opener) database {
 	t.Helper()
 	db := open(t, "")

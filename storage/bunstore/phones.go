@@ -23,18 +23,18 @@ func (s *Store) AddPhone(ctx context.Context, id user.ID, p user.Phone, limit in
 		return user.Phone{}, err
 	}
 	err = s.act(ctx, func(t *tx) error {
-		there, err := t.lockAccount(ctx, number(id))
+		exists, err := t.lockAccount(ctx, number(id))
 		if err != nil {
 			return err
 		}
-		if !there {
+		if !exists {
 			return storage.NotFound()
 		}
-		var has int
-		if _, err := t.row(ctx, `SELECT count(*) FROM {phones} WHERE user_number = $1`, []any{number(id)}, &has); err != nil {
+		var count int
+		if _, err := t.row(ctx, `SELECT count(*) FROM {phones} WHERE user_number = $1`, []any{number(id)}, &count); err != nil {
 			return err
 		}
-		if has >= limit {
+		if count >= limit {
 			return user.TooManyPhones(limit)
 		}
 		added, err = t.insertPhone(ctx, number(id), p)

@@ -18,16 +18,16 @@ import (
 	"github.com/buddychat/buddychat/storage/storagetest"
 )
 
-// connection opens a connection to a server itself.
+// connection opens a direct connection to the server.
 func connection(t *testing.T, address string) *pgx.Conn {
 	t.Helper()
 	c, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close(context.Background()) }) // a crash has ended it
+	t.Cleanup(func() { _ = c.Close(context.Background()) }) // a crash may have ended it
 	return c
 }
 
-func TestACrashBehindAPoolerIsNoticedByTheTail(t *testing.T) {
+func TestATailNoticesACrashBehindAPooler(t *testing.T) {
 	t.Parallel()
 	for name, crash := range map[string]func(t *testing.T, s *pgserver.Server){
 		"of the server": func(t *testing.T, s *pgserver.Server) {
@@ -35,7 +35,7 @@ func TestACrashBehindAPoolerIsNoticedByTheTail(t *testing.T) {
 			require.NoError(t, s.Crash())
 			require.NoError(t, s.Restart())
 		},
-		"of one of its processes, which has it recover without a restart": func(t *testing.T, s *pgserver.Server) {
+		"of one of its processes, after which the server recovers without a restart": func(t *testing.T, s *pgserver.Server) {
 			t.Helper()
 			var pid int
 			victim := connection(t, s.URL)
@@ -53,7 +53,7 @@ func TestACrashBehindAPoolerIsNoticedByTheTail(t *testing.T) {
 			s := pgtest.Own(t)
 			direct := pgtest.Database(t, s)
 			admin := connection(t, s.URL)
-			// What nobody waits for stays in memory, and goes with a crash.
+			// A commit without waiting for the WAL stays in memory and is lost in a crash.
 			_, err := admin.Exec(t.Context(), `ALTER SYSTEM SET wal_writer_delay = '10s'`)
 			require.NoError(t, err)
 			_, err = admin.Exec(t.Context(), `SELECT pg_reload_conf()`)
@@ -73,9 +73,9 @@ func TestACrashBehindAPoolerIsNoticedByTheTail(t *testing.T) {
 
 			_, err = connection(t, direct).Exec(t.Context(), `DO $$ BEGIN FOR i IN 1 .. 10000 LOOP
 				BEGIN PERFORM pg_current_xact_id(); RAISE EXCEPTION 'x'; EXCEPTION WHEN raise_exception THEN END;
-			END LOOP; RAISE EXCEPTION 'all of them are undone'; END $$`)
-			require.ErrorContains(t, err, "all of them are undone")
-			messages, _ = l.next() // sees the numbers of transactions that the crash takes back
+			END LOOP; RAISE EXCEPTION 'all of them are rolled back'; END $$`)
+			require.ErrorContains(t, err, "all of them are rolled back")
+			messages, _ = l.next() // sees transaction numbers that the crash undoes
 			require.Empty(t, messages)
 			crash(t, s)
 
@@ -92,10 +92,10 @@ func TestACrashBehindAPoolerIsNoticedByTheTail(t *testing.T) {
 	}
 }
 
-func TestPostgreSQLKeepsEveryPromiseOfAStoreBehindAPooler(t *testing.T) {
+func TestPostgreSQLBehindAPoolerPassesTheStoreSuite(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("the suite of every store once more takes long under the race detector")
+		t.Skip("running the store suite once more takes long under the race detector")
 	}
 	s := pgtest.Shared(t)
 	pooler := pgtest.Pooler(t, s, map[string]string{"max_client_conn": "1000", "server_idle_timeout": "1"})

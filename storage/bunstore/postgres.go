@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The codes of PostgreSQL that the store decides by: https://www.postgresql.org/docs/current/errcodes-appendix.html.
+// The error codes of PostgreSQL that the store checks:
+// https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
 	uniqueViolation       = "23505"
 	serializationFailure  = "40001"
@@ -18,8 +19,8 @@ const (
 	readOnlyTransaction   = "25006"
 )
 
-// sqlState returns the code of an error of PostgreSQL, whatever the driver: pgx and lib/pq have a method SQLState, bun's driver
-// has Field. It returns "" for any other error.
+// sqlState returns the SQLSTATE of a PostgreSQL error, or "" for any other error. It works with all
+// drivers: errors of pgx and lib/pq have a method SQLState, errors of bun's driver have Field.
 func sqlState(err error) string {
 	var coded interface{ SQLState() string }
 	if errors.As(err, &coded) {
@@ -32,11 +33,12 @@ func sqlState(err error) string {
 	return ""
 }
 
-// openTimeout is how long the database may take to answer what Open asks.
+// openTimeout is how long Open waits for the database.
 const openTimeout = 10 * time.Second
 
-// lookAtPostgres refuses a database that cannot keep every message, and notes at which isolation level its statements run.
-func (s *Store) lookAtPostgres() error {
+// checkPostgres rejects a database with an encoding other than UTF8, and notes whether statements
+// need to set their isolation level.
+func (s *Store) checkPostgres() error {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	var name, encoding, level string
@@ -46,40 +48,42 @@ func (s *Store) lookAtPostgres() error {
 		return err
 	}
 	if encoding != "UTF8" {
-		return fmt.Errorf("bunstore: the database %s has the encoding %s, which cannot keep every character: use a database that was made with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+		return fmt.Errorf("bunstore: the database %s has the encoding %s, which cannot store every character: use a database created with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
 			name, encoding)
 	}
-	s.ownLevel = hasSnapshot(level)
+	s.needsOwnLevel = hasSnapshot(level)
 	return nil
 }
 
-// hasSnapshot reports whether all statements of a transaction at an isolation level see the database as it was when the
-// transaction began.
+// hasSnapshot reports whether, at this isolation level, all statements of a transaction see the
+// database as it was when the transaction began.
 func hasSnapshot(level string) bool { return level != "read committed" && level != "read uncommitted" }
 
-// beginner is a database or a connection, on which a statement is a transaction of its own.
+// beginner is a database or a connection, where a statement is a transaction of its own.
 type beginner interface {
 	BeginTx(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error)
 }
 
-// needsTx reports whether a statement needs a transaction of its own. It does where it would run at the isolation level that the
-// database has for a default, which is not the one that the store relies on: above READ COMMITTED a statement fails where another
-// one changed what it has waited for.
+// needsTx reports whether a statement must run in a transaction of its own. It must if the sender
+// asks for it, or if the default isolation level of the database is above READ COMMITTED. The store
+// relies on READ COMMITTED: at higher levels, a statement fails if a row that it waited for has
+// changed.
 func (t *tx) needsTx() (beginner, bool) {
-	if !t.ownLevel && !t.apart {
+	if !t.needsOwnLevel && !t.ownTx {
 		return nil, false
 	}
 	b, alone := t.conn.(beginner)
 	return b, alone
 }
 
-// atReadCommitted runs statements in a transaction of their own.
+// atReadCommitted runs f in a transaction of its own at READ COMMITTED.
 func (t *tx) atReadCommitted(ctx context.Context, b beginner, f func(t *tx) error) error {
 	own, err := b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
-	defer own.Rollback() //nolint:errcheck // after a commit it has nothing to do, and before one the cause is on its way up
+	// After a commit, Rollback does nothing. Before one, the original error is returned.
+	defer own.Rollback() //nolint:errcheck
 	if err := f(&tx{Store: t.Store, conn: own}); err != nil {
 		return err
 	}
@@ -89,8 +93,9 @@ func (t *tx) atReadCommitted(ctx context.Context, b beginner, f func(t *tx) erro
 	return nil
 }
 
-// isRefused reports whether PostgreSQL rejected the data of a statement, such as a value or a size that it cannot store, a
-// constraint or an exception that was raised, and not the connection, the server or its resources.
+// isRefused reports whether PostgreSQL rejected the data of a statement, for example a value or
+// size that it cannot store, a constraint violation or a raised exception. It is false if the
+// connection, the server or its resources failed.
 func isRefused(err error) bool {
 	code := sqlState(err)
 	if len(code) != 5 {
@@ -103,7 +108,7 @@ func isRefused(err error) bool {
 	return true
 }
 
-// isConflictText tells a refused row by the words of the drivers that have no code.
+// isConflictText recognizes a unique violation by its text, for drivers without error codes.
 func isConflictText(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "SQLSTATE 23505") || strings.Contains(err.Error(), "duplicate key value") ||
 		strings.Contains(err.Error(), "UNIQUE constraint failed"))

@@ -10,11 +10,13 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// maxPurge is the most rows of each kind of upkeep that one call does, whatever its limit: sums with it do not overflow.
+// maxPurge limits how many rows one call handles in each kind of upkeep, whatever its limit. It
+// keeps sums from overflowing.
 const maxPurge = 1 << 20
 
-// Purge implements [github.com/buddychat/buddychat.Store]. On SQLite a call that finds nothing more to do also empties the
-// write-ahead log, which holds content that is no longer in the database.
+// Purge implements [github.com/buddychat/buddychat.Store]. On SQLite, a call that finds nothing
+// left to do also empties the write-ahead log, which may contain content that was removed from the
+// database.
 func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil
@@ -42,7 +44,7 @@ func (s *Store) Purge(ctx context.Context, keep time.Duration, limit int) (int, 
 	return done, nil
 }
 
-// ids runs a statement that answers ids.
+// ids runs a statement that returns ids.
 func (t *tx) ids(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
 	err = t.query(ctx, statement, args, func(rows *sql.Rows) error {
 		var id int64
@@ -53,7 +55,8 @@ func (t *tx) ids(ctx context.Context, statement string, args ...any) (ids []int6
 	return ids, err
 }
 
-// purgeCleared empties what lies before the point from which any copy shows anything, in conversations where a copy was cleared or ended.
+// purgeCleared empties the messages that lie before the cleared point of every copy, in
+// conversations where a copy was cleared or has ended.
 func (s *Store) purgeCleared(ctx context.Context, limit int) (done int, err error) {
 	due, err := s.reader().ids(ctx, `SELECT v.id FROM {conversations} v WHERE v.purge_due LIMIT $1`, limit)
 	if err != nil {
@@ -70,22 +73,22 @@ func (s *Store) purgeCleared(ctx context.Context, limit int) (done int, err erro
 
 func (s *Store) purgeConversation(ctx context.Context, id int64, limit int) (done int, err error) {
 	err = s.act(ctx, func(t *tx) error {
-		v, err := t.lockConversation(ctx, `v.id = $1 AND v.purge_due`, id)
+		conv, err := t.lockConversation(ctx, `v.id = $1 AND v.purge_due`, id)
 		if err != nil {
 			return ignoreNotFound(err)
 		}
 		floor := int64(math.MaxInt64)
 		if _, err := t.row(ctx, `SELECT COALESCE(min(c.cleared_seq), $2) FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0`,
-			[]any{v.id, int64(math.MaxInt64)}, &floor); err != nil {
+			[]any{conv.id, int64(math.MaxInt64)}, &floor); err != nil {
 			return err
 		}
-		floor = min(floor, v.lastSeq)
+		floor = min(floor, conv.lastSeq)
 		var from int64
-		if _, err := t.row(ctx, `SELECT v.purged_seq FROM {conversations} v WHERE v.id = $1`, []any{v.id}, &from); err != nil {
+		if _, err := t.row(ctx, `SELECT v.purged_seq FROM {conversations} v WHERE v.id = $1`, []any{conv.id}, &from); err != nil {
 			return err
 		}
 		to := min(floor, from+int64(limit))
-		gone, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq <= $3 AND NOT x.gone`, v.id, from, to)
+		gone, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.conversation_id = $1 AND x.seq > $2 AND x.seq <= $3 AND NOT x.gone`, conv.id, from, to)
 		if err != nil {
 			return err
 		}
@@ -94,19 +97,20 @@ func (s *Store) purgeConversation(ctx context.Context, id int64, limit int) (don
 				return err
 			}
 		}
-		// What one copy hides another may just have cleared: look at what is hidden again.
+		// A message that one copy hides may now be cleared in another, so check all hidden messages
+		// again.
 		if _, err := t.exec(ctx, `UPDATE {hidden} SET checked = FALSE WHERE NOT gone AND checked AND copy_id IN
-			(SELECT c.id FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0)`, v.id); err != nil {
+			(SELECT c.id FROM {copies} c WHERE c.conversation_id = $1 AND c.end_event = 0)`, conv.id); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `UPDATE {conversations} SET purged_seq = $2, purge_due = $3 WHERE id = $1`, v.id, max(from, to), to < floor)
+		_, err = t.exec(ctx, `UPDATE {conversations} SET purged_seq = $2, purge_due = $3 WHERE id = $1`, conv.id, max(from, to), to < floor)
 		done = max(1, len(gone))
 		return err
 	})
 	return done, err
 }
 
-// purgeHidden empties messages that every copy which would show them has deleted.
+// purgeHidden empties messages that were deleted from every copy that would show them.
 func (s *Store) purgeHidden(ctx context.Context, limit int) (done int, err error) {
 	messages, err := s.reader().ids(ctx, `SELECT DISTINCT h.message_id FROM {hidden} h WHERE NOT h.checked LIMIT $1`, limit)
 	if err != nil {
@@ -126,7 +130,7 @@ func (s *Store) purgeMessage(ctx context.Context, message int64) error {
 		if _, err := t.lockConversation(ctx, `v.id = (SELECT x.conversation_id FROM {messages} x WHERE x.id = $1)`, message); err != nil {
 			return ignoreNotFound(err)
 		}
-		had, err := t.exists(ctx, `SELECT 1 FROM {messages} x WHERE x.id = $1 AND `+hadByAny, message)
+		had, err := t.exists(ctx, `SELECT 1 FROM {messages} x WHERE x.id = $1 AND `+anyCopyHasMessage, message)
 		if err != nil {
 			return err
 		}
@@ -138,7 +142,7 @@ func (s *Store) purgeMessage(ctx context.Context, message int64) error {
 	})
 }
 
-// purgeErased empties what an erased user wrote, one conversation at a time.
+// purgeErased empties the messages of erased users, one conversation at a time.
 func (s *Store) purgeErased(ctx context.Context, limit int) (done int, err error) {
 	for done < limit {
 		var owner user.ID
@@ -168,12 +172,12 @@ func (s *Store) purgeErasedUser(ctx context.Context, owner user.ID, limit int) (
 			done, err = t.forget(ctx, owner, limit)
 			return err
 		}
-		v, err := t.lockConversation(ctx, `v.id = $1`, conversation)
+		conv, err := t.lockConversation(ctx, `v.id = $1`, conversation)
 		if err != nil {
-			done = 1 // gone with all that was in it
+			done = 1 // the conversation was deleted meanwhile
 			return ignoreNotFound(err)
 		}
-		wrote, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone ORDER BY x.seq LIMIT $3`, string(owner), v.id, limit)
+		wrote, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.conversation_id = $2 AND NOT x.gone ORDER BY x.seq LIMIT $3`, string(owner), conv.id, limit)
 		if err != nil {
 			return err
 		}
@@ -183,8 +187,9 @@ func (s *Store) purgeErasedUser(ctx context.Context, owner user.ID, limit int) (
 	return done, err
 }
 
-// forget takes the erased user's name from the tombstones, and ends the job when none is left. What the log and the ended copies say of the user
-// is shown to nobody, and goes with the retention.
+// forget removes an erased user's id from the tombstones. When none is left, it marks the erasure
+// as done. The log and ended copies still contain the id. They are shown to no one, and are removed
+// after the retention time.
 func (t *tx) forget(ctx context.Context, owner user.ID, limit int) (int, error) {
 	tombstones, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.sender = $1 AND x.gone AND x.sender <> '' LIMIT $2`, string(owner), limit)
 	if err != nil {
@@ -198,7 +203,8 @@ func (t *tx) forget(ctx context.Context, owner user.ID, limit int) (int, error) 
 	return 1, err
 }
 
-// purgeRecords removes the oldest records, but for the newest that is old enough: a position taken since then still knows it.
+// purgeRecords removes the oldest records. It keeps the newest one that is old enough, because a
+// cursor that was issued since then may refer to it.
 func (s *Store) purgeRecords(ctx context.Context, cutoff int64, limit int) (done int, err error) {
 	t := s.reader()
 	var last int64
@@ -222,7 +228,8 @@ func (s *Store) purgeRecords(ctx context.Context, cutoff int64, limit int) (done
 	return done, err
 }
 
-// purgeCopies removes copies that ended before the oldest record, and conversations that nobody is left of.
+// purgeCopies removes the copies that ended before the oldest record, and conversations without
+// copies.
 func (s *Store) purgeCopies(ctx context.Context, limit int) (int, error) {
 	ended, err := s.reader().ids(ctx, `SELECT c.id FROM {copies} c WHERE c.end_event <> 0 AND c.end_event < (SELECT COALESCE(min(e.id), 0) FROM {events} e) LIMIT $1`, limit)
 	if err != nil || len(ended) == 0 {
@@ -240,16 +247,16 @@ func (s *Store) purgeCopies(ctx context.Context, limit int) (int, error) {
 
 func (s *Store) purgeCopy(ctx context.Context, id int64, limit int) (done int, err error) {
 	err = s.act(ctx, func(t *tx) error {
-		v, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1)`, id)
+		conv, err := t.lockConversation(ctx, `v.id = (SELECT c.conversation_id FROM {copies} c WHERE c.id = $1)`, id)
 		if err != nil {
 			return ignoreNotFound(err)
 		}
 		var others int64
-		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT 1 FROM {copies} c WHERE c.conversation_id = $1 AND c.id <> $2 LIMIT 1) q`, []any{v.id, id}, &others); err != nil {
+		if _, err := t.row(ctx, `SELECT count(*) FROM (SELECT 1 FROM {copies} c WHERE c.conversation_id = $1 AND c.id <> $2 LIMIT 1) q`, []any{conv.id, id}, &others); err != nil {
 			return err
 		}
 		if others == 0 {
-			messages, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.conversation_id = $1 LIMIT $2`, v.id, limit)
+			messages, err := t.ids(ctx, `SELECT x.id FROM {messages} x WHERE x.conversation_id = $1 LIMIT $2`, conv.id, limit)
 			if err != nil {
 				return err
 			}
@@ -267,7 +274,7 @@ func (s *Store) purgeCopy(ctx context.Context, id int64, limit int) (done int, e
 			return nil
 		}
 		for _, statement := range []string{`DELETE FROM {read_marks} WHERE conversation_id = $1`, `DELETE FROM {conversations} WHERE id = $1`} {
-			if _, err := t.exec(ctx, statement, v.id); err != nil {
+			if _, err := t.exec(ctx, statement, conv.id); err != nil {
 				return err
 			}
 		}
@@ -276,7 +283,7 @@ func (s *Store) purgeCopy(ctx context.Context, id int64, limit int) (done int, e
 	return done, err
 }
 
-// drop removes messages with what hangs on them.
+// drop removes messages and the rows that refer to them.
 func (t *tx) drop(ctx context.Context, messages []int64) error {
 	ids := list(t.Store, messages)
 	for _, statement := range []string{

@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// tablesWith returns the tables that have a text in any column of any row.
+// tablesWith returns the tables that contain a text in any column of any row.
 func tablesWith(t *testing.T, db database, text string) (found []string) {
 	t.Helper()
 	names := `SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'buddychat%'`
@@ -65,7 +65,7 @@ func everyRow(t *testing.T, db database, table string) (all []string) {
 	return all
 }
 
-func TestWhatNobodySeesAnyMoreIsInNoTable(t *testing.T) {
+func TestContentThatNoUserCanSeeIsInNoTable(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestWhatNobodySeesAnyMoreIsInNoTable(t *testing.T) {
 			require.Equal(t, []string{"buddychat_messages"}, tablesWith(t, db, "canary-unsent"))
 			require.NoError(t, db.UnsendMessage(ctx, mine.Copy(), unsent.ID))
 			for _, row := range everyRow(t, db, "buddychat_messages") {
-				require.Equal(t, 1, strings.Count(row, "canary-unsent"), "the id alone, at once: %s", row)
+				require.Equal(t, 1, strings.Count(row, "canary-unsent"), "only the ClientID is left, at once: %s", row)
 			}
 
 			deleted := send(admin.Copy(), "canary-deleted")

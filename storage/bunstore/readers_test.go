@@ -14,8 +14,8 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// groupOf returns messages of a group that has so many members more than its creator, written by other means than the store. The first
-// readers of them have read all messages.
+// groupOf creates a group with 60 messages and returns references to them. SQL adds so many members
+// to its creator. The first of them, readers in number, have read all messages.
 func groupOf(t *testing.T, db database, members, readers int) []group.MessageRef {
 	t.Helper()
 	g, own, err := db.CreateGroup(t.Context(), "creator", group.Draft{Title: "the group"})
@@ -32,23 +32,25 @@ func groupOf(t *testing.T, db database, members, readers int) []group.MessageRef
 			SELECT `+strconv.FormatInt(g.ID, 10)+`, 2, 'member' || `+strconv.Itoa(i)+` || '.' || n, 1, CASE WHEN n + `+strconv.Itoa(i)+` <= `+strconv.Itoa(readers)+` THEN 1000 ELSE 0 END FROM numbers`)
 		require.NoError(t, err)
 	}
-	_, err = db.sql.ExecContext(t.Context(), `ANALYZE buddychat_copies`) // as the database does by itself after some time
+	// the database itself does this after some time
+	_, err = db.sql.ExecContext(t.Context(), `ANALYZE buddychat_copies`)
 	require.NoError(t, err)
 	return refs
 }
 
-func TestTheReadersOfMessagesCostNoMoreInALargeGroup(t *testing.T) {
+func TestReadersOfMessagesCostNoMoreInALargeGroup(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it compares times, which the race detector distorts, in a group of 20,000")
 	}
 	const small, large = 1000, 20_000
-	const rounds = 10 // other work on the machine only adds to a time: the least one counts
+	// Other work on the machine can only add to a time, so the lowest of several is compared.
+	const rounds = 10
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
 			db := migrated(t, open)
-			for name, readers := range map[string]int{"nobody": 0, "a few": 30, "all": large} {
+			for name, readers := range map[string]int{"none": 0, "a few": 30, "all": large} {
 				inSmall, inLarge := groupOf(t, db, small, readers), groupOf(t, db, large, readers)
 				few, many := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 				for range rounds {
@@ -66,7 +68,8 @@ func TestTheReadersOfMessagesCostNoMoreInALargeGroup(t *testing.T) {
 	}
 }
 
-// costOfReaders returns the least time that a page of readers, or their count if counted, takes.
+// costOfReaders returns the least time that it takes to read a page of readers, or to count them if
+// counted is set.
 func costOfReaders(t *testing.T, db database, refs []group.MessageRef, readers int, counted bool) time.Duration {
 	t.Helper()
 	least := time.Duration(math.MaxInt64)

@@ -28,7 +28,7 @@ func options() *buddychat.Options {
 	return &buddychat.Options{Tokens: token.Options{Keys: []token.Key{{ID: "test", Secret: bytes.Repeat([]byte{7}, 32)}}}}
 }
 
-// earlier makes the tables as they were before the newest migration.
+// earlier makes the tables look as before the newest migration.
 func (db database) earlier(t *testing.T) {
 	t.Helper()
 	require.NoError(t, db.Migrate(t.Context()))
@@ -36,7 +36,7 @@ func (db database) earlier(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAnApplicationWithoutItsTablesFailsWhenItStarts(t *testing.T) {
+func TestAnApplicationWithoutTablesFailsToStart(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestAnApplicationWithoutItsTablesFailsWhenItStarts(t *testing.T) {
 			empty.earlier(t)
 			_, err = graphqlapi.NewHandler(app, nil)
 			for _, err := range []error{err, empty.Check(t.Context()), second(buddychat.New(empty, options()))} {
-				require.ErrorContains(t, err, "of an earlier version, without 00")
+				require.ErrorContains(t, err, "from an earlier version and lack 00")
 				require.ErrorContains(t, err, "Migrate")
 			}
 			other := empty.again(t, "other_")
@@ -63,7 +63,7 @@ func TestAnApplicationWithoutItsTablesFailsWhenItStarts(t *testing.T) {
 
 			tx, err := empty.sql.BeginTx(t.Context(), nil)
 			require.NoError(t, err)
-			require.NoError(t, empty.In(tx).Check(t.Context()), "a transaction of the application is not touched")
+			require.NoError(t, empty.In(tx).Check(t.Context()), "a bound store checks nothing")
 			require.NoError(t, tx.Rollback())
 
 			require.NoError(t, empty.sql.Close())
@@ -74,7 +74,7 @@ func TestAnApplicationWithoutItsTablesFailsWhenItStarts(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// run runs the files of Migrations as a tool does, each in one transaction.
+// run runs the files of Migrations like a migration tool: each in one transaction.
 func run(t *testing.T, db *sql.DB, files fs.FS) {
 	t.Helper()
 	names, err := fs.Glob(files, "*.up.sql")
@@ -92,7 +92,7 @@ func run(t *testing.T, db *sql.DB, files fs.FS) {
 	}
 }
 
-// tables describes everything that there is in a database.
+// tables describes everything in a database: tables, columns, indexes, constraints and functions.
 func (db database) tables(t *testing.T) (all []string) {
 	t.Helper()
 	query := `SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema`
@@ -104,7 +104,7 @@ func (db database) tables(t *testing.T) (all []string) {
 	}
 	rows, err := db.sql.QueryContext(t.Context(), query)
 	require.NoError(t, err)
-	defer rows.Close() //nolint:errcheck // all rows are read
+	defer rows.Close() //nolint:errcheck // all rows have been read
 	for rows.Next() {
 		var line string
 		require.NoError(t, rows.Scan(&line))
@@ -115,7 +115,7 @@ func (db database) tables(t *testing.T) (all []string) {
 	return all
 }
 
-func TestTablesThatAToolMadeAreThoseThatMigrateMakes(t *testing.T) {
+func TestMigrationFilesAndMigrateCreateTheSameTables(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		for _, prefix := range []string{"", "mine_"} {
@@ -150,7 +150,7 @@ func TestTablesThatAToolMadeAreThoseThatMigrateMakes(t *testing.T) {
 	}
 }
 
-func TestFilesOfMigrationsNeedADialectAndAPrefix(t *testing.T) {
+func TestMigrationsRefusesAnInvalidDialectOrPrefix(t *testing.T) {
 	t.Parallel()
 	_, err := bunstore.Migrations(0, "")
 	require.ErrorContains(t, err, "dialect")
@@ -158,7 +158,7 @@ func TestFilesOfMigrationsNeedADialectAndAPrefix(t *testing.T) {
 	require.ErrorContains(t, err, "prefix")
 }
 
-// asRole opens a database of PostgreSQL as a role that may use the tables, and make none.
+// asRole opens a PostgreSQL database as a role that can use the tables but not create any.
 func asRole(t *testing.T, db database) database {
 	t.Helper()
 	role := "role_" + strings.ToLower(t.Name()[len(t.Name())-8:])
@@ -196,7 +196,7 @@ func readOnly(t *testing.T, db database) database {
 	return database{Store: s, sql: pool, dialect: bunstore.SQLite, url: db.url}
 }
 
-func TestMigrateOfTablesThatAreUpToDateNeedsNoRightToMakeAny(t *testing.T) {
+func TestMigrateOfUpToDateTablesNeedsNoCreatePrivilege(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, openPostgres)
 	limited := asRole(t, db)
@@ -213,7 +213,7 @@ func TestMigrateOfTablesThatAreUpToDateNeedsNoRightToMakeAny(t *testing.T) {
 	require.ErrorContains(t, err, "as a role that may create tables")
 }
 
-func TestMigrateOfTablesThatAreUpToDateWritesNothing(t *testing.T) {
+func TestMigrateOfUpToDateTablesWritesNothing(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestMigrateOfTablesThatAreUpToDateWritesNothing(t *testing.T) {
 	}
 }
 
-func TestMigrateNeedsOneConnection(t *testing.T) {
+func TestMigrateNeedsOnlyOneConnection(t *testing.T) {
 	t.Parallel()
 	db := openPostgres(t, "")
 	db.sql.SetMaxOpenConns(1)

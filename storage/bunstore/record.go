@@ -9,10 +9,11 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// record writes a record into the log and returns its id. Joined are those whose copies begin with it. The transaction must have written before (locked its conversation,
-// as a rule): on PostgreSQL whoever follows the log relies on the transaction's number being older than the record's.
+// record writes a record into the log and returns its id. joined are the users whose copies begin
+// with it. The transaction must have written something before, usually by locking its conversation:
+// on PostgreSQL, tails rely on a transaction number that was drawn before the id of the record.
 func (t *tx) record(ctx context.Context, r realtime.Record, joined ...user.ID) (int64, error) {
-	t.news = r.AppendStreams(t.news, joined...)
+	t.changed = r.AppendStreams(t.changed, joined...)
 	var id int64
 	_, err := t.row(ctx, `
 		INSERT INTO {events} (nonce, operation, at, conversation_id, kind, recipient, actor, message_id, seq, from_seq, member_id, session, erased)
@@ -22,7 +23,7 @@ func (t *tx) record(ctx context.Context, r realtime.Record, joined ...user.ID) (
 	return id, err
 }
 
-// nonce is not a secret: it tells one log from another.
+// nonce returns a random number that tells one log from another. It is not a secret.
 func nonce() int64 { return rand.Int64() } //nolint:gosec // see above
 
 const recordColumns = `e.id, e.nonce, e.operation, e.at, e.conversation_id, e.kind, e.recipient, e.actor, e.message_id, e.seq, e.from_seq, e.member_id, e.session, e.erased`

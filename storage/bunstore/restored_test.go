@@ -9,7 +9,8 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// dialects are the databases, each with what has the next record get the id after the newest.
+// dialects has each database with the statement that makes the next record get the id after the
+// newest.
 var dialects = map[string]struct {
 	open    opener
 	rewound string
@@ -18,11 +19,13 @@ var dialects = map[string]struct {
 	"PostgreSQL": {openPostgres, `SELECT setval(pg_get_serial_sequence('buddychat_events', 'id'), (SELECT max(id) FROM buddychat_events))`},
 }
 
-// A database can be restored in its place, with no connection cut. The next record then has the id of one that was read before the restoring.
-func TestALogThatWasRestoredInItsPlaceIsNotGoneOnWith(t *testing.T) {
+// A database can be restored in place, without closing any connection. The next record then has the
+// id of a record that was read before.
+func TestATailFailsAfterItsLogWasRestoredInPlace(t *testing.T) {
 	t.Parallel()
 	for name, on := range dialects {
-		for _, grown := range []int{0, 1, 2} { // how many records the restored log has got before anybody looks
+		// grown is how many records the restored log gets before the tail polls it.
+		for _, grown := range []int{0, 1, 2} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				store := migrated(t, on.open)
@@ -60,14 +63,14 @@ func TestALogThatWasRestoredInItsPlaceIsNotGoneOnWith(t *testing.T) {
 				send()
 				batch, err = again.Next(t.Context())
 				require.NoError(t, err)
-				require.Len(t, batch.Records, 1, "whoever begins anew misses nothing")
+				require.Len(t, batch.Records, 1, "a new tail misses nothing")
 			})
 		}
 	}
 }
 
-// A host's tests may empty all tables under a hub that runs.
-func TestALogThatWasEmptiedIsFollowedFromItsNextRecordOn(t *testing.T) {
+// A host's tests may empty all tables while a hub is running.
+func TestANewTailOfAnEmptiedLogBeginsWithTheNextRecord(t *testing.T) {
 	t.Parallel()
 	for name, on := range dialects {
 		db := migrated(t, on.open)

@@ -9,122 +9,130 @@ import (
 	"github.com/buddychat/buddychat/realtime"
 )
 
-// On PostgreSQL a batch is sent in one statement, one round trip and one transaction. What it cannot send it leaves undone, and says of each
-// message why: its conversation is held by somebody else, or it must be done alone, because its copy is not there, or its ClientID is known
-// already, or what it decided by changed before it had the lock.
+// On PostgreSQL, a batch is sent in one statement: one round trip and one transaction. For each
+// message that it does not send, the statement reports why. Either another transaction holds the
+// lock of the conversation, or the message needs a transaction of its own: its copy does not exist,
+// its ClientID is already known, or the state changed before the lock was acquired.
 
-// appendFree sends messages to conversations that nobody holds, and waits for none.
-func (s *Store) appendFree(ctx context.Context, batch []*sending) {
+// appendIfUnlocked sends messages to the conversations that are not locked. It does not wait for
+// locks.
+func (s *Store) appendIfUnlocked(ctx context.Context, batch []*pendingSend) {
 	if len(batch) == 1 {
-		s.appendBy(ctx, appendLone, batch, s.loneColumns)
+		s.runAppend(ctx, appendOneSkipLocked, batch, s.firstColumns)
 		return
 	}
-	s.appendBy(ctx, appendSkipping, batch, s.columns)
+	s.runAppend(ctx, appendSkipLocked, batch, s.columns)
 }
 
-// appendInTurn sends messages to one conversation, behind whoever holds it.
-func (s *Store) appendInTurn(ctx context.Context, batch []*sending) {
-	s.appendBy(ctx, appendWaiting, batch, s.columns)
+// appendAfterWaiting sends messages to one conversation. It waits for the lock.
+func (s *Store) appendAfterWaiting(ctx context.Context, batch []*pendingSend) {
+	s.runAppend(ctx, appendWaiting, batch, s.columns)
 }
 
-// sender returns what a statement that sends runs on. Package sql repeats a single statement where the driver says that the connection
-// was bad. Of the drivers pgx says so only where nothing was sent. Others also say so where the answer was lost, and the messages may
-// be there: with them the statement is in a transaction, in which none is repeated.
+// sender returns a tx for statements that send. Package sql repeats a statement outside of a
+// transaction if the driver reports driver.ErrBadConn. pgx reports it only if nothing was sent.
+// Other drivers also report it if the answer was lost, and the messages may have been stored. With
+// those, the statement runs in a transaction, where package sql repeats nothing.
 func (s *Store) sender() *tx {
 	t := s.reader()
-	t.apart = driverPackage(s.db.Driver()) != pgxPackage
+	t.ownTx = driverPackage(s.db.Driver()) != pgxPackage
 	return t
 }
 
 const pgxPackage = "github.com/jackc/pgx/v5/stdlib"
 
-// appendBy runs a statement that answers a row for each message that it sent, by its number in the batch, and, with the id 0, for each whose
-// conversation is held.
-func (s *Store) appendBy(ctx context.Context, statement string, all []*sending, columns func([]*sending) []any) {
+// runAppend runs one of the statements below. They return a row for each sent message, with its
+// number in the batch, and a row with id 0 for each message whose conversation is locked.
+func (s *Store) runAppend(ctx context.Context, statement string, all []*pendingSend, columns func([]*pendingSend) []any) {
 	batch := distinct(all)
 	now := s.time()
 	shared := []any{now, nonce(), string(realtime.ChatMessageCreated), string(realtime.GroupMessageCreated)}
-	var news []realtime.Stream
+	var changed []realtime.Stream
 	err := s.sender().query(ctx, statement, append(shared, columns(batch)...), func(rows *sql.Rows) error {
 		var n int
 		var m chat.Message
 		if err := rows.Scan(&n, &m.Conversation, &m.ID, &m.Seq); err != nil {
 			return err
 		}
-		w := batch[n-1]
-		if w.alone = false; m.ID == 0 {
-			w.held = m.Conversation
+		p := batch[n-1]
+		if p.alone = false; m.ID == 0 {
+			p.lockedConversation = m.Conversation
 			return nil
 		}
-		m.Sender, m.Content, m.ClientID, m.Date = w.copy.Owner, w.draft.Content, w.draft.ClientID, moment(now)
-		w.message = m
-		if on := (realtime.Stream{Conversation: m.Conversation}); !slices.Contains(news, on) {
-			news = append(news, on)
+		m.Sender, m.Content, m.ClientID, m.Date = p.copy.Owner, p.draft.Content, p.draft.ClientID, moment(now)
+		p.message = m
+		if on := (realtime.Stream{Conversation: m.Conversation}); !slices.Contains(changed, on) {
+			changed = append(changed, on)
 		}
 		return nil
 	})
 	if err == nil {
-		s.commits.ring(news)
+		s.commits.notify(changed)
 		return
 	}
-	// Where two nodes send one draft at the same time, the unique index refuses the batch: nothing of it is done. So it is where the database does not take
-	// one of the messages, which the others must not suffer from. Any other error concerns all alike.
-	undone := s.isConflict(err) || s.isTransient(err) || len(all) > 1 && isRefused(err)
-	for _, w := range batch {
-		w.message = chat.Message{}
-		if w.held, w.alone = 0, undone; !undone {
-			w.err = err
+	// If two nodes send the same draft at the same time, the unique index rejects the batch, and
+	// nothing of it is stored. If PostgreSQL rejects the data of one message, the other messages
+	// must not fail. In both cases, each message is sent again alone. Any other error is returned
+	// to all.
+	retryAlone := s.isConflict(err) || s.isTransient(err) || len(all) > 1 && isRefused(err)
+	for _, p := range batch {
+		p.message = chat.Message{}
+		if p.lockedConversation, p.alone = 0, retryAlone; !retryAlone {
+			p.err = err
 		}
 	}
 }
 
-// distinct marks all to be done alone, until they are done, and returns those that one statement can do: of one draft sent twice, the first.
-func distinct(all []*sending) []*sending {
+// distinct marks all messages to be sent alone until a statement sends them. It returns the
+// messages for one statement: if the same draft occurs more than once, only the first.
+func distinct(all []*pendingSend) []*pendingSend {
 	type key struct {
 		copy     chat.Copy
 		clientID string
 	}
 	known := map[key]bool{}
-	batch := make([]*sending, 0, len(all))
-	for _, w := range all {
-		w.held, w.alone = 0, true
-		k := key{w.copy, w.draft.ClientID}
-		if w.draft.ClientID != "" && known[k] {
+	batch := make([]*pendingSend, 0, len(all))
+	for _, p := range all {
+		p.lockedConversation, p.alone = 0, true
+		k := key{p.copy, p.draft.ClientID}
+		if p.draft.ClientID != "" && known[k] {
 			continue
 		}
 		known[k] = true
-		batch = append(batch, w)
+		batch = append(batch, p)
 	}
 	return batch
 }
 
-// columns returns the drafts as arguments, an array for each column.
-func (s *Store) columns(batch []*sending) []any {
+// columns returns the drafts as arguments, one array per column.
+func (s *Store) columns(batch []*pendingSend) []any {
 	copies, kinds := make([]int64, len(batch)), make([]int64, len(batch))
 	owners, contents, clientIDs := make([]string, len(batch)), make([]string, len(batch)), make([]string, len(batch))
-	for i, w := range batch {
-		copies[i], kinds[i], owners[i] = w.copy.ID, int64(w.copy.Kind), string(w.copy.Owner)
-		contents[i], clientIDs[i] = w.draft.Content, w.draft.ClientID
+	for i, p := range batch {
+		copies[i], kinds[i], owners[i] = p.copy.ID, int64(p.copy.Kind), string(p.copy.Owner)
+		contents[i], clientIDs[i] = p.draft.Content, p.draft.ClientID
 	}
 	return []any{list(s, copies), list(s, kinds), list(s, owners), list(s, contents), list(s, clientIDs)}
 }
 
-// loneColumns returns the first draft as arguments.
-func (s *Store) loneColumns(batch []*sending) []any {
-	w := batch[0]
-	return []any{w.copy.ID, int64(w.copy.Kind), string(w.copy.Owner), w.draft.Content, w.draft.ClientID}
+// firstColumns returns the first draft as arguments.
+func (s *Store) firstColumns(batch []*pendingSend) []any {
+	p := batch[0]
+	return []any{p.copy.ID, int64(p.copy.Kind), string(p.copy.Owner), p.draft.Content, p.draft.ClientID}
 }
 
-// In these statements each step is made from the one before it, so that the ids of messages and of records are drawn behind the locks, in the
-// order of the places.
+// In these statements, each step uses the result of the one before, so that ids of messages and of
+// records are drawn under the lock, in the order of the sequence numbers.
 //
-// A copy is seen as of before a wait for the lock; where one of its conversation has ended meanwhile (endings), nothing is done. So is whether a
-// ClientID is known; where one has become so meanwhile, the unique index refuses the statement.
+// The copy is read before the statement waits for the lock. If a copy of the conversation ends in
+// between (endings changes), nothing is sent. The same holds for the check of the ClientID: if the
+// ClientID was used in between, the unique index rejects the statement.
 const (
-	appendSkipping = lockAll + ` SKIP LOCKED` + appendAll
-	appendWaiting  = lockAll + appendAll
+	appendSkipLocked = lockAll + ` SKIP LOCKED` + appendAll
+	appendWaiting    = lockAll + appendAll
 
-	// That a copy is looked up by itself (OFFSET 0) keeps the planner from reading all of them for a batch.
+	// OFFSET 0 makes the planner check up each copy by itself. Without it, the planner may read the
+	// whole table for a batch.
 	lockAll = `
 		WITH own AS MATERIALIZED (
 			SELECT d.n, d.owner, d.content, d.client_id, c.conversation_id, c.side, v.endings
@@ -161,8 +169,8 @@ const (
 		UNION ALL
 		SELECT o.n, o.conversation_id, 0, 0 FROM own o WHERE o.conversation_id NOT IN (SELECT l.id FROM locked l)`
 
-	// appendLone does what appendSkipping does, for one message, in less time.
-	appendLone = `
+	// appendOneSkipLocked does the same as appendSkipLocked for a single message, but faster.
+	appendOneSkipLocked = `
 		WITH own AS MATERIALIZED (
 			SELECT c.conversation_id, c.owner, c.side, v.endings FROM {copies} c JOIN {conversations} v ON v.id = c.conversation_id
 			WHERE c.id = $5::bigint AND c.owner = $7::text AND c.kind = $6::smallint AND c.end_event = 0 AND ($9::text = '' OR NOT EXISTS (

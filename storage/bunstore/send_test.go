@@ -23,7 +23,7 @@ func (db database) opened(t *testing.T, owner, other user.ID) (mine, others chat
 	return one.Copy(), two.Copy()
 }
 
-// contents returns what a copy shows, oldest first.
+// contents returns the contents that a copy shows, oldest first.
 func (db database) contents(t *testing.T, c chat.Copy) (contents []string) {
 	t.Helper()
 	lists, err := db.Messages(t.Context(), []chat.Copy{c}, storage.Range{Limit: 1000, Backward: true})
@@ -34,11 +34,11 @@ func (db database) contents(t *testing.T, c chat.Copy) (contents []string) {
 	return contents
 }
 
-func TestAMessageThatTheDatabaseDoesNotTakeSpoilsNoOther(t *testing.T) {
+func TestAMessageThatTheDatabaseRejectsFailsNoOther(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, openPostgres)
 	alice, _ := db.opened(t, "alice", "bob")
-	for _, statement := range []string{ // of the host's
+	for _, statement := range []string{ // set up by the host
 		`ALTER TABLE buddychat_messages ADD CONSTRAINT clean CHECK (content <> 'dirt')`,
 		`CREATE FUNCTION polite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF NEW.content = 'damn' THEN RAISE EXCEPTION 'not polite' USING ERRCODE = 'HOST1'; END IF;
@@ -59,7 +59,7 @@ func TestAMessageThatTheDatabaseDoesNotTakeSpoilsNoOther(t *testing.T) {
 	}
 }
 
-func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {
+func TestEachMessageOfABatchSucceedsOrFailsByItself(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {
@@ -108,13 +108,13 @@ func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {
 			}
 			require.Len(t, seqs, 2)
 			for _, of := range seqs {
-				require.IsIncreasing(t, of, "records stand in the order of the places")
+				require.IsIncreasing(t, of, "records are in the order of sequence numbers")
 			}
 		})
 	}
 }
 
-func TestADraftThatTheDatabaseRefusesSpoilsNoOthers(t *testing.T) {
+func TestAnInvalidDraftFailsNoOtherSend(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {
@@ -141,14 +141,14 @@ func TestADraftThatTheDatabaseRefusesSpoilsNoOthers(t *testing.T) {
 	}
 }
 
-func TestAConversationThatIsHeldHoldsUpNoOther(t *testing.T) {
+func TestALockedConversationBlocksNoOther(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, openPostgres)
 	held, _ := db.opened(t, "alice", "bob")
 	free, _ := db.opened(t, "carol", "bob")
 	tx, err := db.sql.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	defer tx.Rollback() //nolint:errcheck // after the commit it has nothing to do
+	defer tx.Rollback() //nolint:errcheck // Rollback does nothing after the commit
 	_, err = db.In(tx).AppendMessage(t.Context(), held, chat.Draft{Content: "the host's"})
 	require.NoError(t, err)
 
@@ -160,7 +160,8 @@ func TestAConversationThatIsHeldHoldsUpNoOther(t *testing.T) {
 			errs <- err
 		}()
 	}
-	for range waiting { // more than there would be, were each behind one that waits
+	// There are more sends than a queue in which each waits for the one before would get through.
+	for range waiting {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		_, err := db.AppendMessage(ctx, free, chat.Draft{Content: "free"})
 		cancel()
@@ -181,7 +182,7 @@ func TestAConversationThatIsHeldHoldsUpNoOther(t *testing.T) {
 	require.Equal(t, "the host's", got[0])
 }
 
-func TestNodesThatSendTheSameDraftsSendEachOnce(t *testing.T) {
+func TestNodesThatSendTheSameDraftsStoreEachOnce(t *testing.T) {
 	t.Parallel()
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {

@@ -46,11 +46,11 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 	var allowed bool
 	err := s.act(ctx, func(t *tx) (err error) {
 		var spent time.Time
-		if in, spent, err = t.present(ctx, r.Spent, r.Now, r.Until); err != nil {
+		if in, spent, err = t.lockSession(ctx, r.Spent, r.Now, r.Until); err != nil {
 			return err
 		}
 		if allowed = r.Allows(spent); !allowed {
-			return t.endSession(ctx, in) // which is kept, though the caller is refused
+			return t.endSession(ctx, in) // committed, although the caller is refused
 		}
 		return t.rotate(ctx, r, in, spent.IsZero())
 	})
@@ -63,10 +63,11 @@ func (s *Store) RotateRefresh(ctx context.Context, r token.Rotation) (token.Sess
 	return in, nil
 }
 
-// present locks the session of a refresh token, which must last, as every act on its family begins.
-// It returns the moment at which the token was first spent, zero for never. The token must not have
-// expired. The session lives until the moment that is given, or longer.
-func (t *tx) present(ctx context.Context, hash []byte, now, until time.Time) (in token.Session, firstSpent time.Time, err error) {
+// lockSession locks the session of a refresh token. Every operation on the token's family begins
+// with it. It refuses a token that is unknown or expired, and one whose session has ended. It
+// extends lives_until of the session to until, if that is later. It returns when the token was
+// first spent, or the zero time if it was not.
+func (t *tx) lockSession(ctx context.Context, hash []byte, now, until time.Time) (in token.Session, firstSpent time.Time, err error) {
 	var owner, began int64
 	lasts, err := t.row(ctx, `
 		UPDATE {sessions} SET lives_until = CASE WHEN lives_until < $2 THEN $2 ELSE lives_until END
@@ -88,7 +89,8 @@ func (t *tx) present(ctx context.Context, hash []byte, now, until time.Time) (in
 	return in, moment(spent), nil
 }
 
-// rotate stores the token that follows the one that is spent, whose first use it may be.
+// rotate stores the successor of the spent token. first reports whether this is the first use of
+// the spent token.
 func (t *tx) rotate(ctx context.Context, r token.Rotation, in token.Session, first bool) error {
 	if first {
 		if _, err := t.exec(ctx, `UPDATE {refresh_tokens} SET spent_at = $2 WHERE hash = $1`, r.Spent, micros(r.Now)); err != nil {
@@ -102,7 +104,7 @@ func (t *tx) rotate(ctx context.Context, r token.Rotation, in token.Session, fir
 func (s *Store) RevokeRefresh(ctx context.Context, refresh []byte, now time.Time) (token.Session, error) {
 	var in token.Session
 	err := s.act(ctx, func(t *tx) (err error) {
-		if in, _, err = t.present(ctx, refresh, now, time.Time{}); err != nil {
+		if in, _, err = t.lockSession(ctx, refresh, now, time.Time{}); err != nil {
 			return err
 		}
 		return t.endSession(ctx, in)
@@ -143,7 +145,7 @@ func (s *Store) EndSession(ctx context.Context, u user.ID, id string) error {
 	})
 }
 
-// endSession ends one session, once.
+// endSession ends a session unless it has already ended.
 func (t *tx) endSession(ctx context.Context, in token.Session) error {
 	n, err := t.exec(ctx, `UPDATE {sessions} SET ended = TRUE WHERE id = $1 AND NOT ended`, in.ID)
 	if err != nil || n == 0 {
@@ -152,8 +154,8 @@ func (t *tx) endSession(ctx context.Context, in token.Session) error {
 	return t.recordEnd(ctx, in.User, in.ID)
 }
 
-// endSessions ends every session of a user, one of a host's too, of whose sessions only the host knows. The account is
-// locked.
+// endSessions ends every session of a user. For a user of the host, whose sessions only the host
+// knows, it only records that. The account must be locked.
 func (t *tx) endSessions(ctx context.Context, u user.ID) error {
 	if _, err := t.exec(ctx, `UPDATE {sessions} SET ended = TRUE WHERE user_number = $1 AND NOT ended`, number(u)); err != nil {
 		return err
@@ -161,10 +163,11 @@ func (t *tx) endSessions(ctx context.Context, u user.ID) error {
 	return t.recordEnd(ctx, u, "")
 }
 
-// recordEnd records that a session of the user ended, or with "" that all did.
+// recordEnd records that a session of the user ended. With "", all sessions ended.
 func (t *tx) recordEnd(ctx context.Context, u user.ID, session string) error {
 	if t.dialect == PostgreSQL {
-		// Of a host's session there is nothing to write before: see record.
+		// A session of the host is not stored here, so nothing has drawn the transaction number
+		// yet: see record.
 		if _, err := t.exec(ctx, `SELECT pg_current_xact_id()`); err != nil {
 			return err
 		}
@@ -185,8 +188,8 @@ func (s *Store) PurgeSessions(ctx context.Context, expired time.Time, limit int)
 		if err != nil {
 			return err
 		}
-		// A refresh at this moment moves lives_until, so that the condition is looked at again
-		// behind the lock of the row.
+		// A concurrent refresh moves lives_until, so the DELETE checks the condition again after it
+		// has locked the row.
 		sessions, err := t.exec(ctx, `DELETE FROM {sessions} WHERE lives_until < $1 AND id IN (
 			SELECT s.id FROM {sessions} s WHERE s.lives_until < $1
 			AND NOT EXISTS (SELECT 1 FROM {refresh_tokens} r WHERE r.session_id = s.id) ORDER BY s.lives_until, s.id LIMIT $2)`, micros(expired), limit)

@@ -18,11 +18,11 @@ const (
 	lifetime = 7 * 24 * time.Hour
 )
 
-// family is a login, as the client with its first refresh token sees it.
+// family is a login as seen by a client, with its refresh tokens.
 type family struct {
 	token.Session
 	db     database
-	tokens [][]byte // in the order of their making
+	tokens [][]byte // in the order of creation
 }
 
 func newHash(t *testing.T) []byte {
@@ -44,7 +44,7 @@ func login(t *testing.T, db database, u user.ID) *family {
 	return f
 }
 
-// rotate spends the i-th token at the moment of the login.
+// rotate spends the i-th token at the time of the login.
 func (f *family) rotate(t *testing.T, i int) (token.Session, error) { return f.rotateAt(t, i, 0) }
 
 func (f *family) rotateAt(t *testing.T, i int, later time.Duration) (token.Session, error) {
@@ -65,12 +65,12 @@ func (f *family) active(t *testing.T) bool {
 	return active
 }
 
-// ends returns the sessions that the log says ended, in order.
+// ends returns the sessions whose end is in the log, in order.
 func (db database) ends(t *testing.T, u user.ID) []string {
 	t.Helper()
 	rows, err := db.sql.QueryContext(t.Context(), `SELECT session FROM buddychat_events WHERE operation = 'SESSION_ENDED' AND recipient = $1 ORDER BY id`, string(u))
 	require.NoError(t, err)
-	defer rows.Close() //nolint:errcheck // read to its end
+	defer rows.Close() //nolint:errcheck // all rows have been read
 	all := []string{}
 	for rows.Next() {
 		var session string
@@ -84,25 +84,25 @@ func (db database) ends(t *testing.T, u user.ID) []string {
 func TestRefreshTokens(t *testing.T) {
 	t.Parallel()
 	type step struct {
-		spend int           // which of the tokens, in the order of their making
-		later time.Duration // since the login
+		spend int           // index of the token, in the order of creation
+		later time.Duration // time since the login
 		ok    bool
 	}
 	cases := map[string]struct {
 		steps []step
 		lives bool
 	}{
-		"each is spent for the next":                       {[]step{{0, 0, true}, {1, time.Hour, true}, {2, 2 * time.Hour, true}}, true},
-		"a lost answer may be asked for again":             {[]step{{0, 0, true}, {0, grace - time.Second, true}, {0, grace - time.Second, true}}, true},
+		"each is spent for the next one":                   {[]step{{0, 0, true}, {1, time.Hour, true}, {2, 2 * time.Hour, true}}, true},
+		"a refresh can be repeated after a lost response":  {[]step{{0, 0, true}, {0, grace - time.Second, true}, {0, grace - time.Second, true}}, true},
 		"the grace ends":                                   {[]step{{0, 0, true}, {0, grace, false}}, false},
 		"the grace counts from the first use":              {[]step{{0, 0, true}, {0, grace / 2, true}, {0, grace, false}}, false},
 		"the grace goes on when a successor is used":       {[]step{{0, 0, true}, {1, 1, true}, {0, 2, true}}, true},
 		"both successors can be used":                      {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {1, 3, true}}, true},
 		"a successor can be used long after its sibling":   {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {1, time.Hour, true}}, true},
-		"a successor has a grace of its own":               {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {2, 3, true}}, true},
+		"a successor has its own grace period":             {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {2, 3, true}}, true},
 		"a successor that was spent ends the whole family": {[]step{{0, 0, true}, {0, 1, true}, {2, 2, true}, {2, time.Hour, false}, {1, time.Hour, false}}, false},
 		"nothing works in an ended session":                {[]step{{0, 0, true}, {0, grace, false}, {1, grace, false}}, false},
-		"the last moment is too late":                      {[]step{{0, lifetime, false}, {0, lifetime - 1*time.Microsecond, true}}, true},
+		"a token is invalid when it expires":               {[]step{{0, lifetime, false}, {0, lifetime - 1*time.Microsecond, true}}, true},
 		"a spent token that expired ends nothing":          {[]step{{0, 0, true}, {0, lifetime, false}, {1, lifetime - 1, true}}, true},
 	}
 	for database, open := range eachDatabase() {
@@ -127,16 +127,16 @@ func TestRefreshTokens(t *testing.T) {
 					if !c.lives {
 						want = append(want, f.ID)
 					}
-					require.Equal(t, want, db.ends(t, f.User), "an end is recorded, once")
+					require.Equal(t, want, db.ends(t, f.User), "an end is recorded once")
 				})
 			}
 			_, err := bystander.rotate(t, 0)
-			require.NoError(t, err, "other sessions have nothing to do with it")
+			require.NoError(t, err, "other sessions are not affected")
 		})
 	}
 }
 
-func TestARefreshTokenIsSpentOnceUnderConcurrency(t *testing.T) {
+func TestConcurrentRefreshesSpendATokenOnce(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -161,13 +161,13 @@ func TestARefreshTokenIsSpentOnceUnderConcurrency(t *testing.T) {
 				}
 			}
 			require.Equal(t, 1, won)
-			require.False(t, f.active(t), "without a grace the second use is a theft")
+			require.False(t, f.active(t), "without a grace period, the second use counts as theft")
 			require.Equal(t, []string{f.ID}, db.ends(t, f.User))
 		})
 	}
 }
 
-func TestTheEndForReuseIsKeptInAHostsTransaction(t *testing.T) {
+func TestEndingASessionForReuseIsKeptInAHostTransaction(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestTheEndForReuseIsKeptInAHostsTransaction(t *testing.T) {
 	}
 }
 
-func TestRevoking(t *testing.T) {
+func TestRevokeRefresh(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -203,7 +203,7 @@ func TestRevoking(t *testing.T) {
 			require.ErrorIs(t, err, storage.ErrUnauthenticated, "unknown")
 
 			in, err := db.RevokeRefresh(t.Context(), f.tokens[0], f.Began)
-			require.NoError(t, err, "spent, but of a session that lasts")
+			require.NoError(t, err, "a spent token of an active session")
 			require.Equal(t, f.Session, in)
 			require.False(t, f.active(t))
 			_, err = db.RevokeRefresh(t.Context(), f.tokens[1], f.Began)
@@ -213,7 +213,7 @@ func TestRevoking(t *testing.T) {
 	}
 }
 
-func TestEndingSessions(t *testing.T) {
+func TestEndSession(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestEndingSessions(t *testing.T) {
 			one, two, bobs := login(t, db, alice.ID), login(t, db, alice.ID), login(t, db, bob.ID)
 
 			require.NoError(t, db.EndSession(t.Context(), alice.ID, bobs.ID))
-			require.True(t, bobs.active(t), "another's session is not there")
+			require.True(t, bobs.active(t), "a session of another user is not ended")
 			require.NoError(t, db.EndSession(t.Context(), alice.ID, one.ID))
 			require.NoError(t, db.EndSession(t.Context(), alice.ID, one.ID))
 			require.False(t, one.active(t))
@@ -248,21 +248,21 @@ func TestEndingSessions(t *testing.T) {
 	}
 }
 
-// Whoever follows the log relies on it: see record.
-func TestTheTransactionOfASessionsEndIsOlderThanItsRecord(t *testing.T) {
+// Tails rely on it: see record.
+func TestASessionEndDrawsItsTransactionNumberBeforeItsRecord(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, openPostgres)
 	require.NoError(t, db.EndSession(t.Context(), "a-host's", "its-session"))
 	tx, err := db.sql.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	defer tx.Rollback() //nolint:errcheck // nothing is left to do
+	defer tx.Rollback() //nolint:errcheck // nothing is left to roll back
 	require.NoError(t, db.In(tx).EndSession(t.Context(), "a-host's", "another"))
 	var same bool
 	require.NoError(t, tx.QueryRowContext(t.Context(), `SELECT xid = pg_current_xact_id() FROM buddychat_events ORDER BY id DESC LIMIT 1`).Scan(&same))
 	require.True(t, same, "the number of the host's transaction, not of the savepoint")
 }
 
-func TestPurgingRemovesExpiredTokensAndSessionsThatHaveNoneLeft(t *testing.T) {
+func TestPurgeSessionsRemovesExpiredTokensAndSessionsWithoutTokens(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -276,13 +276,13 @@ func TestPurgingRemovesExpiredTokensAndSessionsThatHaveNoneLeft(t *testing.T) {
 			expired := old.Began.Add(lifetime)
 			n, err := db.PurgeSessions(t.Context(), expired, 10)
 			require.NoError(t, err)
-			require.Zero(t, n, "not before the moment")
+			require.Zero(t, n, "not before they expire")
 			removed := 0
 			for n = 1; n != 0; removed += n {
 				n, err = db.PurgeSessions(t.Context(), expired.Add(time.Minute), 1)
 				require.NoError(t, err)
 			}
-			require.Equal(t, 3, removed, "two tokens, and the session that has none left")
+			require.Equal(t, 3, removed, "two tokens, and the session without tokens")
 			require.False(t, old.active(t))
 			require.True(t, used.active(t))
 			_, err = used.rotateAt(t, 1, time.Hour)

@@ -10,17 +10,18 @@ import (
 	"strings"
 )
 
-// settings are the parameters of an address, by the package of a driver, that set every connection as the store needs it, and as
-// docs/sqlite.md explains.
+// settings has, for the package of each known driver, the parameters of a database address that
+// configure every connection as the store needs. docs/sqlite.md explains them.
 var settings = map[string]string{
 	"modernc.org/sqlite":                   "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(on)&_pragma=synchronous(FULL)&_pragma=secure_delete(on)&_txlock=immediate",
 	"github.com/mattn/go-sqlite3":          "_busy_timeout=10000&_journal_mode=WAL&_foreign_keys=on&_synchronous=FULL&_secure_delete=on&_txlock=immediate",
 	"github.com/ncruces/go-sqlite3/driver": "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(on)&_pragma=synchronous(FULL)&_pragma=secure_delete(on)&_txlock=immediate",
 }
 
-// lookAtSQLite refuses a database whose connections lack settings that the store relies on. Two connections are asked at the same
-// time: where only one of them was set, by a statement on the pool, the other one tells.
-func (s *Store) lookAtSQLite() error {
+// checkSQLite rejects a database whose connections lack settings that the store relies on. It
+// checks two connections at the same time: if the host configured only one of them, by a statement
+// on the pool, the other one shows it.
+func (s *Store) checkSQLite() error {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	lacking := map[string]bool{}
@@ -29,8 +30,8 @@ func (s *Store) lookAtSQLite() error {
 		if err != nil {
 			return fmt.Errorf("bunstore: %w", err)
 		}
-		defer c.Close() //nolint:errcheck // it gives the connection back to the pool
-		if err := s.lookAtConnection(ctx, &tx{Store: s, conn: c}, lacking); err != nil {
+		defer c.Close() //nolint:errcheck // Close only returns the connection to the pool
+		if err := s.checkConnection(ctx, &tx{Store: s, conn: c}, lacking); err != nil {
 			return err
 		}
 		if stats := s.db.DB.Stats(); stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections {
@@ -46,9 +47,9 @@ func (s *Store) lookAtSQLite() error {
 			set = append(set, "PRAGMA "+pragma)
 		}
 	}
-	where := "set it in the address of the database, which holds for every connection"
+	where := "set it in the database address, which applies to every connection"
 	if line, known := settings[driverPackage(s.db.Driver())]; known {
-		where = "end the address of the database with ?" + line
+		where = "end the database address with ?" + line
 	}
 	return fmt.Errorf("bunstore: not every connection to the SQLite database has %s: %s (see docs/sqlite.md)", strings.Join(set, ", "), where)
 }
@@ -64,7 +65,7 @@ func driverPackage(d any) string {
 	return t.PkgPath()
 }
 
-func (s *Store) lookAtConnection(ctx context.Context, t *tx, lacking map[string]bool) error {
+func (s *Store) checkConnection(ctx context.Context, t *tx, lacking map[string]bool) error {
 	var journal, file string
 	var timeout, keys, secure int64
 	var err error
@@ -77,7 +78,7 @@ func (s *Store) lookAtConnection(ctx context.Context, t *tx, lacking map[string]
 		return err
 	}
 	const on = 1
-	if journal != "wal" && file != "" { // a database in memory has no log
+	if journal != "wal" && file != "" { // an in-memory database has no write-ahead log
 		lacking["journal_mode = WAL"] = true
 	}
 	if timeout == 0 {
@@ -86,12 +87,13 @@ func (s *Store) lookAtConnection(ctx context.Context, t *tx, lacking map[string]
 	if keys != on {
 		lacking["foreign_keys = on"] = true
 	}
-	s.wipes = s.wipes || secure != on
+	s.setsSecureDelete = s.setsSecureDelete || secure != on
 	return nil
 }
 
-// writeFirst takes the lock of SQLite for writing. Every act begins with a write: a transaction that has read cannot wait for the
-// lock, and SQLite refuses its first write where another transaction holds the lock or wrote since.
+// writeFirst takes the write lock of SQLite. Every operation must begin with a write: a transaction
+// that has already read cannot wait for the lock, and SQLite rejects its first write if another
+// transaction holds the lock or has written since.
 func (t *tx) writeFirst(ctx context.Context) error {
 	if t.dialect != SQLite {
 		return nil
@@ -100,21 +102,23 @@ func (t *tx) writeFirst(ctx context.Context) error {
 	return err
 }
 
-// wipe has this connection overwrite what it deletes, where the host did not set it so.
-func (t *tx) wipe(ctx context.Context) error {
-	if !t.wipes {
+// setSecureDelete makes this connection overwrite deleted content, if the host did not configure
+// that.
+func (t *tx) setSecureDelete(ctx context.Context) error {
+	if !t.setsSecureDelete {
 		return nil
 	}
 	_, err := t.conn.ExecContext(ctx, `PRAGMA secure_delete = on`)
 	return err
 }
 
-// placeholder matches the placeholder of an argument. It also matches texts and quoted names, which may contain what looks
-// like one.
+// placeholder matches the placeholder of an argument. It also matches string literals and quoted
+// names, which may contain text that looks like a placeholder.
 var placeholder = regexp.MustCompile(`'[^']*'|"[^"]*"|\$\d+`)
 
-// numbered replaces the placeholders $1, $2, … of a statement by ?1, ?2, …. In SQLite $2 is a name. Names are numbered by their
-// first appearance, so a driver that binds by position would swap the arguments.
+// numbered replaces the placeholders $1, $2, … of a statement by ?1, ?2, …. In SQLite, $2 is a
+// name, and names are numbered by their first appearance. So a driver that binds by position would
+// swap the arguments.
 func numbered(statement string) string {
 	return placeholder.ReplaceAllStringFunc(statement, func(match string) string {
 		if number, found := strings.CutPrefix(match, "$"); found {
@@ -124,9 +128,10 @@ func numbered(statement string) string {
 	})
 }
 
-// isBusy reports whether SQLite says that another connection holds a lock. It goes by SQLite's own messages, which every driver
-// passes on, since each driver has its own type of error.
-// They are those of the codes SQLITE_BUSY, SQLITE_LOCKED and SQLITE_PROTOCOL, see https://www.sqlite.org/rescode.html.
+// isBusy reports whether SQLite returned an error because another connection holds a lock. It
+// checks SQLite's own messages, which every driver passes on, because each driver has its own error
+// type. The messages are those of SQLITE_BUSY, SQLITE_LOCKED and SQLITE_PROTOCOL:
+// https://www.sqlite.org/rescode.html.
 func isBusy(err error) bool {
 	return hasAny(err, "database is locked", "database table is locked", "database schema is locked", "locking protocol")
 }
@@ -144,9 +149,9 @@ func hasAny(err error, texts ...string) bool {
 	return false
 }
 
-// uninterrupted is a transaction of the host's. SQLite rolls the whole transaction back when a statement that writes is
-// interrupted, and an interrupted read can take the next write with it. So the context is looked at before each statement, and
-// no statement ends early for it.
+// uninterrupted is a host transaction on SQLite. SQLite rolls back the whole transaction when a
+// writing statement is interrupted, and an interrupted read can make the next write fail. So the
+// context is checked before each statement, and never interrupts one.
 type uninterrupted struct{ tx *sql.Tx }
 
 func (u uninterrupted) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -163,9 +168,10 @@ func (u uninterrupted) ExecContext(ctx context.Context, query string, args ...an
 	return u.tx.ExecContext(context.WithoutCancel(ctx), query, args...)
 }
 
-// checkBegun returns ErrTransactionGone where SQLite has already rolled the host's transaction back, for instance because a
-// statement of the host's own was cancelled: a savepoint would then begin a transaction, and its release commit it. SQLite has no
-// function that tells, but it refuses to begin a transaction within another one.
+// checkBegun returns ErrTransactionGone if SQLite has already rolled back the host's transaction,
+// for example because a statement of the host was canceled. A savepoint would then begin a
+// transaction, and releasing it would commit. SQLite has no function to check this, but it refuses
+// to begin a transaction within another.
 func (t *tx) checkBegun(ctx context.Context) error {
 	if t.dialect != SQLite {
 		return nil

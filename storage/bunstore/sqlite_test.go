@@ -8,7 +8,7 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-func TestPlaceholdersAreNumberedAndNotNamedOnSQLite(t *testing.T) {
+func TestPlaceholdersAreNumberedOnSQLite(t *testing.T) {
 	t.Parallel()
 	for statement, sent := range map[string]string{
 		`SELECT 1`: `SELECT 1`,

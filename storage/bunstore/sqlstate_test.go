@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pqError is an error as lib/pq has it, and bunError as bun's own driver has it.
+// pqError is an error like those of lib/pq, and bunError is like those of bun's own driver.
 type (
 	pqError  struct{ code string }
 	bunError struct{ code string }
@@ -26,7 +26,7 @@ func (e bunError) Field(field byte) string {
 	return ""
 }
 
-func TestAnErrorOfPostgreSQLIsKnownByItsCodeWhateverTheDriver(t *testing.T) {
+func TestPostgreSQLErrorsOfEveryDriverAreRecognizedByTheirCode(t *testing.T) {
 	t.Parallel()
 	s := &Store{}
 	for _, kind := range []func(code string) error{

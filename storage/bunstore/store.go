@@ -22,67 +22,74 @@ import (
 	"github.com/buddychat/buddychat/storage/driver"
 )
 
-// DefaultPrefix is what the names of all tables begin with unless the host sets another prefix.
+// DefaultPrefix is the prefix of all table names unless the host sets another.
 const DefaultPrefix = "buddychat_"
 
-// Dialect is the kind of a database.
+// Dialect is the SQL dialect of a database.
 type Dialect int
 
-// The databases that the store runs on.
+// The supported databases.
 const (
 	PostgreSQL Dialect = iota + 1
 	SQLite
 )
 
-// Driver is what only a database driver has, and what the openers hand over. The zero value does without.
+// Driver has what depends on the database driver. The openers fill it in. The zero value is valid.
 type Driver struct {
-	// IsConflict reports whether an error says that a unique index refused a row. Errors of PostgreSQL are known by their
-	// SQLSTATE without it.
+	// IsConflict reports whether an error means that a unique index rejected a row. PostgreSQL
+	// errors are also recognized by their SQLSTATE.
 	IsConflict func(error) bool
-	// IsTransient reports whether an error says that the transaction was undone for another one's sake and may be tried
-	// again: a deadlock, a serialization failure, a busy database. Errors of PostgreSQL are known by their SQLSTATE without it.
+	// IsTransient reports whether an error means that the transaction was rolled back because of a
+	// concurrent one and may be retried: a deadlock, a serialization failure, a busy database.
+	// PostgreSQL errors are also recognized by their SQLSTATE.
 	IsTransient func(error) bool
-	// Writer, where set, is the same database as the store's, and used for acts alone, which wait for each other there and so take no
-	// connection from reads and from the host.
+	// Writer, if set, is another pool for the same database, used only for operations that write.
+	// They wait for each other there, and take no connections from readers and the host.
 	Writer *sql.DB
-	// Follower, where set, is the same database as the store's, with one session for each connection. Tails take their connections
-	// from it. It is for PostgreSQL behind a pooler that shares sessions.
+	// Follower, if set, is another pool for the same database in which each connection has a
+	// session of its own. Tails take their connections from it. Set it if a pooler that shares
+	// sessions is in front of PostgreSQL.
 	Follower *sql.DB
 }
 
-// Options has what can be set. Its zero value, and nil, are valid.
+// Options configures a store. The zero value and nil are valid.
 type Options struct {
-	// Prefix begins the names of all tables: letters, digits and _, at most 30. "" is [DefaultPrefix].
+	// Prefix is the prefix of all table names: 1 to 30 of a-z, 0-9 and _, not beginning with a
+	// digit. "" means [DefaultPrefix].
 	Prefix string
-	// Now is the clock; nil is [time.Now].
+	// Now is the clock. nil means [time.Now].
 	Now func() time.Time
-	// Driver is what the opener knows of the database's driver.
+	// Driver describes the database driver. The openers set it.
 	Driver Driver
 }
 
-// Store is a [github.com/buddychat/buddychat.Store] on a SQL database. It is safe for concurrent use. It owns neither the database nor
-// any goroutine that outlives the calls to it: there is nothing to close.
+// Store is a [github.com/buddychat/buddychat.Store] on a SQL database. It is safe for concurrent
+// use. It does not own the database, and no goroutine outlives the calls to it, so there is nothing
+// to close.
 type Store struct {
-	db       *bun.DB
-	host     conn // a transaction of the host's; nil: every act has one of its own
-	dialect  Dialect
-	prefix   string
-	now      func() time.Time
-	driver   Driver
-	wipes    bool      // SQLite: acts turn secure_delete on, which not every connection has
-	texts    *sync.Map // the statements, as written here, to the statements as sent
-	commits  *bell
-	sendings *lanes
-	ownLevel bool // PostgreSQL: single statements need a transaction for their isolation level
+	db         *bun.DB
+	host       conn // the host's transaction; nil: every operation begins its own
+	dialect    Dialect
+	prefix     string
+	now        func() time.Time
+	driver     Driver
+	statements *sync.Map // SQL as written in this package to SQL as sent
+	commits    *notifier
+	sends      *groupCommit
+	// SQLite: some connections lack secure_delete, so each operation sets it.
+	setsSecureDelete bool
+	// PostgreSQL: the default isolation level is above READ COMMITTED.
+	needsOwnLevel bool
 }
 
-// Open returns a store on a database of the host's. The tables are made by [Store.Migrate].
+// Open returns a store on the host's database. [Store.Migrate] creates the tables.
 //
-// On PostgreSQL it asks the database, for ten seconds at most, whether it can be used: the encoding must be UTF8. Whatever
-// isolation level the database has for a default, the store runs at READ COMMITTED.
+// On PostgreSQL, Open queries the database, for at most ten seconds, and requires the encoding
+// UTF8. The store runs at READ COMMITTED, whatever the default isolation level of the database is.
 //
-// On SQLite it looks at the settings of the connections, and refuses a database without the write-ahead log, a busy timeout or
-// foreign keys. The error, and docs/sqlite.md, have the parameters of the address that set them.
+// On SQLite, Open checks the settings of the connections. It requires the write-ahead log, a busy
+// timeout and foreign keys. The error names the parameters of the database address that set them;
+// see also docs/sqlite.md.
 func Open(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 	var sd schema.Dialect
 	switch d {
@@ -98,26 +105,26 @@ func Open(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 
 var errDialect = errors.New("bunstore: dialect must be PostgreSQL or SQLite")
 
-// checkPrefix returns the prefix that an option names.
+// checkPrefix returns the prefix to use for the given option, or an error if it is invalid.
 func checkPrefix(prefix string) (string, error) {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
 	if !validPrefix.MatchString(prefix) {
-		return "", fmt.Errorf("bunstore: the prefix %q must be 1 to 30 of a-z, 0-9 and _, and not begin with a digit", prefix)
+		return "", fmt.Errorf("bunstore: the prefix %q is invalid: use 1 to 30 of a-z, 0-9 and _, not beginning with a digit", prefix)
 	}
 	return prefix, nil
 }
 
 var validPrefix = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,29}$`)
 
-// New returns a store on a bun database of the host's, with the dialect that this has. The tables are made by
-// [Store.Migrate].
+// New returns a store on the host's bun database and uses its dialect. [Store.Migrate] creates the
+// tables.
 func New(db *bun.DB, o *Options) (*Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	s := &Store{db: db, now: o.Now, driver: o.Driver, texts: &sync.Map{}, commits: &bell{}, sendings: &lanes{}}
+	s := &Store{db: db, now: o.Now, driver: o.Driver, statements: &sync.Map{}, commits: &notifier{}, sends: &groupCommit{}}
 	switch db.Dialect().Name() {
 	case dialect.PG:
 		s.dialect = PostgreSQL
@@ -133,31 +140,37 @@ func New(db *bun.DB, o *Options) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	look := s.lookAtPostgres
+	check := s.checkPostgres
 	if s.dialect == SQLite {
-		look = s.lookAtSQLite
+		check = s.checkSQLite
 	}
-	if err := look(); err != nil {
+	if err := check(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// In returns the store bound to a transaction of the host's. It is what
-// [github.com/buddychat/buddychat.App.In] stands on: an application uses that, for its own options hold there,
-// and the rules of the services. The store's acts become visible, and their events are delivered, when and
-// only when the host commits. Each act is all or nothing: one that fails leaves the transaction as it was before it, and fit to go on.
+// In returns the store bound to a transaction of the host. Applications call
+// [github.com/buddychat/buddychat.App.In] instead, which is built on it and keeps the application's
+// options and the rules of the services. The store's changes become visible, and their events are
+// delivered, only when the host commits. Each operation is all or nothing: if it fails, the
+// transaction is as it was before the operation and can continue.
 //
-// An act holds the lock of its conversation until the transaction ends; other conversations are not held up. The transaction may run at any isolation level; from
-// REPEATABLE READ on an act fails as not serializable where anything that it decides by has changed since the transaction began, and the host begins again.
-// What has begun since is not found. Only EraseUser needs READ COMMITTED. The events of a committed transaction are
-// found within the poll interval of whoever follows the log, or at once after [github.com/buddychat/buddychat/realtime.Hub.Hint].
+// An operation holds the lock of its conversation until the transaction ends. It does not block
+// other conversations. The transaction may have any isolation level. At REPEATABLE READ and above,
+// an operation fails with a serialization failure if anything it depends on has changed since the
+// transaction began, and the host must retry the transaction. Conversations and memberships that
+// began since then are not found. Only EraseUser requires READ COMMITTED. A tail finds the events
+// of a committed transaction within its poll interval, or at once after
+// [github.com/buddychat/buddychat/realtime.Hub.Hint].
 //
-// On SQLite begin the transaction with a write or BEGIN IMMEDIATE: one that has read before it writes fails where another one wrote
-// in between. When ctx ends, an act ends between two of its statements. An act that finds the transaction gone, as after a full
-// disk, fails with [ErrTransactionGone].
+// On SQLite, begin the transaction with a write or BEGIN IMMEDIATE. A transaction that reads before
+// it writes fails if another one wrote in between. When ctx ends, an operation stops between two
+// statements. If SQLite has rolled back the transaction, for example because the disk is full,
+// operations fail with [ErrTransactionGone].
 //
-// The returned store is for one goroutine, and its Tail, Purge and Migrate must not be used.
+// The returned store must be used by one goroutine at a time. Its Tail, Purge and Migrate must not
+// be called.
 func (s *Store) In(tx *sql.Tx) *Store {
 	bound := *s
 	bound.host = tx
@@ -167,32 +180,32 @@ func (s *Store) In(tx *sql.Tx) *Store {
 	return &bound
 }
 
-// InTx implements [driver.Transactor]: it takes a *[sql.Tx] of the database that the store is on. Use it by
-// [github.com/buddychat/buddychat.App.In], which keeps the application's options.
+// InTx implements [driver.Transactor]. tx must be a *[sql.Tx] of the store's database. Applications
+// call [github.com/buddychat/buddychat.App.In] instead, which keeps the application's options.
 func (s *Store) InTx(tx any) (driver.Acts, error) {
 	host, ok := tx.(*sql.Tx)
 	if !ok || host == nil {
-		return nil, fmt.Errorf("bunstore: a %T is no transaction that this store takes: begin one with BeginTx of the *sql.DB that it is on, "+
-			"and give that *sql.Tx", tx)
+		return nil, fmt.Errorf("bunstore: a %T is not a transaction of this store: "+
+			"call BeginTx on the store's *sql.DB and pass the *sql.Tx", tx)
 	}
 	return s.In(host), nil
 }
 
-// conn is what statements run on: the database or a transaction.
+// conn runs statements: a database or a transaction.
 type conn interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// tx is the transaction of one act.
+// tx is the transaction of one operation.
 type tx struct {
 	*Store
-	conn  conn
-	news  []realtime.Stream // what its records are on
-	apart bool              // outside of a transaction each statement is given one
+	conn    conn
+	changed []realtime.Stream // the streams that the transaction's records belong to
+	ownTx   bool              // outside of a transaction, each statement gets one of its own
 }
 
-// reader returns what reads outside of an act run on.
+// reader returns a tx for reads outside of an operation.
 func (s *Store) reader() *tx {
 	if s.host != nil {
 		return &tx{Store: s, conn: s.host}
@@ -200,74 +213,79 @@ func (s *Store) reader() *tx {
 	return &tx{Store: s, conn: s.db.DB}
 }
 
-// atOneMoment runs read, all of whose statements see the database as it was at the first of them. In a transaction of the host's
-// they see what that sees.
-func (s *Store) atOneMoment(ctx context.Context, read func(t *tx) error) error {
+// inSnapshot runs read so that all of its statements see the same snapshot of the database. In a
+// host transaction, the isolation level of that transaction applies instead.
+func (s *Store) inSnapshot(ctx context.Context, read func(t *tx) error) error {
 	switch {
 	case s.host != nil:
 		return read(s.reader())
 	case s.dialect == SQLite:
-		return s.atOneMomentOfSQLite(ctx, read)
+		return s.inSQLiteSnapshot(ctx, read)
 	}
 	own, err := s.db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
-	defer own.Rollback() //nolint:errcheck // it wrote nothing
+	defer own.Rollback() //nolint:errcheck // a read-only transaction has nothing to commit
 	return read(&tx{Store: s, conn: own})
 }
 
-// atOneMomentOfSQLite says BEGIN itself: a driver may be set to lock the database for writing at the beginning of every transaction.
-func (s *Store) atOneMomentOfSQLite(ctx context.Context, read func(t *tx) error) error {
+// inSQLiteSnapshot issues BEGIN itself, because a driver can be configured to take SQLite's write
+// lock at the start of every transaction.
+func (s *Store) inSQLiteSnapshot(ctx context.Context, read func(t *tx) error) error {
 	c, err := s.db.DB.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("bunstore: %w", err)
 	}
-	defer c.Close() //nolint:errcheck // it gives the connection back to the pool
+	defer c.Close() //nolint:errcheck // Close only returns the connection to the pool
 	if _, err := c.ExecContext(ctx, `BEGIN DEFERRED`); err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
 	defer func() {
 		if _, err := c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`); err != nil {
-			_ = c.Raw(func(any) error { return sqldriver.ErrBadConn }) // SQLite has rolled back itself, or nobody knows: leave it to no other
+			// SQLite may have rolled back already, so the state of the connection is unknown.
+			// Discard it.
+			_ = c.Raw(func(any) error { return sqldriver.ErrBadConn })
 		}
 	}()
 	return read(&tx{Store: s, conn: c})
 }
 
-// An act that was undone for the sake of another one is tried again. The pause before that is random, at most firstPause, and at
-// most twice as long with each try, up to longestPause. No try begins later than patience after the first one.
+// An operation that was rolled back because of a concurrent one is retried. The pause before a
+// retry is random. It is at most firstPause at first, and the maximum doubles with each retry, up
+// to longestPause. No retry starts later than retryTimeout after the first attempt.
 const (
-	patience     = 10 * time.Second
+	retryTimeout = 10 * time.Second
 	firstPause   = 2 * time.Millisecond
 	longestPause = 100 * time.Millisecond
 )
 
-// act runs f as one atomic act: in a transaction of its own, or behind a savepoint in the host's.
+// act runs f atomically: in its own transaction, or inside a savepoint of the host transaction.
 func (s *Store) act(ctx context.Context, f func(t *tx) error) error {
 	if s.host != nil {
 		return s.actInHost(ctx, f)
 	}
-	return s.retry(ctx, patience, func() error { return s.actOnce(ctx, f) })
+	return s.retry(ctx, retryTimeout, func() error { return s.actOnce(ctx, f) })
 }
 
-// retry calls try until it does not fail with a transient error, or until that long has passed.
-func (s *Store) retry(ctx context.Context, longest time.Duration, try func() error) error {
+// retry calls try until it succeeds, fails with an error that is not transient, or timeout has
+// passed. It returns the last error.
+func (s *Store) retry(ctx context.Context, timeout time.Duration, try func() error) error {
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := try()
-		if err == nil || !s.isTransient(err) || time.Since(began) >= longest {
+		if err == nil || !s.isTransient(err) || time.Since(began) >= timeout {
 			return err
 		}
 		select {
-		case <-time.After(rand.N(pause)): //nolint:gosec // chance, not secrecy
+		case <-time.After(rand.N(pause)): //nolint:gosec // jitter, not a secret
 		case <-ctx.Done():
 			return err
 		}
 	}
 }
 
-// writer returns the database on which acts run.
+// writer returns the database that operations run on.
 func (s *Store) writer() *sql.DB {
 	if s.driver.Writer != nil {
 		return s.driver.Writer
@@ -279,15 +297,17 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	db := s.writer()
 	var o *sql.TxOptions
 	if s.dialect == PostgreSQL {
-		o = &sql.TxOptions{Isolation: sql.LevelReadCommitted} // for an act decides by what is there once it has its locks
+		// An operation must see what was committed before it got its locks.
+		o = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 	}
 	own, err := db.BeginTx(ctx, o)
 	if err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
-	defer own.Rollback() //nolint:errcheck // after a commit it has nothing to do, and before one the cause is on its way up
+	// After a commit, Rollback does nothing. Before one, the original error is returned.
+	defer own.Rollback() //nolint:errcheck
 	t := &tx{Store: s, conn: own}
-	if err := t.wipe(ctx); err != nil {
+	if err := t.setSecureDelete(ctx); err != nil {
 		return err
 	}
 	if err := f(t); err != nil {
@@ -296,30 +316,31 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	if err := own.Commit(); err != nil {
 		return fmt.Errorf("bunstore: commit: %w", err)
 	}
-	s.commits.ring(t.news)
+	s.commits.notify(t.changed)
 	return nil
 }
 
-// ErrTransactionGone says that the host's transaction ended before the host ended it, with nothing of it stored. SQLite rolls a
-// transaction back when the disk is full, when it cannot read or write the file, and when a statement that writes is cancelled; a
-// connection to PostgreSQL can break. Call Rollback and begin again. Whatever is written through the same transaction
-// instead fails on PostgreSQL, and on SQLite is stored at once and survives the Rollback.
-var ErrTransactionGone = errors.New("bunstore: the transaction has ended: nothing of it is stored, and on SQLite " +
-	"whatever it writes next is stored at once: call Rollback, and begin again")
+// ErrTransactionGone means that the database rolled back the host's transaction, and nothing of it
+// is stored. SQLite does so when the disk is full, when it cannot read or write the file, and when
+// a writing statement is canceled. On PostgreSQL, the connection can break. Call Rollback and begin
+// again. Further writes through the same transaction fail on PostgreSQL. On SQLite they are stored
+// immediately and survive the Rollback.
+var ErrTransactionGone = errors.New("bunstore: the database has rolled back the transaction: nothing of it is stored, " +
+	"and on SQLite further writes through it are stored immediately: call Rollback and begin again")
 
 func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	t := &tx{Store: s, conn: s.host}
 	if err := t.checkBegun(ctx); err != nil {
 		return err
 	}
-	if err := t.wipe(ctx); err != nil {
+	if err := t.setSecureDelete(ctx); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `SAVEPOINT buddychat`); err != nil {
 		return err
 	}
 	err := f(t)
-	ctx = context.WithoutCancel(ctx) // the host may commit though the act broke off
+	ctx = context.WithoutCancel(ctx) // the host may commit even if ctx has ended
 	if err != nil {
 		if _, undo := t.exec(ctx, `ROLLBACK TO SAVEPOINT buddychat`); undo != nil {
 			return transactionGone(err, undo)
@@ -331,8 +352,9 @@ func (s *Store) actInHost(ctx context.Context, f func(t *tx) error) error {
 	return err
 }
 
-// transactionGone returns ErrTransactionGone with what the act failed with, nil for nothing, and what ending its savepoint failed with.
-// It is no answer for a user, even where the act had one.
+// transactionGone returns ErrTransactionGone, wrapping the error of the operation, if any, and the
+// error of ending its savepoint. It drops an operation error that has a message for the client,
+// because the result must not be shown to a client as that error.
 func transactionGone(act, savepoint error) error {
 	if act == nil || storage.Message(act) != "" {
 		return fmt.Errorf("%w: %w", ErrTransactionGone, savepoint)
@@ -340,8 +362,10 @@ func transactionGone(act, savepoint error) error {
 	return fmt.Errorf("%w: %w: %w", ErrTransactionGone, act, savepoint)
 }
 
-// emptyOnError empties the answers of an act that failed: what the act had found by then was not stored. It is deferred.
-func emptyOnError[T any](err *error, answers ...*T) { //nolint:gocritic // the error is known only once the act has returned
+// emptyOnError resets the results of an operation that failed, because they were not stored. It
+// must be deferred.
+// err is set only when the operation returns
+func emptyOnError[T any](err *error, answers ...*T) { //nolint:gocritic
 	if *err == nil {
 		return
 	}
@@ -363,22 +387,23 @@ func (s *Store) isTransient(err error) bool {
 	return code == serializationFailure || code == deadlockDetected
 }
 
-// text returns a statement as it is sent. {name} becomes the table of that name, and on SQLite the placeholder $1 becomes ?1.
+// text returns the statement as it is sent: {name} becomes the table of that name, and on SQLite
+// the placeholder $1 becomes ?1.
 func (s *Store) text(statement string) string {
-	if t, ok := s.texts.Load(statement); ok {
+	if t, ok := s.statements.Load(statement); ok {
 		return t.(string)
 	}
 	t := tableName.ReplaceAllString(statement, s.prefix+"$1")
 	if s.dialect == SQLite {
 		t = numbered(t)
 	}
-	s.texts.Store(statement, t)
+	s.statements.Store(statement, t)
 	return t
 }
 
 var tableName = regexp.MustCompile(`\{([a-z_]+)\}`)
 
-// exec runs a statement and returns how many rows it changed.
+// exec runs a statement and returns the number of rows it changed.
 func (t *tx) exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
 	if b, needed := t.needsTx(); needed {
 		err = t.atReadCommitted(ctx, b, func(t *tx) error {
@@ -398,7 +423,7 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (n int64, 
 	return n, nil
 }
 
-// query runs a statement and hands each row to scan.
+// query runs a statement and calls scan for each row.
 func (t *tx) query(ctx context.Context, statement string, args []any, scan func(*sql.Rows) error) (err error) {
 	if b, needed := t.needsTx(); needed {
 		return t.atReadCommitted(ctx, b, func(t *tx) error { return t.query(ctx, statement, args, scan) })
@@ -419,7 +444,7 @@ func (t *tx) query(ctx context.Context, statement string, args []any, scan func(
 	return nil
 }
 
-// row runs a statement that answers one row at most, and reports whether it did.
+// row runs a statement that returns at most one row, and reports whether it returned one.
 func (t *tx) row(ctx context.Context, statement string, args []any, into ...any) (found bool, err error) {
 	err = t.query(ctx, statement, args, func(rows *sql.Rows) error {
 		found = true
@@ -428,7 +453,7 @@ func (t *tx) row(ctx context.Context, statement string, args []any, into ...any)
 	return found, err
 }
 
-// list makes a slice an argument for [Store.in].
+// list converts a slice to an argument for [Store.in].
 func list[T ~int64 | ~string](s *Store, values []T) any {
 	if s.dialect == SQLite {
 		return jsonArray(values)
@@ -436,7 +461,7 @@ func list[T ~int64 | ~string](s *Store, values []T) any {
 	return arrayLiteral(values)
 }
 
-// micros is how a moment is stored: microseconds since 1970, 0 for none.
+// micros returns t as it is stored: microseconds since 1970, or 0 for the zero time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -451,42 +476,42 @@ func moment(micros int64) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// time returns the moment of an act, in microseconds.
+// time returns the current time in microseconds since 1970.
 func (s *Store) time() int64 { return s.now().UnixMicro() }
 
-// bell tells those who follow the log in this process that there is news.
-type bell struct {
+// notifier tells the tails in this process about committed records.
+type notifier struct {
 	mu        sync.RWMutex
 	next      int
-	listeners map[int]func(news []realtime.Stream)
+	listeners map[int]func(changed []realtime.Stream)
 }
 
-func (b *bell) add(f func(news []realtime.Stream)) (remove func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.listeners == nil {
-		b.listeners = map[int]func(news []realtime.Stream){}
+func (n *notifier) add(f func(changed []realtime.Stream)) (remove func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.listeners == nil {
+		n.listeners = map[int]func(changed []realtime.Stream){}
 	}
-	id := b.next
-	b.next++
-	b.listeners[id] = f
+	id := n.next
+	n.next++
+	n.listeners[id] = f
 	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.listeners, id)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.listeners, id)
 	}
 }
 
-func (b *bell) ring(news []realtime.Stream) {
-	if len(news) == 0 {
+func (n *notifier) notify(changed []realtime.Stream) {
+	if len(changed) == 0 {
 		return
 	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for _, f := range b.listeners {
-		f(news)
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, f := range n.listeners {
+		f(changed)
 	}
 }
 
 // OnCommit implements [github.com/buddychat/buddychat/realtime.Log].
-func (s *Store) OnCommit(f func(news []realtime.Stream)) (remove func()) { return s.commits.add(f) }
+func (s *Store) OnCommit(f func(changed []realtime.Stream)) (remove func()) { return s.commits.add(f) }

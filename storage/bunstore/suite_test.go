@@ -19,13 +19,13 @@ import (
 
 var _ buddychat.Store = (*bunstore.Store)(nil)
 
-// onDatabase is a store that knows its database, for the host's transactions.
+// onDatabase is a store with its database, on which the tests begin host transactions.
 type onDatabase struct {
 	*bunstore.Store
 	db *sql.DB
 }
 
-func TestSQLiteKeepsEveryPromiseOfAStore(t *testing.T) {
+func TestSQLitePassesTheStoreSuite(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, storagetest.Harness{
 		New: func(t testing.TB, now func() time.Time) buddychat.Store {
@@ -39,7 +39,7 @@ func TestSQLiteKeepsEveryPromiseOfAStore(t *testing.T) {
 	})
 }
 
-func TestPostgreSQLKeepsEveryPromiseOfAStore(t *testing.T) {
+func TestPostgreSQLPassesTheStoreSuite(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, storagetest.Harness{
 		New: func(t testing.TB, now func() time.Time) buddychat.Store {

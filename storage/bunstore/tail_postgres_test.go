@@ -18,7 +18,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// logged is a PostgreSQL store whose log is followed.
+// logged is a PostgreSQL store with a tail of its log.
 type logged struct {
 	*testing.T
 	db   *postgres.DB
@@ -35,7 +35,7 @@ func newLogged(t *testing.T) *logged {
 	return l
 }
 
-// follow begins to follow the log anew, as another node does.
+// follow starts a new tail, like another node.
 func (l *logged) follow() {
 	l.Helper()
 	tail, err := l.db.Tail(l.Context())
@@ -73,7 +73,7 @@ func (l *logged) sendIn(tx *sql.Tx, c chat.Copy) int64 {
 	return m.ID
 }
 
-// next returns the messages that the next batch tells of, and its safe position.
+// next returns the messages in the next batch, and the batch's safe position.
 func (l *logged) next() (messages []int64, safe realtime.Position) {
 	l.Helper()
 	b, err := l.tail.Next(l.Context())
@@ -86,7 +86,7 @@ func (l *logged) next() (messages []int64, safe realtime.Position) {
 	return messages, b.Safe
 }
 
-// safeAbove waits until the safe position lies above an id.
+// safeAbove waits until the safe position is above an id.
 func (l *logged) safeAbove(id int64) (safe realtime.Position) {
 	l.Helper()
 	require.Eventually(l, func() bool {
@@ -96,7 +96,7 @@ func (l *logged) safeAbove(id int64) (safe realtime.Position) {
 	return safe
 }
 
-func TestATransactionThatTakesLongHoldsUpNothingButItself(t *testing.T) {
+func TestALongTransactionDelaysOnlyItsOwnRecords(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
@@ -107,7 +107,7 @@ func TestATransactionThatTakesLongHoldsUpNothingButItself(t *testing.T) {
 	first := l.send(quick)
 	messages, safe := l.next()
 	require.Equal(t, []int64{first}, messages)
-	require.Equal(t, start, safe, "what is open may still come, so nobody may be told to go on behind it")
+	require.Equal(t, start, safe, "an open transaction may still add records, so the safe position stays below them")
 	second := l.send(quick)
 	messages, safe = l.next()
 	require.Equal(t, []int64{second}, messages)
@@ -122,7 +122,7 @@ func TestATransactionThatTakesLongHoldsUpNothingButItself(t *testing.T) {
 	require.Empty(t, messages)
 }
 
-func TestWhatIsRolledBackLeavesNoHoleForEver(t *testing.T) {
+func TestARollbackLeavesNoPermanentHole(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
@@ -139,7 +139,7 @@ func TestWhatIsRolledBackLeavesNoHoleForEver(t *testing.T) {
 	require.NoError(t, l.db.CheckPosition(t.Context(), safe))
 }
 
-func TestANodeThatStartsBesideAnOpenTransactionMissesNothing(t *testing.T) {
+func TestANodeThatStartsDuringAnOpenTransactionMissesNothing(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
@@ -150,7 +150,7 @@ func TestANodeThatStartsBesideAnOpenTransactionMissesNothing(t *testing.T) {
 
 	l.follow()
 	messages, safe := l.next()
-	require.Equal(t, []int64{above}, messages, "whoever resumes at the safe position needs what lies above it")
+	require.Equal(t, []int64{above}, messages, "a consumer that resumes at the safe position needs the records above it")
 	require.LessOrEqual(t, safe.ID, start.ID)
 	require.NoError(t, tx.Commit())
 	messages, safe = l.next()
@@ -158,7 +158,7 @@ func TestANodeThatStartsBesideAnOpenTransactionMissesNothing(t *testing.T) {
 	require.Greater(t, safe.ID, start.ID)
 }
 
-func TestAfterAnErrorTheTailGoesOnWhereItWas(t *testing.T) {
+func TestATailContinuesAtItsPositionAfterAnError(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
@@ -178,14 +178,14 @@ func TestAfterAnErrorTheTailGoesOnWhereItWas(t *testing.T) {
 	require.Error(t, err)
 
 	messages, safe := l.next()
-	require.ElementsMatch(t, []int64{late, meanwhile}, messages, "each once, and nothing twice")
+	require.ElementsMatch(t, []int64{late, meanwhile}, messages, "each exactly once")
 	after := l.send(quick)
 	messages, later := l.next()
 	require.Equal(t, []int64{after}, messages)
 	require.Greater(t, later.ID, safe.ID)
 }
 
-func TestAPositionOfAnotherLogIsRefused(t *testing.T) {
+func TestCheckPositionRefusesAPositionOfAnotherLog(t *testing.T) {
 	t.Parallel()
 	l, other := newLogged(t), newLogged(t)
 	l.send(l.chat("alice", "bob"))
@@ -195,25 +195,27 @@ func TestAPositionOfAnotherLogIsRefused(t *testing.T) {
 	require.Error(t, other.db.CheckPosition(t.Context(), safe))
 }
 
-func TestTheLogOfARestoredDumpIsFollowedFromItsEnd(t *testing.T) {
+func TestATailOfARestoredDumpBeginsAtItsEnd(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	c := l.chat("alice", "bob")
 	l.send(c)
-	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET xid = '9000000000'`) // as if the old cluster had been that far
+	// As if the old cluster had come that far.
+	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET xid = '9000000000'`)
 	require.NoError(t, err)
 	l.follow()
 	for range 3 {
 		messages, _ := l.next()
-		require.Empty(t, messages, "what is old comes no second time")
+		require.Empty(t, messages, "old records do not come again")
 	}
 	m := l.send(c)
 	messages, _ := l.next()
 	require.Equal(t, []int64{m}, messages)
 }
 
-// Writers with transactions of all kinds, and a tail that must find each record once, in order within its conversation.
-func TestManyWritersAndNothingIsMissed(t *testing.T) {
+// Writers use transactions of all kinds. The tail must find each record once, and in order within
+// its conversation.
+func TestATailMissesNothingWithManyWriters(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	const writers, each = 8, 40
@@ -253,7 +255,7 @@ func TestManyWritersAndNothingIsMissed(t *testing.T) {
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, b.Safe.ID, safe.ID, "the safe position never falls")
 		for _, r := range b.Records {
-			require.Greater(t, r.ID, safe.ID, "nothing comes from below a safe position")
+			require.Greater(t, r.ID, safe.ID, "no record comes from below the safe position")
 			require.Greater(t, r.ID, last[r.Conversation].ID)
 			require.Equal(t, last[r.Conversation].Seq+1, r.Seq)
 			last[r.Conversation] = r
@@ -278,16 +280,16 @@ func TestManyWritersAndNothingIsMissed(t *testing.T) {
 	l.safeAbove(newest - 1)
 }
 
-// cut ends the session of the tail, as a crash of the server does.
+// cut ends the session of the tail, like a crash of the server.
 func (l *logged) cut() {
 	l.Helper()
 	_, err := l.db.SQL().ExecContext(l.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 	require.NoError(l, err)
 	_, err = l.tail.Next(l.Context())
-	require.Error(l, err, "a crash may not pass unnoticed: the numbers of transactions may fall")
+	require.Error(l, err, "the tail must notice a crash, because transaction numbers may fall")
 }
 
-func TestWhatIsCommittedAroundTheLossOfTheSessionIsFoundOnce(t *testing.T) {
+func TestRecordsCommittedAroundALostSessionAreFoundOnce(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	c := l.chat("alice", "bob")
@@ -303,20 +305,21 @@ func TestWhatIsCommittedAroundTheLossOfTheSessionIsFoundOnce(t *testing.T) {
 	require.Empty(t, messages)
 }
 
-func TestALogThatWasExchangedDuringAnOutageIsNotGoneOnWith(t *testing.T) {
+func TestATailFailsIfItsLogWasReplacedDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	c := l.chat("alice", "bob")
 	l.send(c)
 	_, safe := l.next()
 	l.cut()
-	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET nonce = nonce + 1 WHERE id = $1`, safe.ID) // another history's
+	// A record of another history.
+	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET nonce = nonce + 1 WHERE id = $1`, safe.ID)
 	require.NoError(t, err)
 	_, err = l.tail.Next(t.Context())
 	require.ErrorIs(t, err, storage.ErrCursorExpired)
 }
 
-func TestAPositionThatIsStoredOfAnotherLogIsNotBegunWith(t *testing.T) {
+func TestATailIgnoresASavedPositionOfAnotherLog(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	slow, quick := l.chat("alice", "bob"), l.chat("carol", "dave")
@@ -332,14 +335,15 @@ func TestAPositionThatIsStoredOfAnotherLogIsNotBegunWith(t *testing.T) {
 	require.Equal(t, []int64{late}, messages)
 }
 
-func TestALogThatWasMovedToAnotherClusterDuringAnOutageIsNotReadAnewAllTheTime(t *testing.T) {
+func TestATailReadsALogMovedToAnotherClusterOnlyOnce(t *testing.T) {
 	t.Parallel()
 	l := newLogged(t)
 	c := l.chat("alice", "bob")
 	l.send(c)
 	l.next()
 	l.cut()
-	const ahead = `xid > pg_snapshot_xmax(pg_current_snapshot())` // so they are found new again and again
+	// A poll would find such records again and again.
+	const ahead = `xid > pg_snapshot_xmax(pg_current_snapshot())`
 	_, err := l.db.SQL().ExecContext(t.Context(), `UPDATE buddychat_events SET xid = '9000000000'`)
 	require.NoError(t, err)
 	messages, _ := l.next()
@@ -352,13 +356,13 @@ func TestALogThatWasMovedToAnotherClusterDuringAnOutageIsNotReadAnewAllTheTime(t
 	require.Equal(t, []int64{sent}, messages)
 }
 
-func TestATransactionOfNoConcernHoldsNoPositionBack(t *testing.T) {
+func TestAnUnrelatedTransactionDoesNotHoldBackTheSafePosition(t *testing.T) {
 	t.Parallel()
 	l, elsewhere := newLogged(t), newLogged(t)
 	idle := elsewhere.begin() // in another database of the same server
 	_, err := idle.ExecContext(t.Context(), `SELECT pg_current_xact_id()`)
 	require.NoError(t, err)
-	beside := l.begin() // and one in the same, which writes something else
+	beside := l.begin() // in the same database, but writes something else
 	_, err = beside.ExecContext(t.Context(), `CREATE TABLE orders (id INT)`)
 	require.NoError(t, err)
 
@@ -371,7 +375,7 @@ func TestATransactionOfNoConcernHoldsNoPositionBack(t *testing.T) {
 	sent := l.send(c)
 	messages, before := l.next()
 	require.Equal(t, []int64{sent}, messages)
-	require.Never(t, func() bool { // while the transaction that may fill a hole is open
+	require.Never(t, func() bool { // while the transaction that can fill a hole is open
 		_, safe := l.next()
 		return safe.ID > before.ID
 	}, 3*time.Second, 100*time.Millisecond)
@@ -384,11 +388,12 @@ func TestATransactionOfNoConcernHoldsNoPositionBack(t *testing.T) {
 	require.NoError(t, l.db.CheckPosition(t.Context(), l.safeAbove(before.ID+2)))
 }
 
-func TestAPreparedTransactionIsWaitedFor(t *testing.T) {
+func TestATailWaitsForAPreparedTransaction(t *testing.T) {
 	t.Parallel()
 	l, elsewhere := newLogged(t), newLogged(t)
 	idle := elsewhere.begin()
-	_, err := idle.ExecContext(t.Context(), `SELECT pg_current_xact_id()`) // so that the stamps do not tell
+	// so that transaction numbers do not tell
+	_, err := idle.ExecContext(t.Context(), `SELECT pg_current_xact_id()`)
 	require.NoError(t, err)
 	held, c := l.chat("alice", "bob"), l.chat("carol", "dave")
 	l.next()
@@ -399,7 +404,7 @@ func TestAPreparedTransactionIsWaitedFor(t *testing.T) {
 	require.Equal(t, []int64{sent}, messages)
 	_, err = tx.ExecContext(t.Context(), `PREPARE TRANSACTION 'later'`)
 	require.NoError(t, err)
-	require.NoError(t, tx.Rollback(), "it is the session's no more")
+	require.NoError(t, tx.Rollback(), "the transaction no longer belongs to the session")
 	require.Never(t, func() bool {
 		_, safe := l.next()
 		return safe.ID > before.ID

@@ -8,8 +8,9 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// sqliteTail follows the log of a database with one writer at a time: ids are drawn under the write lock, so they are committed in their order,
-// and what is behind the last one seen is all that is new.
+// sqliteTail follows the log of a database with a single writer. Ids are drawn under the write
+// lock, so records are committed in the order of their ids. All records after the last one seen are
+// new.
 type sqliteTail struct {
 	t    *tx
 	last realtime.Position
@@ -21,8 +22,8 @@ func (s *Store) tailSQLite(ctx context.Context) (realtime.Tail, error) {
 	return tail, err
 }
 
-// Next implements [realtime.Tail]. It reads the last record that it had again: where that is not there any more, the database was restored, and ids may
-// be given a second time.
+// Next implements [realtime.Tail]. It reads the last record again. If that is missing, the database
+// was restored from a backup, and ids may be reused.
 func (l *sqliteTail) Next(ctx context.Context) (realtime.Batch, error) {
 	var records []realtime.Record
 	err := l.t.query(ctx, `SELECT `+recordColumns+` FROM {events} e WHERE e.id >= $1 ORDER BY e.id`, []any{l.last.ID}, func(rows *sql.Rows) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// number returns the number of an account, of which its id is the decimal form. Ids of any other form are
-// a host's, and no account has number 0.
+// number returns the number of an account, whose id is that number in decimal. Any other id belongs
+// to a user of the host and yields 0, which is the number of no account.
 func number(id user.ID) int64 {
 	n, err := strconv.ParseInt(string(id), 10, 64)
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != string(id) {
@@ -61,7 +61,8 @@ func (t *tx) insertUser(ctx context.Context, a user.Account) (user.User, error) 
 		Username: a.Username, FirstName: a.FirstName, LastName: a.LastName, Joined: moment(joined),
 	}}
 	username, email := user.Fold(a.Username), emailKey(a.Email)
-	// Not to raise is not to undo anything of a host's; and it waits for whoever registers the same name at this moment.
+	// ON CONFLICT raises no error, which would abort a host transaction. It still waits for a
+	// concurrent registration of the same name.
 	inserted, err := t.row(ctx, `
 		INSERT INTO {users} (username, username_fold, email, email_key, first_name, first_name_fold, last_name, last_name_fold, password_hash, password_version, joined_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -89,14 +90,15 @@ func (t *tx) exists(ctx context.Context, query string, args ...any) (bool, error
 	return t.row(ctx, query, args, &one)
 }
 
-// lockAccount locks the row of an account, as every act on one begins, and reports whether there is one.
+// lockAccount locks the row of an account and reports whether the account exists. Every operation
+// on an account begins with it.
 func (t *tx) lockAccount(ctx context.Context, number int64) (bool, error) {
 	n, err := t.exec(ctx, `UPDATE {users} SET joined_at = joined_at WHERE number = $1`, number)
 	return n == 1, err
 }
 
-// lockVerified is lockAccount for an act that a password allowed. It is false where the account has
-// another password by now.
+// lockVerified is lockAccount for an operation that was authorized by a password. It reports false
+// if the password has changed since.
 func (t *tx) lockVerified(ctx context.Context, number, passwordVersion int64) (bool, error) {
 	n, err := t.exec(ctx, `UPDATE {users} SET joined_at = joined_at WHERE number = $1 AND password_version = $2`, number, passwordVersion)
 	return n == 1, err
@@ -210,29 +212,31 @@ func (s *Store) SetPassword(ctx context.Context, id user.ID, old, hash string) e
 	})
 }
 
-// replaceHash reports whether the old hash was still there. The version rises by newer, which is 1
-// for a new password.
+// replaceHash replaces the hash if it is still old, and reports whether it was. It adds newer to
+// the password version: 1 for a new password, else 0.
 func (t *tx) replaceHash(ctx context.Context, id user.ID, old, hash string, newer int64) (bool, error) {
 	n, err := t.exec(ctx, `UPDATE {users} SET password_hash = $3, password_version = password_version + $4 WHERE number = $1 AND password_hash = $2`,
 		number(id), old, hash, newer)
 	if err != nil || n == 1 {
 		return n == 1, err
 	}
-	there, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE number = $1`, number(id))
-	if err == nil && !there {
+	exists, err := t.exists(ctx, `SELECT 1 FROM {users} WHERE number = $1`, number(id))
+	if err == nil && !exists {
 		err = storage.NotFound()
 	}
 	return false, err
 }
 
-// eraseAccount removes an account with its phone numbers and sessions. An id that is no account's is no error.
+// eraseAccount removes an account with its phone numbers and sessions. It does nothing if the id
+// belongs to no account.
 func (t *tx) eraseAccount(ctx context.Context, id user.ID) error {
 	n := number(id)
-	if there, err := t.lockAccount(ctx, n); err != nil || !there {
+	if exists, err := t.lockAccount(ctx, n); err != nil || !exists {
 		return err
 	}
 	for _, statement := range []string{
-		`UPDATE {sessions} SET ended = TRUE WHERE user_number = $1`, // waits for whoever refreshes one at this moment
+		// waits for a concurrent refresh
+		`UPDATE {sessions} SET ended = TRUE WHERE user_number = $1`,
 		`DELETE FROM {refresh_tokens} WHERE session_id IN (SELECT id FROM {sessions} WHERE user_number = $1)`,
 		`DELETE FROM {sessions} WHERE user_number = $1`,
 		`DELETE FROM {phones} WHERE user_number = $1`,
@@ -245,7 +249,7 @@ func (t *tx) eraseAccount(ctx context.Context, id user.ID) error {
 	return nil
 }
 
-// text returns an optional text, "" for none.
+// text returns the string, or "" for nil.
 func text(s *string) string {
 	if s == nil {
 		return ""

@@ -16,8 +16,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// fill writes users with the numbers from first to last, by other means than the store. Names come again every 40 and every 63 users, and
-// each tenth of all has a last name of its own.
+// fill inserts users with the numbers from first to last by SQL. First names repeat every 40 users
+// and last names every 63. Each block of 20,000 users has its own suffix in the last name.
 func fill(tb testing.TB, db *sql.DB, d bunstore.Dialect, first, last int) {
 	tb.Helper()
 	numbers, hash := `(WITH RECURSIVE numbers (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?2) SELECT n FROM numbers)`, `CAST(n AS BLOB)`
@@ -46,22 +46,22 @@ func BenchmarkUsers(b *testing.B) {
 		}{
 			{"all", user.Filter{}, storage.Range{Limit: 51}},
 			{"first name", user.Filter{FirstName: "annama"}, storage.Range{Limit: 51}},
-			{"both names, together nobody's", user.Filter{FirstName: "annama", LastName: "garciami tribe3"}, storage.Range{Limit: 51}},
-			{"everybody matches", user.Filter{Search: "user"}, storage.Range{Limit: 51}},
-			{"everybody matches two characters", user.Filter{Search: "er"}, storage.Range{Limit: 51}},
+			{"both names, of no user", user.Filter{FirstName: "annama", LastName: "garciami tribe3"}, storage.Range{Limit: 51}},
+			{"all match", user.Filter{Search: "user"}, storage.Range{Limit: 51}},
+			{"all match two characters", user.Filter{Search: "er"}, storage.Range{Limit: 51}},
 			{"one matches", user.Filter{Search: "user123456"}, storage.Range{Limit: 51}},
-			{"nobody matches", user.Filter{Search: "zz"}, storage.Range{Limit: 51}},
-			{"nobody matches, many nearly", user.Filter{Search: "annama rciami"}, storage.Range{Limit: 51}},
+			{"none match", user.Filter{Search: "zz"}, storage.Range{Limit: 51}},
+			{"none match, many nearly", user.Filter{Search: "annama rciami"}, storage.Range{Limit: 51}},
 			{"two words", user.Filter{Search: "love mill"}, storage.Range{Limit: 51}},
 			{"single characters", user.Filter{Search: "z q"}, storage.Range{Limit: 51}},
-			{"those at the end", user.Filter{Search: "tribe9"}, storage.Range{Limit: 51}},
-			{"those at the beginning, from the middle on", user.Filter{Search: "tribe1"}, storage.Range{Limit: 51, After: &after}},
+			{"matches at the end", user.Filter{Search: "tribe9"}, storage.Range{Limit: 51}},
+			{"matches at the beginning, read from the middle", user.Filter{Search: "tribe1"}, storage.Range{Limit: 51, After: &after}},
 			{"from the end", user.Filter{Search: "tribe1 er"}, storage.Range{Limit: 51, Backward: true}},
 		} {
 			b.Run("list/"+c.name, func(b *testing.B) {
 				for b.Loop() {
 					found, err := s.ListUsers(b.Context(), c.f, c.r)
-					if !errors.Is(err, storage.ErrInvalid) { // where it would look at too many
+					if !errors.Is(err, storage.ErrInvalid) { // if it would scan too many
 						require.NoError(b, err)
 					}
 					b.ReportMetric(float64(len(found)), "found")

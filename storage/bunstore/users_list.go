@@ -13,37 +13,40 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// What a search may cost, in rows.
+// Limits for the cost of a search, in rows.
 const (
-	// sparse is how many candidates PostgreSQL reads and sorts at once rather than looking through users in their order.
-	sparse = 2000
-	// mostCandidates is how many it reads and sorts at once where those were in vain.
-	mostCandidates = 100_000
-	// mostCounted is how many rows a count looks at, and mostCountedSlowly where no index helps.
-	mostCounted       = 50_000
-	mostCountedSlowly = 20_000
-	// mostGrams is how many grams of a search are looked up. More make it no better.
-	mostGrams = 16
+	// sparseCandidates is up to how many candidates PostgreSQL reads and sorts at once, instead of
+	// scanning more users in list order.
+	sparseCandidates = 2000
+	// maxCandidates is the same limit after a longer scan has found no full page.
+	maxCandidates = 100_000
+	// maxCounted is how many rows a count reads, and maxCountedUnindexed if no index helps.
+	maxCounted          = 50_000
+	maxCountedUnindexed = 20_000
+	// maxGrams is how many grams of a search are used. More would not improve it.
+	maxGrams = 16
 )
 
-// stretches are how many rows of a list are looked at, one stretch after the other, until there is a page. Where no index helps, the last is left out.
-var stretches = [...]int{500, 5000, 50_000}
+// scanSizes are how many rows of a list are scanned, one part after another, until a page is full.
+// If no index helps, the last part is left out.
+var scanSizes = [...]int{500, 5000, 50_000}
 
-// errTooMany is the answer to a search that would look at too many rows: what it looks for is in many names in parts, and in few as a whole.
+// errTooMany refuses a search that would scan too many rows: many names contain parts of the search
+// text, and few contain all of it.
 func errTooMany() error {
-	return storage.Invalid("search", "too many users nearly match this search: give more of the name")
+	return storage.Invalid("search", "too many users nearly match this search: enter more of the name")
 }
 
-// listedColumns are [userColumns] of the table u.
+// listedColumns is [userColumns] for the table u.
 var listedColumns = "u." + strings.ReplaceAll(userColumns, ", ", ", u.")
 
-// conditions are a WHERE clause that is being written, at least one condition, with its arguments.
+// conditions builds a WHERE clause of at least one condition, with its arguments.
 type conditions struct {
 	all  []string
 	args []any
 }
 
-// add adds a condition that has %s for each of the values.
+// add adds a condition. format has one %s for each value.
 func (c *conditions) add(format string, values ...any) {
 	places := make([]any, len(values))
 	for i, v := range values {
@@ -59,7 +62,7 @@ func (c *conditions) arg(value any) (place string) {
 
 func (c *conditions) String() string { return strings.Join(c.all, " AND ") }
 
-// userQuery looks for the users u that match a filter, in a range of their numbers.
+// userQuery finds the users u that match a filter, in a range of their numbers.
 type userQuery struct {
 	*Store
 	filter        user.Filter
@@ -81,7 +84,8 @@ func (s *Store) userQuery(f user.Filter, r storage.Range) *userQuery {
 	return q
 }
 
-// grams returns parts of the words by which the database finds names. Names that have all of them need not have the words.
+// grams returns the parts of the words that the index is searched by. A name that has all of them
+// need not have the words.
 func grams(words []string) []string {
 	var all []string
 	for _, word := range words {
@@ -97,10 +101,10 @@ func grams(words []string) []string {
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
-	return all[:min(len(all), mostGrams)]
+	return all[:min(len(all), maxGrams)]
 }
 
-// exact adds the conditions that names are whole names.
+// exact adds the conditions of the filter that compare whole names.
 func (q *userQuery) exact(c *conditions) {
 	c.all = append(c.all, `TRUE`)
 	if q.filter.Username != "" {
@@ -128,9 +132,10 @@ func (q *userQuery) hasExact() bool {
 	return q.filter.Username != "" || q.filter.FirstName != "" || q.filter.LastName != ""
 }
 
-// contains adds the conditions that each word is a part of a name.
+// contains adds the condition that each word is part of a name.
 func (q *userQuery) contains(c *conditions) {
-	position := "strpos" // no pattern, in which some characters would stand for others
+	// Not LIKE, in which % and _ are wildcards.
+	position := "strpos"
 	if q.dialect == SQLite {
 		position = "instr"
 	}
@@ -157,10 +162,12 @@ func (q *userQuery) order(number string) string {
 	return ` ORDER BY ` + number
 }
 
-// indexed is the condition that the names have all grams, as the index of PostgreSQL knows it.
+// indexed is the condition that the names have all grams, in the form that the PostgreSQL index
+// supports.
 const indexed = `{user_grams}(ARRAY[u.username_fold COLLATE "C", u.first_name_fold COLLATE "C", u.last_name_fold COLLATE "C"]) @> `
 
-// candidates is a table u of the users who have all grams, on PostgreSQL, at most so many.
+// candidates returns a table u of the users who have all grams, at most limit of them. It is for
+// PostgreSQL.
 func (q *userQuery) candidates(c *conditions, limit int) string {
 	found := conditions{args: c.args}
 	found.add(indexed+`%s::text[]`, list(q.Store, q.grams))
@@ -169,7 +176,7 @@ func (q *userQuery) candidates(c *conditions, limit int) string {
 	return `(SELECT u.* FROM {users} u WHERE ` + found.String() + ` LIMIT ` + c.arg(limit) + `) u`
 }
 
-// read reads users from a table u, in their order, until there are limit.
+// read reads up to limit users from a table u, in list order.
 func (q *userQuery) read(ctx context.Context, from, number string, c conditions, limit int) (found []user.User, err error) {
 	query := `SELECT ` + listedColumns + ` FROM ` + from + ` WHERE ` + c.String() + q.order(number) + ` LIMIT ` + c.arg(limit)
 	err = q.reader().query(ctx, query, c.args, func(rows *sql.Rows) error {
@@ -180,10 +187,11 @@ func (q *userQuery) read(ctx context.Context, from, number string, c conditions,
 	return found, err
 }
 
-// ListUsers implements [user.Lister]. How many rows it looks at is bounded, however many users there are.
+// ListUsers implements [user.Lister]. It reads a bounded number of rows, no matter how many users
+// exist.
 func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) ([]user.User, error) {
 	q := s.userQuery(f, r)
-	list := q.everybody()
+	list := q.allUsers()
 	var found []user.User
 	var err error
 	switch {
@@ -204,10 +212,10 @@ func (s *Store) ListUsers(ctx context.Context, f user.Filter, r storage.Range) (
 	return found, nil
 }
 
-// A numberList is a list of users, in the order of their numbers, with an index to read it by.
+// numberList is a list of users ordered by number, which an index can scan in that order.
 type numberList struct {
-	list   string // the table that has it
-	users  string // the same with the users u
+	list   string // the table of the list
+	users  string // the same, joined with the users u
 	number string
 	where  func(*conditions)
 }
@@ -219,40 +227,41 @@ func (l numberList) conditions(q *userQuery, after, before int64) conditions {
 	return c
 }
 
-// everybody is the list of all who have the exact names, who are all users where none are given.
-func (q *userQuery) everybody() numberList {
+// allUsers is the list of all users, or of those with the exact names of the filter.
+func (q *userQuery) allUsers() numberList {
 	return numberList{list: `{users} u`, users: `{users} u`, number: `u.number`, where: q.exact}
 }
 
-// withGram is the list of those who have a gram, on SQLite.
-func (q *userQuery) withGram(gram string) numberList {
+// usersWithGram is the list of the users whose names have the gram, on SQLite.
+func (q *userQuery) usersWithGram(gram string) numberList {
 	return numberList{
 		list: `{user_grams} g`, users: `{user_grams} g CROSS JOIN {users} u ON u.number = g.number`, number: `g.number`,
 		where: func(c *conditions) { c.add(`g.gram = %s`, gram) },
 	}
 }
 
-// reach returns the number of the entry that comes that many entries after the start, and false where the list ends before.
+// reach returns the number of the given entry, counted from 1 at the start of the range. It returns
+// false if the list has fewer entries.
 func (q *userQuery) reach(ctx context.Context, l numberList, after, before int64, entries int) (number int64, more bool, err error) {
 	c := l.conditions(q, after, before)
 	more, err = q.reader().row(ctx, `SELECT `+l.number+` FROM `+l.list+` WHERE `+c.String()+q.order(l.number)+` LIMIT 1 OFFSET `+c.arg(entries-1), c.args, &number)
 	return number, more, err
 }
 
-// A walk looks for a page of users along a list, stretch by stretch.
+// walk scans a list for one page of users, part by part.
 type walk struct {
 	*userQuery
 	along         numberList
-	after, before int64 // what it has not looked at yet
+	after, before int64 // the range that has not been scanned yet
 	found         []user.User
-	done          bool // there is a page, or the list has ended
+	done          bool // the page is full, or the list has ended
 }
 
 func (q *userQuery) walk(l numberList) *walk {
 	return &walk{userQuery: q, along: l, after: q.after, before: q.before}
 }
 
-// next looks at the next rows, and reports whether the walk is done.
+// next scans the next rows and reports whether the walk is done.
 func (w *walk) next(ctx context.Context, rows int) (done bool, err error) {
 	end, more, err := w.reach(ctx, w.along, w.after, w.before, rows)
 	if err != nil {
@@ -279,13 +288,13 @@ func (w *walk) next(ctx context.Context, rows int) (done bool, err error) {
 	return w.done, nil
 }
 
-// searchByList looks along the list that is the most sparse.
+// searchByList scans the sparsest list.
 func (q *userQuery) searchByList(ctx context.Context) ([]user.User, error) {
-	l, err := q.mostSparse(ctx)
+	l, err := q.sparsestList(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w, lengths := q.walk(l), stretches[:]
+	w, lengths := q.walk(l), scanSizes[:]
 	if len(q.grams) == 0 {
 		lengths = lengths[:2]
 	}
@@ -297,15 +306,17 @@ func (q *userQuery) searchByList(ctx context.Context) ([]user.User, error) {
 	return nil, errTooMany()
 }
 
-// mostSparse returns the list of which a stretch reaches furthest: that of a gram, on SQLite, or of everybody.
-func (q *userQuery) mostSparse(ctx context.Context) (numberList, error) {
-	best := q.everybody()
+// sparsestList returns the list in which scanSizes[0] entries reach furthest: on SQLite the list of
+// one gram, otherwise the list of all users.
+func (q *userQuery) sparsestList(ctx context.Context) (numberList, error) {
+	best := q.allUsers()
 	if q.dialect != SQLite || len(q.grams) == 0 {
 		return best, nil
 	}
-	furthest := -1.0 // everybody is the last choice, unless there are exact names
+	// Without exact names, the list of all users is the last choice.
+	furthest := -1.0
 	if q.hasExact() {
-		end, more, err := q.reach(ctx, best, q.after, q.before, stretches[0])
+		end, more, err := q.reach(ctx, best, q.after, q.before, scanSizes[0])
 		if err != nil || !more {
 			return best, err
 		}
@@ -314,26 +325,26 @@ func (q *userQuery) mostSparse(ctx context.Context) (numberList, error) {
 	c := conditions{all: []string{`g.gram = k.value`}}
 	argument := c.arg(list(q.Store, q.grams))
 	q.within(&c, `g.number`, q.after, q.before)
-	end := `(SELECT g.number FROM {user_grams} g WHERE ` + c.String() + q.order(`g.number`) + ` LIMIT 1 OFFSET ` + c.arg(stretches[0]-1) + `)`
+	end := `(SELECT g.number FROM {user_grams} g WHERE ` + c.String() + q.order(`g.number`) + ` LIMIT 1 OFFSET ` + c.arg(scanSizes[0]-1) + `)`
 	err := q.reader().query(ctx, `SELECT k.value, `+end+` FROM json_each(`+argument+`) k`, c.args, func(rows *sql.Rows) error {
 		var gram string
 		var end sql.NullInt64
 		if err := rows.Scan(&gram, &end); err != nil {
 			return err
 		}
-		distance := math.Inf(1) // the list ends before
+		distance := math.Inf(1) // the list ends earlier
 		if end.Valid {
 			distance = q.distance(end.Int64)
 		}
 		if distance > furthest {
-			furthest, best = distance, q.withGram(gram)
+			furthest, best = distance, q.usersWithGram(gram)
 		}
 		return nil
 	})
 	return best, err
 }
 
-// distance is how far a number lies in the direction of reading.
+// distance returns how far a number is in the direction of reading.
 func (q *userQuery) distance(number int64) float64 {
 	if q.backward {
 		return -float64(number)
@@ -341,19 +352,22 @@ func (q *userQuery) distance(number int64) float64 {
 	return float64(number)
 }
 
-// searchByIndex asks the index of PostgreSQL, which knows who has all grams, and not in which order they are. It tells in proportion to how
-// many they are. So it is asked after a first look at users in their order, which finds a page where many match, and again where those are
-// far away, as where many of a name came at once.
+// searchByIndex uses the PostgreSQL index, which knows the users that have all grams, but not in
+// list order. Its cost grows with the number of matches. So it first scans a few users in list
+// order, which fills a page if many users match. If that fails, it uses the index, provided that
+// there are few candidates. Otherwise it scans a longer part and tries again: matches can be far
+// apart in the list, for example because many users with a similar name registered at the same
+// time.
 func (q *userQuery) searchByIndex(ctx context.Context) ([]user.User, error) {
-	w := q.walk(q.everybody())
-	for i, rows := range stretches {
+	w := q.walk(q.allUsers())
+	for i, rows := range scanSizes {
 		if done, err := w.next(ctx, rows); done || err != nil {
 			return w.found, err
 		}
-		if i == len(stretches)-1 {
+		if i == len(scanSizes)-1 {
 			break
 		}
-		most := [...]int{sparse, mostCandidates}[i]
+		most := [...]int{sparseCandidates, maxCandidates}[i]
 		if few, err := q.fewCandidates(ctx, most); err != nil {
 			return nil, err
 		} else if few {
@@ -376,7 +390,8 @@ func (q *userQuery) fewCandidates(ctx context.Context, most int) (bool, error) {
 	return n <= most, err
 }
 
-// CountUsers implements [user.Lister]. It counts up to [user.MaxCount], and looks at a bounded number of rows.
+// CountUsers implements [user.Lister]. It counts up to [user.MaxCount] and reads a bounded number
+// of rows.
 func (s *Store) CountUsers(ctx context.Context, f user.Filter) (n int, err error) {
 	q := s.userQuery(f, storage.Range{})
 	var c conditions
@@ -391,7 +406,7 @@ func (s *Store) CountUsers(ctx context.Context, f user.Filter) (n int, err error
 		}
 		q.contains(&c)
 	default:
-		l, err := q.mostSparse(ctx)
+		l, err := q.sparsestList(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -401,15 +416,15 @@ func (s *Store) CountUsers(ctx context.Context, f user.Filter) (n int, err error
 	return n, err
 }
 
-// countedByList returns the table of which those that match are counted.
+// countedByList returns the table in which the matching users are counted.
 func (q *userQuery) countedByList(c *conditions, l numberList) string {
 	l.where(c)
 	if len(q.words) == 1 && len(q.grams) == 1 && q.grams[0] == q.words[0] && !q.hasExact() {
-		return l.list // the gram is all that is looked for
+		return l.list // the search is for that gram alone
 	}
-	most := mostCounted
+	most := maxCounted
 	if len(q.grams) == 0 {
-		most = mostCountedSlowly
+		most = maxCountedUnindexed
 	}
 	listed := `(SELECT ` + l.number + ` FROM ` + l.list + ` WHERE ` + c.String() + ` LIMIT ` + c.arg(most) + `) l`
 	*c = conditions{args: c.args}
@@ -418,19 +433,20 @@ func (q *userQuery) countedByList(c *conditions, l numberList) string {
 	return listed + ` JOIN {users} u ON u.number = l.number`
 }
 
-// countedByIndex returns the table of which those that match are counted on PostgreSQL: users in their order, where many match, else the candidates.
+// countedByIndex is countedByList for PostgreSQL. The table has users in list order if many of them
+// match, and otherwise the candidates.
 func (q *userQuery) countedByIndex(ctx context.Context, c *conditions) (from string, err error) {
 	first := *q
-	first.limit = stretches[0]
-	w := first.walk(first.everybody())
-	if _, err := w.next(ctx, stretches[0]); err != nil {
+	first.limit = scanSizes[0]
+	w := first.walk(first.allUsers())
+	if _, err := w.next(ctx, scanSizes[0]); err != nil {
 		return "", err
 	}
-	if len(w.found)*mostCounted < stretches[0]*user.MaxCount {
-		return q.candidates(c, mostCounted), nil
+	if len(w.found)*maxCounted < scanSizes[0]*user.MaxCount {
+		return q.candidates(c, maxCounted), nil
 	}
 	users := conditions{args: c.args}
 	q.exact(&users)
 	c.args = users.args
-	return `(SELECT u.* FROM {users} u WHERE ` + users.String() + ` LIMIT ` + c.arg(mostCounted) + `) u`, nil
+	return `(SELECT u.* FROM {users} u WHERE ` + users.String() + ` LIMIT ` + c.arg(maxCounted) + `) u`, nil
 }

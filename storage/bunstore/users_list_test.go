@@ -14,7 +14,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// beforeSearch are the migrations that a database had when accounts could not be searched for by an index.
+// beforeSearch returns the migrations of a database from before the user search had an index.
 func beforeSearch(t *testing.T) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{}
@@ -26,7 +26,7 @@ func beforeSearch(t *testing.T) fstest.MapFS {
 	return files
 }
 
-func TestAccountsThatExistAreFoundAfterMigrate(t *testing.T) {
+func TestExistingAccountsAreFoundAfterMigrate(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -50,13 +50,13 @@ func TestAccountsThatExistAreFoundAfterMigrate(t *testing.T) {
 			for search, want := range map[string]int{"user": 50, "user7 zyx": 1, "user7 tribe": 0, "user51": 0} {
 				n, err := db.CountUsers(t.Context(), user.Filter{Search: search})
 				require.NoError(t, err)
-				require.Equal(t, want, n, "%s, of rows that were written by other means", search)
+				require.Equal(t, want, n, "%s, in rows that were written directly", search)
 			}
 		})
 	}
 }
 
-// grams are recomputed from the names, and compared with the table that is kept.
+// wrongGrams computes the grams from the names and counts the differences from the stored table.
 const wrongGrams = `WITH RECURSIVE
 	names (number, name) AS (SELECT number, username_fold FROM buddychat_users UNION ALL SELECT number, first_name_fold FROM buddychat_users UNION ALL SELECT number, last_name_fold FROM buddychat_users),
 	places (number, name, place) AS (SELECT number, name, 1 FROM names UNION ALL SELECT number, name, place + 1 FROM places WHERE place < length(name)),
@@ -64,7 +64,7 @@ const wrongGrams = `WITH RECURSIVE
 	SELECT (SELECT count(*) FROM (SELECT * FROM grams EXCEPT SELECT gram, number FROM buddychat_user_grams))
 		+ (SELECT count(*) FROM (SELECT gram, number FROM buddychat_user_grams EXCEPT SELECT * FROM grams))`
 
-func TestTheTableOfGramsHasWhatTheNamesHave(t *testing.T) {
+func TestTheTableOfGramsMatchesTheNames(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, openSQLite)
 	a := account("straße")
@@ -81,32 +81,32 @@ func TestTheTableOfGramsHasWhatTheNamesHave(t *testing.T) {
 	require.Zero(t, count(t, db.sql, wrongGrams))
 }
 
-// listed is how users are looked for in the test of what it costs.
+// listed has the searches whose cost the test below compares.
 var listed = map[string]struct {
 	f user.Filter
 	r storage.Range
 }{
-	"all":                             {user.Filter{}, storage.Range{Limit: 51}},
-	"a username":                      {user.Filter{Username: "user700"}, storage.Range{Limit: 51}},
-	"a first name":                    {user.Filter{FirstName: "annama"}, storage.Range{Limit: 51}},
-	"a last name":                     {user.Filter{LastName: "garciami tribe0"}, storage.Range{Limit: 51}},
-	"both names":                      {user.Filter{FirstName: "annama", LastName: "garciami tribe0"}, storage.Range{Limit: 51}},
-	"a name that nobody has":          {user.Filter{LastName: "nobody"}, storage.Range{Limit: 51}},
-	"everybody":                       {user.Filter{Search: "user"}, storage.Range{Limit: 51}},
-	"everybody, from the end":         {user.Filter{Search: "er"}, storage.Range{Limit: 51, Backward: true}},
-	"everybody, by single characters": {user.Filter{Search: "u r"}, storage.Range{Limit: 51}},
-	"one":                             {user.Filter{Search: "user1234"}, storage.Range{Limit: 51}},
-	"nobody":                          {user.Filter{Search: "zz"}, storage.Range{Limit: 51}},
-	"nobody, by a long word":          {user.Filter{Search: "userina"}, storage.Range{Limit: 51}},
+	"all":                          {user.Filter{}, storage.Range{Limit: 51}},
+	"a username":                   {user.Filter{Username: "user700"}, storage.Range{Limit: 51}},
+	"a first name":                 {user.Filter{FirstName: "annama"}, storage.Range{Limit: 51}},
+	"a last name":                  {user.Filter{LastName: "garciami tribe0"}, storage.Range{Limit: 51}},
+	"both names":                   {user.Filter{FirstName: "annama", LastName: "garciami tribe0"}, storage.Range{Limit: 51}},
+	"a name of no user":            {user.Filter{LastName: "nobody"}, storage.Range{Limit: 51}},
+	"all match":                    {user.Filter{Search: "user"}, storage.Range{Limit: 51}},
+	"all match, from the end":      {user.Filter{Search: "er"}, storage.Range{Limit: 51, Backward: true}},
+	"all match, single characters": {user.Filter{Search: "u r"}, storage.Range{Limit: 51}},
+	"one":                          {user.Filter{Search: "user1234"}, storage.Range{Limit: 51}},
+	"none match":                   {user.Filter{Search: "zz"}, storage.Range{Limit: 51}},
+	"none match, long word":        {user.Filter{Search: "userina"}, storage.Range{Limit: 51}},
 }
 
-func TestWhatIsLookedForAmongUsersCostsNoMoreWhereThereAreManyTimesMore(t *testing.T) {
+func TestTheCostOfAUserSearchDoesNotGrowWithTheNumberOfUsers(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it compares times, which the race detector distorts, among 16,000 users")
 	}
 	const few, many = 1000, 16_000
-	const rounds = 10 // other work on the machine only adds to a time: the least one counts
+	const rounds = 10 // other work on the machine only adds to a time, so the least one counts
 	for name, open := range eachDatabase() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +138,7 @@ func TestWhatIsLookedForAmongUsersCostsNoMoreWhereThereAreManyTimesMore(t *testi
 	}
 }
 
-func TestASearchThatNearlyMatchesTooManyIsRefused(t *testing.T) {
+func TestASearchWithTooManyNearMatchesIsRefused(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestASearchThatNearlyMatchesTooManyIsRefused(t *testing.T) {
 			require.Equal(t, "search", storage.Field(err))
 			last := storage.Key{Major: 5000}
 			found, err := db.ListUsers(t.Context(), user.Filter{Search: "z ?"}, storage.Range{Limit: 1, After: &last})
-			require.NoError(t, err, "to the end it is not so far")
+			require.NoError(t, err, "few enough users are left up to the end")
 			require.Empty(t, found)
 			found, err = db.ListUsers(t.Context(), user.Filter{Search: "z ?"}, storage.Range{Limit: 1, Before: &last, Backward: true})
 			require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestASearchThatNearlyMatchesTooManyIsRefused(t *testing.T) {
 	}
 }
 
-func TestUsersAreCountedUpToABound(t *testing.T) {
+func TestUsersAreCountedUpToMaxCount(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {

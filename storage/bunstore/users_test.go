@@ -27,7 +27,7 @@ func register(t *testing.T, s database, a user.Account) user.User {
 	return u
 }
 
-func TestAUserIsTheSameFromEveryPath(t *testing.T) {
+func TestEveryLookupReturnsTheSameUser(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestAUserIsTheSameFromEveryPath(t *testing.T) {
 	}
 }
 
-func TestWhatIsTakenIsNamed(t *testing.T) {
+func TestAConflictNamesTheFieldThatIsTaken(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -97,13 +97,13 @@ func TestWhatIsTakenIsNamed(t *testing.T) {
 			}
 			n, err := db.CountUsers(t.Context(), user.Filter{})
 			require.NoError(t, err)
-			require.Equal(t, 1, n, "nothing of a refused account is stored")
+			require.Equal(t, 1, n, "a refused account is not stored")
 			register(t, db, account("other"))
 		})
 	}
 }
 
-func TestOfTwoRegistrationsAtOnceOneWins(t *testing.T) {
+func TestOneOfTwoConcurrentRegistrationsWins(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestOfTwoRegistrationsAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestAConflictLeavesAHostsTransactionFitToGoOn(t *testing.T) {
+func TestAHostTransactionCanContinueAfterAConflict(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestAConflictLeavesAHostsTransactionFitToGoOn(t *testing.T) {
 	}
 }
 
-func TestALongEmailIsAcceptableHoweverMuchFoldingExpandsIt(t *testing.T) {
+func TestALongEmailIsAcceptedEvenIfFoldingExpandsIt(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestALongEmailIsAcceptableHoweverMuchFoldingExpandsIt(t *testing.T) {
 	}
 }
 
-func TestSearchFindsPartsAndTakesNoCharacterForAPattern(t *testing.T) {
+func TestSearchFindsPartsOfNamesAndKnowsNoWildcards(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -214,12 +214,12 @@ func TestSearchFindsPartsAndTakesNoCharacterForAPattern(t *testing.T) {
 			}
 			n, err := db.CountUsers(t.Context(), user.Filter{Search: "o", Username: "ANOTHER"})
 			require.NoError(t, err)
-			require.Equal(t, 1, n, "all conditions hold")
+			require.Equal(t, 1, n, "all conditions apply")
 		})
 	}
 }
 
-func TestUsersAreListedByNumberFromBothEnds(t *testing.T) {
+func TestUsersAreListedByNumberInBothDirections(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -293,7 +293,7 @@ func TestPhonesAreLimitedUnderConcurrency(t *testing.T) {
 	}
 }
 
-func TestAHashIsReplacedOnlyWhereTheOldOneStillIs(t *testing.T) {
+func TestAHashIsReplacedOnlyIfTheOldOneIsCurrent(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {
@@ -317,7 +317,7 @@ func TestAHashIsReplacedOnlyWhereTheOldOneStillIs(t *testing.T) {
 	}
 }
 
-func TestAnErasedAccountLeavesNothingAndItsIDIsNotGivenAgain(t *testing.T) {
+func TestAnErasedAccountLeavesNoRowsAndItsIDIsNotReused(t *testing.T) {
 	t.Parallel()
 	for database, open := range eachDatabase() {
 		t.Run(database, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// statements counts what is sent to the database, BEGIN and ROLLBACK included.
+// statements counts the statements sent to the database, including BEGIN and ROLLBACK.
 type statements struct{ sent atomic.Int64 }
 
 func (s *statements) TraceQueryStart(

@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// probeSize is how many bytes CheckWritable writes on SQLite: about as much as a few acts, so that a disk with less room counts
-// as full.
+// probeSize is how many bytes CheckWritable writes on SQLite. It is about as much as a few
+// operations write, so that a disk with less room counts as full.
 const probeSize = 32 << 10
 
-// CheckWritable reports whether acts can be stored: it commits a small write that leaves nothing behind. It fails where the database is
-// away, read-only, full or, for as long as ctx lasts, locked by another transaction. It is for health checks, such as one each
-// second. A store that is bound to a transaction checks nothing.
+// CheckWritable reports whether the store can write. It commits a small write that leaves no data.
+// It fails if the database is unreachable, read-only, full or, until ctx ends, locked by another
+// transaction. It is meant for health checks, and cheap enough for one per second. For a store
+// bound to a transaction, it does nothing and returns nil.
 func (s *Store) CheckWritable(ctx context.Context) error {
 	if s.host != nil {
 		return nil
@@ -21,7 +22,7 @@ func (s *Store) CheckWritable(ctx context.Context) error {
 			_, err := t.exec(ctx, `INSERT INTO {log_positions} AS p (name, id) VALUES ('health', 1) ON CONFLICT (name) DO UPDATE SET id = p.id + 1`)
 			return err
 		}
-		// No other connection ever sees this row.
+		// The row is deleted in the same transaction, so no other connection ever sees it.
 		probe := strings.Repeat("\x01", probeSize)
 		if _, err := t.exec(ctx, `INSERT INTO {erasures} (owner, at, done) VALUES ($1, 0, TRUE)`, probe); err != nil {
 			return err

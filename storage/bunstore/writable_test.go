@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SQLite's part is in internal/sqlitetest.
-func TestAPostgreSQLThatIsReadOnlyIsNotWritable(t *testing.T) {
+// The tests for SQLite are in internal/sqlitetest.
+func TestCheckWritableFailsOnAReadOnlyPostgreSQL(t *testing.T) {
 	t.Parallel()
 	db := openPostgres(t, "")
 	require.Error(t, db.CheckWritable(t.Context()), "without its tables")

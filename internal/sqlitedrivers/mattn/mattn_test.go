@@ -1,4 +1,4 @@
-// Package mattn tests the store on github.com/mattn/go-sqlite3, which is SQLite itself behind cgo.
+// Package mattn tests the store on github.com/mattn/go-sqlite3, which uses SQLite itself by cgo.
 package mattn
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/buddychat/buddychat/internal/sqlitetest"
 )
 
-func TestAHostMayUseThisDriver(t *testing.T) {
+func TestAHostCanUseThisDriver(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Run(t, sqlitetest.Driver{
 		Name:      "sqlite3",

@@ -1,4 +1,5 @@
-// Package ncruces tests the store on github.com/ncruces/go-sqlite3, which is SQLite translated to Go by way of WebAssembly.
+// Package ncruces tests the store on github.com/ncruces/go-sqlite3, which is SQLite compiled to
+// WebAssembly and translated to Go.
 package ncruces
 
 import (
@@ -9,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/internal/sqlitetest"
 )
 
-func TestAHostMayUseThisDriver(t *testing.T) {
+func TestAHostCanUseThisDriver(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Run(t, sqlitetest.Driver{
 		Name:      "sqlite3",

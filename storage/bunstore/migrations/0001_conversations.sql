@@ -1,39 +1,43 @@
--- What chats and groups share: conversations, copies, messages, and the log of events.
--- Moments are microseconds since 1970, 0 for none. Users are opaque ids without a foreign key.
+-- What chats and groups share: conversations, copies, messages, and the log of events. Times are
+-- microseconds since 1970, 0 for none. Users are opaque ids without a foreign key.
 --
--- {{.ID}} makes a number of its own for each row.
+-- {{.ID}} is the type of a generated primary key.
 
--- The row that orders a conversation: every act on it locks this row first.
+-- Every operation on a conversation locks this row first, which puts the operations in order.
 CREATE TABLE {conversations} (
     id            {{.ID}},
     kind          SMALLINT NOT NULL, -- 1 one-to-one, 2 group
     last_seq      BIGINT NOT NULL DEFAULT 0,
     last_sent_at  BIGINT NOT NULL DEFAULT 0,
     unread_1      BIGINT NOT NULL DEFAULT 0, -- one-to-one: unread messages in the copy of side 1
-    unread_2      BIGINT NOT NULL DEFAULT 0, -- and of side 2
-    endings       BIGINT NOT NULL DEFAULT 0, -- how many copies have ended: tells a send that did not wait whether its copy may be among them
+    unread_2      BIGINT NOT NULL DEFAULT 0, -- the same for side 2
+    -- How many copies have ended. A send that read its copy before it had the lock sees by this
+    -- number whether its copy may have ended.
+    endings       BIGINT NOT NULL DEFAULT 0,
     purged_seq    BIGINT NOT NULL DEFAULT 0, -- every message up to here is gone
     purge_due     BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE INDEX {conversations}_purge ON {conversations} (id) WHERE purge_due;
 
--- One user's view of a conversation: a chat of theirs, or a membership in a group. It shows the messages behind cleared_seq (which
--- begins as joined_seq) that are neither gone nor hidden. An ended copy stays, invisible, for as long as the log tells of its end.
+-- One user's view of a conversation: a chat, or a membership in a group. It shows the messages
+-- after cleared_seq (initially joined_seq) that are neither gone nor hidden. A copy that has ended
+-- is invisible. It is kept for as long as the log contains the record of its end.
 CREATE TABLE {copies} (
     id              {{.ID}},
     conversation_id BIGINT NOT NULL REFERENCES {conversations} (id),
     kind            SMALLINT NOT NULL,
     owner           TEXT NOT NULL,
     other           TEXT NOT NULL DEFAULT '', -- one-to-one
-    side            SMALLINT NOT NULL DEFAULT 0, -- one-to-one: which unread counter is this copy's; 0 with oneself
+    -- one-to-one: which unread counter this copy uses; 0 in a chat with oneself
+    side            SMALLINT NOT NULL DEFAULT 0,
     admin           BOOLEAN NOT NULL DEFAULT FALSE, -- group
     archived        BOOLEAN NOT NULL DEFAULT FALSE,
     joined_seq      BIGINT NOT NULL DEFAULT 0,
     cleared_seq     BIGINT NOT NULL DEFAULT 0,
-    read_seq        BIGINT NOT NULL DEFAULT 0, -- group: the read point
+    read_seq        BIGINT NOT NULL DEFAULT 0, -- group: the member has read up to here
     joined_at       BIGINT NOT NULL,
     join_event      BIGINT NOT NULL DEFAULT 0,
-    end_event       BIGINT NOT NULL DEFAULT 0  -- 0: it lasts
+    end_event       BIGINT NOT NULL DEFAULT 0  -- 0: the copy has not ended
 );
 CREATE UNIQUE INDEX {copies}_pair ON {copies} (owner, other) WHERE kind = 1 AND end_event = 0;
 CREATE UNIQUE INDEX {copies}_present ON {copies} (conversation_id, owner) WHERE end_event = 0;
@@ -44,11 +48,12 @@ CREATE INDEX {copies}_cleared ON {copies} (conversation_id, cleared_seq);
 CREATE INDEX {copies}_ended ON {copies} (conversation_id, end_event) WHERE end_event <> 0;
 CREATE INDEX {copies}_ended_at ON {copies} (end_event) WHERE end_event <> 0;
 
--- The log of each conversation. A message that was unsent, erased, or that no copy shows is gone: a tombstone without content.
+-- The messages of each conversation. A message that was unsent or erased, or that no copy shows, is
+-- gone: a tombstone without content.
 CREATE TABLE {messages} (
     id              {{.ID}},
     conversation_id BIGINT NOT NULL REFERENCES {conversations} (id),
-    seq             BIGINT NOT NULL, -- dense: counts are arithmetic on it
+    seq             BIGINT NOT NULL, -- without gaps: counts are computed from it
     sender          TEXT NOT NULL,
     content         TEXT NOT NULL,
     client_id       TEXT,
@@ -64,7 +69,8 @@ CREATE INDEX {messages}_sender ON {messages} (sender, conversation_id, seq) WHER
 CREATE INDEX {messages}_sender_gone ON {messages} (sender) WHERE gone AND sender <> '';
 CREATE INDEX {messages}_order ON {messages} (conversation_id, id);
 
--- A message deleted from one copy. own: its owner had sent it. gone: the message is. checked: the purge has looked whether any copy still shows it.
+-- A message deleted from one copy. own: the copy's owner sent it. gone: the message is gone.
+-- checked: the purge has checked whether any copy still shows it.
 CREATE TABLE {hidden} (
     copy_id    BIGINT NOT NULL REFERENCES {copies} (id),
     message_id BIGINT NOT NULL REFERENCES {messages} (id),
@@ -78,7 +84,9 @@ CREATE INDEX {hidden}_message ON {hidden} (message_id);
 CREATE INDEX {hidden}_count ON {hidden} (copy_id, seq) WHERE NOT gone;
 CREATE INDEX {hidden}_unchecked ON {hidden} (message_id) WHERE NOT checked;
 
--- When messages of a group had been read by all: those with from_seq < seq <= to_seq, of everybody but sender, or (only) of sender alone. The earliest counts.
+-- When all members had read the messages of a group with from_seq < seq <= to_seq. The mark is for
+-- the messages of everyone but sender, or with only_sender for those of sender alone. The earliest
+-- mark counts.
 CREATE TABLE {read_marks} (
     id              {{.ID}},
     conversation_id BIGINT NOT NULL REFERENCES {conversations} (id),
@@ -104,13 +112,13 @@ CREATE TABLE {groups} (
     title           TEXT NOT NULL,
     description     TEXT NOT NULL DEFAULT '',
     image           TEXT NOT NULL DEFAULT '',
-    created_by      TEXT NOT NULL, -- '': erased
+    created_by      TEXT NOT NULL, -- '': the creator was erased
     members_count   BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );
 CREATE INDEX {groups}_created_by ON {groups} (created_by);
 
--- Users who were erased. Until done, what they wrote is left out of every page and count.
+-- Users who were erased. Until done, every list and count leaves out their messages.
 CREATE TABLE {erasures} (
     owner TEXT PRIMARY KEY,
     at    BIGINT NOT NULL,
@@ -118,7 +126,8 @@ CREATE TABLE {erasures} (
 );
 CREATE INDEX {erasures}_open ON {erasures} (owner) WHERE NOT done;
 
--- The log of events: references, never content. recipient '' is everybody with a copy of the conversation.
+-- The log of events. It has references, never content. A record with recipient '' is for every user
+-- with a copy of the conversation.
 CREATE TABLE {events} (
     id              {{.ID}},
     nonce           BIGINT NOT NULL,
@@ -134,18 +143,19 @@ CREATE TABLE {events} (
     member_id       BIGINT NOT NULL DEFAULT 0,
     session         TEXT NOT NULL DEFAULT '',
     erased          BOOLEAN NOT NULL DEFAULT FALSE{{if .PostgreSQL}},
-    xid             xid8 NOT NULL DEFAULT pg_current_xact_id() -- who follows the log reads by it: see tail_postgres.go
+    -- Tails read by it: see tail_postgres.go.
+    xid             xid8 NOT NULL DEFAULT pg_current_xact_id()
 {{end}}
 );
 CREATE INDEX {events}_conversation ON {events} (conversation_id, id) WHERE recipient = '';
 CREATE INDEX {events}_recipient ON {events} (recipient, id) WHERE recipient <> '';
 {{if .PostgreSQL}}CREATE INDEX {events}_xid ON {events} (xid, id);
 
--- Up to where the log is known to have no open record, as some node last wrote it: where the next one to start begins.
+-- The safe position of the log, as some node last stored it. A new tail begins there.
 CREATE TABLE {log_positions} (
     name TEXT PRIMARY KEY,
     id   BIGINT NOT NULL
 );
 {{end}}
--- The first record, so that there always is one to know the log by.
+-- The first record. With it, the log always has a record that identifies it.
 INSERT INTO {events} (nonce, operation, at) VALUES ({{.Nonce}}, 'LOG_BEGUN', {{.Now}});

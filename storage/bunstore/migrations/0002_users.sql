@@ -1,12 +1,13 @@
--- The built-in users. A host with users of its own leaves these empty.
--- Names, and emails, are compared folded: see user.Fold.
+-- The built-in users. The tables stay empty if the host has users of its own. Names and email
+-- addresses are compared folded: see user.Fold.
 
 CREATE TABLE {users} (
     number          {{.ID}},
     username        TEXT NOT NULL,
     username_fold   TEXT NOT NULL,
     email           TEXT NOT NULL,
-    email_key       {{.Bytes}} NOT NULL, -- the SHA-256 of the folded email: folding may make one too long for an index
+    -- The SHA-256 of the folded email address, which may be too long for an index.
+    email_key       {{.Bytes}} NOT NULL,
     first_name      TEXT NOT NULL,
     first_name_fold TEXT NOT NULL,
     last_name       TEXT NOT NULL,

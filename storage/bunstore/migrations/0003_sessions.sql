@@ -1,4 +1,4 @@
--- The logins of the built-in users, each with the family of its refresh tokens.
+-- The sessions of the built-in users, each with the family of its refresh tokens.
 
 CREATE TABLE {sessions} (
     id          TEXT NOT NULL PRIMARY KEY,

@@ -1,22 +1,25 @@
--- What users are found by: exact names, and parts of names. The database itself keeps the parts in step with {users}, in the
--- statement that changes a name, so that rows which are written by other means are found too.
+-- What the user search needs: exact names, and parts of names. The database itself updates the
+-- parts in the statement that changes a name in {users}, so that rows written by other means are
+-- found too.
 --
--- A gram is a part of a name of 2 or 3 characters. A longer part of a name has several, a shorter one none.
+-- A gram is a part of a name with 2 or 3 characters. A longer part of a name contains several
+-- grams, a shorter one none.
 
--- By the beginning of a name, because folding may make a name too long for an index.
+-- These indexes cover the beginning of a name, because a folded name may be too long for an index.
 CREATE INDEX {users}_first_name ON {users} (substr(first_name_fold, 1, 100), number);
 CREATE INDEX {users}_last_name ON {users} (substr(last_name_fold, 1, 100), number);
 CREATE INDEX {users}_names ON {users} (substr(last_name_fold, 1, 100), substr(first_name_fold, 1, 100), number);
 
--- On SQLite a trigger can have no WITH clause: the places of a name come from an array of as many zeros.
+-- On SQLite, a trigger cannot have a WITH clause. The positions in a name come from an array with
+-- as many zeros as the name has characters.
 {{define "grams"}}json_each(json_array({{.}}.username_fold, {{.}}.first_name_fold, {{.}}.last_name_fold)) name, json_each('[2,3]') size,
         json_each('[' || rtrim(replace(hex(zeroblob(length(name.value))), '00', '0,'), ',') || ']') place
         WHERE place.key + size.value <= length(name.value){{end}}
 {{define "gram"}}substr(name.value, place.key + 1, size.value){{end}}
 
 {{if .PostgreSQL}}
--- The grams are in no column: the index has them, and compresses them. Each change goes into the index at once, or a search would read
--- all that has not yet.
+-- No column stores the grams, only the index, which compresses them. fastupdate is off because a
+-- search would otherwise read all pending entries.
 CREATE FUNCTION {user_grams}(names text[]) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS
     'SELECT array_agg(DISTINCT substr(name, place, size)) FROM unnest(names) name, generate_series(2, 3) size, generate_series(1, length(name) + 1 - size) place';
 CREATE INDEX {users}_grams ON {users}

@@ -56,8 +56,7 @@ func TestReadsDoNotFailBecauseOfTheDefaultIsolationLevel(t *testing.T) {
 	}
 	prepared, err := s.db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	// the transaction is prepared and no longer belongs to the session
-	defer prepared.Rollback() //nolint:errcheck
+	defer prepared.Rollback() //nolint:errcheck // once prepared, the transaction no longer belongs to the session
 	run(prepared, `SELECT last_seq FROM buddychat_conversations`)
 	run(prepared, `UPDATE buddychat_copies SET archived = archived`)
 	committed, err := s.db.BeginTx(t.Context(), nil)

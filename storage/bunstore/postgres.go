@@ -82,8 +82,7 @@ func (t *tx) atReadCommitted(ctx context.Context, b beginner, f func(t *tx) erro
 	if err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
-	// After a commit, Rollback does nothing. Before one, the original error is returned.
-	defer own.Rollback() //nolint:errcheck
+	defer own.Rollback() //nolint:errcheck // no effect after a commit; before one, the original error is returned
 	if err := f(&tx{Store: t.Store, conn: own}); err != nil {
 		return err
 	}

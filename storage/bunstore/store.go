@@ -304,8 +304,7 @@ func (s *Store) actOnce(ctx context.Context, f func(t *tx) error) error {
 	if err != nil {
 		return fmt.Errorf("bunstore: begin: %w", err)
 	}
-	// After a commit, Rollback does nothing. Before one, the original error is returned.
-	defer own.Rollback() //nolint:errcheck
+	defer own.Rollback() //nolint:errcheck // no effect after a commit; before one, the original error is returned
 	t := &tx{Store: s, conn: own}
 	if err := t.setSecureDelete(ctx); err != nil {
 		return err
@@ -364,8 +363,7 @@ func transactionGone(act, savepoint error) error {
 
 // emptyOnError resets the results of an operation that failed, because they were not stored. It
 // must be deferred.
-// err is set only when the operation returns
-func emptyOnError[T any](err *error, answers ...*T) { //nolint:gocritic
+func emptyOnError[T any](err *error, answers ...*T) { //nolint:gocritic // err is set only when the operation returns
 	if *err == nil {
 		return
 	}

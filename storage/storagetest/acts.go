@@ -14,11 +14,11 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The acts of a history: each asks the model what should come of it, lets the store do it, and when they agree does it
-// to the model.
+// The acts of a history. Each asks the model for the expected result, calls the store, compares the
+// two, and then updates the model.
 
-// agrees reports whether the store has done what it should, as far as its error says. reasons are all those for a refusal, nil
-// for those that do not hold: with several, any one may be given.
+// agrees reports whether the store's error is one of the expected reasons. A nil reason does not
+// apply. If several apply, the store may return any of them.
 func (h *history) agrees(what string, err error, reasons ...error) (done bool) {
 	h.t.Helper()
 	h.t.Logf("%s: %v", what, err)
@@ -41,7 +41,7 @@ func (h *history) agrees(what string, err error, reasons ...error) (done bool) {
 	return true
 }
 
-// answered compares what an act answers.
+// answered compares the value that an act returns.
 func answered[T any](h *history, what string, want, got T) {
 	h.t.Helper()
 	if !equal(want, got) {
@@ -49,7 +49,7 @@ func answered[T any](h *history, what string, want, got T) {
 	}
 }
 
-// when returns a reason where it holds.
+// when returns a reason if it applies.
 func when(holds bool, reason error) error {
 	if holds {
 		return reason
@@ -119,7 +119,7 @@ func (h *history) send(c *ownCopy, content, clientID string) {
 	c.room.send(want)
 }
 
-// notShown and notSent are why an act on a message is refused.
+// notShown and notSent are reasons to refuse an act on a message.
 func notShown(c *ownCopy, id int64) error {
 	return when(c.ended || c.message(id) == nil, storage.ErrNotFound)
 }
@@ -203,7 +203,7 @@ func (h *history) mark(c *ownCopy, id int64) {
 	answered(h, what, c.notification(own), got)
 }
 
-// notAdmin and notMember are why an act on a group is refused.
+// notAdmin and notMember are reasons to refuse an act on a group.
 func notAdmin(c *ownCopy) error {
 	if c.ended || c.Kind != chat.Group {
 		return storage.ErrNotFound
@@ -271,7 +271,7 @@ func (h *history) erase(u user.ID) {
 	}
 }
 
-// purge does some of the upkeep, or all of it. Nobody can see a difference.
+// purge does some or all of the upkeep. No user sees a difference.
 func (h *history) purge() {
 	keep := rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(h.t, "keep")
 	step := rapid.IntRange(1, 10).Draw(h.t, "step")
@@ -281,7 +281,7 @@ func (h *history) purge() {
 	}
 }
 
-// rollBack does much in a transaction of the host's that comes to nothing.
+// rollBack makes many changes in a transaction of the application that is rolled back.
 func (h *history) rollBack() {
 	if h.tx == nil {
 		h.t.Skip("no transactions of a host")
@@ -289,7 +289,7 @@ func (h *history) rollBack() {
 	c, other := h.someCopy(), h.someCopy()
 	id := h.someMessage(c)
 	err := h.tx(h.ctx, h.store, func(tx buddychat.Store) error {
-		// Any of these may be refused; what counts is that none of them leaves a trace.
+		// Any of these may be refused. The test is that none of them leaves a trace.
 		_, sent := tx.AppendMessage(h.ctx, c.Copy, chat.Draft{Content: "never sent", ClientID: "a"})
 		hidden := tx.HideMessage(h.ctx, c.Copy, id)
 		cleared := tx.ClearCopy(h.ctx, other.Copy)

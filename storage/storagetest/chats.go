@@ -13,17 +13,17 @@ import (
 
 func chatTests() []test {
 	return []test{
-		{"a chat is two copies, whoever opens it and however often", chatIsOpened},
-		{"a chat with oneself is one copy", chatWithOneself},
-		{"opening a chat is told to the nodes, once", chatOpenedIsRecorded},
-		{"a chat is its owner's alone", chatIsPrivate},
+		{"a chat has two copies, even if both users open it", chatIsOpened},
+		{"a user's chat with themselves has one copy", chatWithOneself},
+		{"opening a chat writes one record", chatOpenedIsRecorded},
+		{"only the owner sees their copy of a chat", chatIsPrivate},
 		{"chats are listed by activity, in pages", chatsAreListed},
-		{"only a send moves a chat", chatsStay},
-		{"a node whose clock is behind moves no list back", clocksDiffer},
-		{"each user archives for themselves", chatsAreArchived},
-		{"a message of the other user is read, once", chatMessageIsRead},
-		{"one's own message cannot be read", ownMessageIsNotRead},
-		{"unread is what the copy shows of the other user and was not read", chatUnread},
+		{"only a sent message moves a chat in the list", chatsStay},
+		{"a slow clock of a node moves no chat back", clocksDiffer},
+		{"each user archives only their own copy", chatsAreArchived},
+		{"a message of the other user is read only once", chatMessageIsRead},
+		{"a user cannot read their own message", ownMessageIsNotRead},
+		{"unread counts the other user's messages that the copy shows and that were not read", chatUnread},
 	}
 }
 
@@ -118,7 +118,7 @@ func chatsAreListed(f *fixture) {
 	now := f.tick()
 	for _, other := range []user.ID{bob, carol, dave, alice, "erin", "frank"} {
 		if other == "erin" {
-			now = f.tick() // the first four have one activity, and are told apart by their ids
+			now = f.tick() // the first four have the same activity, and are ordered by id
 		}
 		mine, _, err := f.store.OpenChat(f.ctx, alice, other)
 		f.NoError(err)
@@ -135,7 +135,7 @@ func chatsAreListed(f *fixture) {
 	pages(f, all, chat.Chat.Key, func(r storage.Range) ([]chat.Chat, error) {
 		return f.store.ListChats(f.ctx, alice, chat.Filter{}, r)
 	})
-	f.listsChats("nobody")
+	f.listsChats("stranger")
 }
 
 // activity returns the activity of a chat or of a group copy.
@@ -156,10 +156,10 @@ func chatsStay(f *fixture) {
 	f.staysWhileUsed(mine, others)
 }
 
-// clocksDiffer has nodes act whose clocks are a minute apart.
+// clocksDiffer acts on nodes whose clocks are a minute apart.
 func clocksDiffer(f *fixture) {
 	const apart = time.Minute
-	behind := func(act func()) {
+	onSlowNode := func(act func()) {
 		f.clock.advance(-apart)
 		act()
 		f.clock.advance(apart)
@@ -169,21 +169,21 @@ func clocksDiffer(f *fixture) {
 		mine, others := copies[0], copies[1]
 		opened := []time.Time{f.activity(mine), f.activity(others)}
 		var first chat.Message
-		behind(func() { first = f.send(mine, "before it was opened, by the clock of this node") })
+		onSlowNode(func() { first = f.send(mine, "before it was opened, by the clock of this node") })
 		f.True(first.Date.Before(opened[0]))
 		f.Equal(opened[0], f.activity(mine))
 		f.Equal(opened[1], f.activity(others))
 
 		moment := f.send(others, "ahead").Date
-		behind(func() { f.send(mine, "behind") })
+		onSlowNode(func() { f.send(mine, "late") })
 		f.Equal(moment, f.activity(mine))
 		f.Equal(moment, f.activity(others))
 		f.sendTogether(mine, -apart)
 		f.Equal(moment, f.activity(mine))
-		behind(func() {
+		onSlowNode(func() {
 			if mine.Kind == chat.Group {
 				joined := f.add(mine, carol)
-				f.Equal(f.clock.advance(0), f.activity(joined), "the joining, not the last send before it")
+				f.Equal(f.clock.advance(0), f.activity(joined), "the time of joining, not of the last message before it")
 				f.send(mine, "to the new member")
 				f.Equal(moment, f.activity(joined))
 			}
@@ -198,7 +198,7 @@ func clocksDiffer(f *fixture) {
 
 func two(a, b chat.Copy) []chat.Copy { return []chat.Copy{a, b} }
 
-// sendTogether sends several messages at the same time, which a store may do in one step.
+// sendTogether sends several messages at the same time. A store may send them as one batch.
 func (f *fixture) sendTogether(c chat.Copy, offset time.Duration) {
 	f.t.Helper()
 	f.clock.advance(offset)
@@ -216,7 +216,7 @@ func (f *fixture) sendTogether(c chat.Copy, offset time.Duration) {
 	}
 }
 
-// staysWhileUsed checks that of all acts on a conversation only a send moves it in the lists of both.
+// staysWhileUsed checks that only a sent message moves the conversation in the lists of both users.
 func (f *fixture) staysWhileUsed(mine, others chat.Copy) {
 	f.t.Helper()
 	first := f.sendDraft(mine, chat.Draft{Content: "one", ClientID: "1"})
@@ -299,9 +299,9 @@ func chatMessageIsRead(f *fixture) {
 	}}, records)
 	second.ReadAt = f.clock.advance(0)
 	f.Equal(second, read)
-	f.Equal([]chat.Message{second, first}, f.messages(mine), "that one message alone")
+	f.Equal([]chat.Message{second, first}, f.messages(mine), "only that message is read")
 	f.Equal([]chat.Message{second, first}, f.messages(others))
-	f.silent(func() { f.Equal(second, f.read(others, second), "it is read once for all") })
+	f.silent(func() { f.Equal(second, f.read(others, second), "it is read only once") })
 	f.clear(others)
 	f.Equal(second, f.message(mine, second.ID), "clearing does not count as not reading")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// compare compares all that everybody sees with what the model has. Of the ways to ask it takes another each time.
+// compare compares everything that users see with the model. It varies the way of asking.
 func (h *history) compare() {
 	h.t.Helper()
 	way := rapid.IntRange(0, 1<<16).Draw(h.t, "way to ask")
@@ -25,12 +25,12 @@ func (h *history) compare() {
 	}
 }
 
-// either returns no filter, or one for either value.
+// either returns a nil filter, or one of the two values.
 func either(way int) *bool {
 	return []*bool{nil, new(true), new(false)}[way%3]
 }
 
-// must ends the history where a question is not answered.
+// must ends the history if a read fails.
 func must[T any](h *history) func(T, error) T {
 	return func(v T, err error) T {
 		h.t.Helper()
@@ -84,7 +84,8 @@ func (h *history) count(what string, want, got int) {
 	}
 }
 
-// compareGroups compares the members of all groups, and who has read what, as some member sees it.
+// compareGroups compares the members of all groups and the readers of messages, as one of the
+// members sees them.
 func (h *history) compareGroups(way int) {
 	h.t.Helper()
 	const most = 100 // messages at a time, as on a page

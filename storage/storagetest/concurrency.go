@@ -21,28 +21,28 @@ import (
 func concurrencyTests() []test {
 	return slices.Concat(
 		[]test{
-			{"one chat is opened by many at once", manyOpenChat},
-			{"one name is registered by many at once", manyRegister},
-			{"one phone number is added by many at once", manyAddPhone},
-			{"one member is added by many at once", manyAddMember},
-			{"a group does not pass its limit", manyJoin},
+			{"many callers open one chat at once", manyOpenChat},
+			{"many callers register one name at once", manyRegister},
+			{"many callers add one phone number at once", manyAddPhone},
+			{"many callers add one member at once", manyAddMember},
+			{"concurrent adds do not exceed the member limit", manyJoin},
 			{"the last admins leave at once", adminsLeave},
-			{"the last admins take each other's role at once", adminsDemote},
-			{"everybody leaves at once", everybodyLeaves},
-			{"a refresh token is spent twice at once", refreshAtOnce},
+			{"the last admins demote each other at once", adminsDemote},
+			{"all members leave at once", everybodyLeaves},
+			{"a refresh token is used twice at once", refreshAtOnce},
 			{"a password is replaced while it is used to log in", loginsDuringChange},
-			{"no login by an old password outlives its replacement", oldPasswordDies},
+			{"no session of an old password survives the change", oldPasswordDies},
 			{"a password is replaced while its sessions are refreshed", refreshesDuringChange},
 			{"a password is replaced while it is used to delete the account", deletionDuringChange},
-			{"an account is erased while it is logged in to", sessionsDuringErasure},
-			{"a user is erased while everybody writes to them", erasedWhileWritten},
+			{"an account is erased during logins", sessionsDuringErasure},
+			{"a user is erased while others write to them", erasedWhileWritten},
 		},
-		inBoth("one draft is sent by many at once", manySendDraft),
-		inBoth("sends, clears, hides and reads at once count right", everythingAtOnce),
+		inBoth("many callers send one draft at once", manySendDraft),
+		inBoth("counts are right during concurrent sends, clears, hides and reads", everythingAtOnce),
 		[]test{
-			{"a count is of one moment, whatever is written meanwhile", countsAreOfOneMoment},
-			{"a view is of one moment, whatever is written meanwhile", viewIsOfOneMoment},
-			{"a tail misses nothing of what many write", tailMissesNothing},
+			{"a count is a snapshot during concurrent writes", countsAreOfOneMoment},
+			{"a view is a snapshot during concurrent writes", viewIsOfOneMoment},
+			{"a tail misses no record of concurrent writers", tailMissesNothing},
 		},
 	)
 }
@@ -157,7 +157,8 @@ func adminsDemote(f *fixture) {
 		f.oneWins(storage.ErrForbidden, errs)
 		f.Len(f.admins(copies[2]), 1)
 		f.promote(copies[slices.Index(errs, nil)], copies[2].ID)
-		errs = f.atOnce(2, func(i int) error { // each lays down their own
+		// Each admin gives up their own role.
+		errs = f.atOnce(2, func(i int) error {
 			c := []chat.Copy{copies[slices.Index(errs, nil)], copies[2]}[i]
 			_, err := f.store.SetAdmin(f.ctx, c, c.ID, false)
 			return err
@@ -232,13 +233,12 @@ func loginsDuringChange(f *fixture) {
 			}
 			f.active(false, l.Session)
 			_, err := f.store.RotateRefresh(f.ctx, f.rotation(fmt.Sprint("login ", round, i), "next"))
-			f.ErrorIs(err, storage.ErrUnauthenticated, "a login that the old password allowed")
+			f.ErrorIs(err, storage.ErrUnauthenticated, "a login with the old password")
 		}
 	}
 }
 
-// oldPasswordDies has the services log in by the old password, again and again, while it is
-// replaced.
+// oldPasswordDies logs in with the old password repeatedly while it is replaced.
 func oldPasswordDies(f *fixture) {
 	accounts, err := user.NewService(f.store, &user.Options{Hash: user.HashParams{Memory: 8, Iterations: 1}, MaxHashing: 8})
 	f.NoError(err)
@@ -275,7 +275,7 @@ func oldPasswordDies(f *fixture) {
 					return err
 				}
 				if answered {
-					return errors.New("the old password was good after the answer to the change")
+					return errors.New("the old password was accepted after the change had returned")
 				}
 				pairs[i] = append(pairs[i], pair)
 			}
@@ -453,7 +453,8 @@ func everythingAtOnce(p *pair) {
 		for j := range 4 {
 			m, err := f.store.AppendMessage(f.ctx, c, chat.Draft{Content: fmt.Sprint(i, " ", j)})
 			errs = append(errs, err)
-			if i%6 == 3 && j == 0 { // by bob, whose copy nobody clears
+			// Only bob's, whose copy is never cleared.
+			if i%6 == 3 && j == 0 {
 				errs = append(errs, f.store.UnsendMessage(f.ctx, c, m.ID))
 			}
 		}
@@ -483,11 +484,11 @@ func everythingAtOnce(p *pair) {
 			f.unread(n, c)
 		}
 	}
-	f.Equal(int64(sent), f.messages(p.others)[0].Seq, "places without gaps")
+	f.Equal(int64(sent), f.messages(p.others)[0].Seq, "sequence numbers must have no gaps")
 	p.unreadAfterwards()
 }
 
-// unreadAfterwards checks what is unread in a group once a member has read up to the middle of it.
+// unreadAfterwards checks what is unread in a group after a member has read half of it.
 func (p *pair) unreadAfterwards() {
 	p.t.Helper()
 	shown := p.messages(p.others)
@@ -516,7 +517,7 @@ func (f *fixture) readAny(c chat.Copy, message int64) error {
 	return err
 }
 
-// tolerate drops the error of an act that another was faster than.
+// tolerate drops the error of an act that lost a race.
 func tolerate(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
@@ -588,8 +589,8 @@ func tailMissesNothing(f *fixture) {
 	f.Len(got.seen, writers*each/4, "but for carol's, a replay has what the tail had")
 }
 
-// viewIsOfOneMoment asks for views while a member leaves. A message that waited for that member alone has been read at the moment
-// at which the membership has ended.
+// viewIsOfOneMoment reads views while a member leaves. In a view in which the membership has ended,
+// a message for which only that member was missing must have been read.
 func viewIsOfOneMoment(f *fixture) {
 	for range 40 {
 		tail := f.tail()
@@ -615,7 +616,7 @@ func viewIsOfOneMoment(f *fixture) {
 	}
 }
 
-// lateTail is one that begins while others write.
+// lateTail is a tail that begins while others write.
 type lateTail struct {
 	tail  realtime.Tail
 	first realtime.Batch
@@ -631,12 +632,13 @@ func (f *fixture) beginLate(late **lateTail) error {
 	return err
 }
 
-// missesNothing checks, after all was written, that the tail had everything behind what was safe when it began.
+// missesNothing checks, after everything was written, that the tail returned all records after
+// those that were safe when it began.
 func (f *fixture) missesNothing(late *lateTail, written map[int64]bool) {
 	f.t.Helper()
 	seen := map[int64]bool{}
 	for _, r := range slices.Concat(late.first.Records, f.next(late.tail)) {
-		f.False(seen[r.ID], "record %d is there twice", r.ID)
+		f.False(seen[r.ID], "record %d was returned twice", r.ID)
 		seen[r.ID] = true
 	}
 	for id := range written {
@@ -645,8 +647,9 @@ func (f *fixture) missesNothing(late *lateTail, written map[int64]bool) {
 	f.NoError(late.tail.Close())
 }
 
-// countsAreOfOneMoment counts while each of several users sends alice one message after another, and alice marks and reads each
-// before the next is sent. At every moment at most one of each is unread and not marked.
+// countsAreOfOneMoment counts while several users send messages to alice. Each waits until alice
+// has marked and read a message before they send the next, so at any time at most one message of
+// each sender is unread and not marked.
 func countsAreOfOneMoment(f *fixture) {
 	const senders, rounds = 6, 60
 	var theirs, own []chat.Copy
@@ -702,7 +705,7 @@ func countsAreOfOneMoment(f *fixture) {
 	}
 }
 
-// follower is what somebody who follows the log finds.
+// follower collects what a reader of the log finds.
 type follower struct {
 	count  map[realtime.Operation]int
 	seen   map[int64]bool
@@ -711,7 +714,7 @@ type follower struct {
 	err    error
 }
 
-// follow reads a tail at every hint, and once more when all is written.
+// follow reads a tail at every hint, and once more when everything is written.
 func follow(ctx context.Context, tail realtime.Tail, hint, written <-chan struct{}) follower {
 	f := follower{count: map[realtime.Operation]int{}, seen: map[int64]bool{}}
 	var safe int64
@@ -731,15 +734,15 @@ func follow(ctx context.Context, tail realtime.Tail, hint, written <-chan struct
 		for _, r := range b.Records {
 			switch {
 			case f.seen[r.ID]:
-				f.fault("record %d is there twice", r.ID)
+				f.fault("record %d was returned twice", r.ID)
 			case r.ID <= safe:
 				f.fault("record %d comes after %d was safe", r.ID, safe)
 			case r.ID < previous:
-				f.fault("record %d stands behind %d in its batch", r.ID, previous)
+				f.fault("record %d follows %d in its batch", r.ID, previous)
 			case r.ID < lastID[r.Conversation]:
 				f.fault("record %d of conversation %d comes after %d", r.ID, r.Conversation, lastID[r.Conversation])
 			case r.Seq > 0 && r.Seq != lastSeq[r.Conversation]+1:
-				f.fault("place %d of conversation %d comes after %d", r.Seq, r.Conversation, lastSeq[r.Conversation])
+				f.fault("message %d of conversation %d comes after %d", r.Seq, r.Conversation, lastSeq[r.Conversation])
 			}
 			f.seen[r.ID] = true
 			f.count[r.Operation]++
@@ -750,7 +753,7 @@ func follow(ctx context.Context, tail realtime.Tail, hint, written <-chan struct
 			}
 		}
 		if b.Safe.ID < safe {
-			f.fault("what is safe falls from %d to %d", safe, b.Safe.ID)
+			f.fault("Safe goes back from %d to %d", safe, b.Safe.ID)
 		}
 		safe = b.Safe.ID
 	}

@@ -10,15 +10,15 @@ import (
 
 func erasureTests() []test {
 	return []test{
-		{"an account goes with its phone numbers and sessions", accountIsErased},
-		{"an account is erased by the password that it has, and by no other", erasureIsVerified},
-		{"the chats of an erased user go, on both sides", chatsAreErased},
-		{"what an erased user wrote can be seen by nobody, at once", writingIsErased},
+		{"erasing an account removes its phone numbers and sessions", accountIsErased},
+		{"a verified erasure needs the current password", erasureIsVerified},
+		{"erasing a user removes their chats on both sides", chatsAreErased},
+		{"messages of an erased user disappear immediately", writingIsErased},
 		{"an erased user leaves every group", erasedLeaves},
-		{"a group that an erased user had left is told where somebody has what they wrote", formerMemberIsErased},
-		{"an erased creator is the creator of nothing", creatorIsErased},
-		{"who was erased can take part in nothing", erasedTakesNoPart},
-		{"erasing twice, or what is not there, is no error", erasingIsIdempotent},
+		{"a group that an erased user left gets an event if it shows their messages", formerMemberIsErased},
+		{"a group of an erased creator has no creator", creatorIsErased},
+		{"an erased user cannot take part in anything", erasedTakesNoPart},
+		{"erasing again, or erasing an unknown id, is no error", erasingIsIdempotent},
 	}
 }
 
@@ -45,7 +45,7 @@ func accountIsErased(f *fixture) {
 
 	f.purge(0, 100)
 	again := f.account("anna")
-	f.NotEqual(u.ID, again.ID, "the names are free, and the id is not")
+	f.NotEqual(u.ID, again.ID, "the names can be used again, the id cannot")
 	f.chat(again.ID, other.ID)
 }
 
@@ -68,7 +68,7 @@ func erasureIsVerified(f *fixture) {
 	f.refused(storage.ErrNotFound, func() error { return f.store.EraseVerified(f.ctx, u.ID, in.PasswordVersion) })
 }
 
-// erasedRecords returns what an erasure records, without the end of the sessions.
+// erasedRecords returns the records of an erasure, without the end of the sessions.
 func (f *fixture) erasedRecords(u user.ID) []realtime.Record {
 	f.t.Helper()
 	var records []realtime.Record
@@ -110,7 +110,7 @@ func chatsAreErased(f *fixture) {
 		f.notifies(alice)
 	}
 	check()
-	f.Contains(f.operations(bob, 0), realtime.ChatDeleted, "the other user learns of it from a replay, too")
+	f.Contains(f.operations(bob, 0), realtime.ChatDeleted, "a replay must also tell the other user")
 	f.clock.advance(lifetime)
 	f.purge(0, 1)
 	check()
@@ -147,7 +147,7 @@ func writingIsErased(f *fixture) {
 		}
 		f.notifies(alice)
 		f.notifies(carol, "kept")
-		f.Equal([]user.ID{carol}, f.readers(copies[0], kept), "who was erased has read nothing")
+		f.Equal([]user.ID{carol}, f.readers(copies[0], kept), "an erased user must not be a reader")
 		f.NotZero(f.message(copies[0], kept.ID).ReadAt)
 	}
 	check()
@@ -258,7 +258,7 @@ func erasedTakesNoPart(f *fixture) {
 func erasingIsIdempotent(f *fixture) {
 	copies := f.group(alice, bob)
 	f.chat(alice, bob)
-	f.erase("nobody")
+	f.erase("stranger")
 	f.Len(f.erasedRecords(bob), 2)
 	f.Empty(f.erasedRecords(bob))
 	f.erase(bob)

@@ -18,7 +18,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The users of the tests. A store that wants to know them first is wrong: ids are the host's.
+// The users of the tests. The store must not need to know them first, because ids belong to the
+// application.
 const (
 	alice user.ID = "alice"
 	bob   user.ID = "bob"
@@ -26,13 +27,13 @@ const (
 	dave  user.ID = "dave"
 )
 
-// limit is of members and the like, where a test is about something else.
+// limit is the maximum number of members, phone numbers and so on, in tests that are not about it.
 const limit = 1000
 
-// everything is a page for all that a test makes.
+// everything is a page that is large enough for every test.
 func everything() storage.Range { return storage.Range{Limit: limit} }
 
-// fixture is one test with its store. Its helpers end the test where an act that must work does not.
+// fixture is one test with its store. Its helpers end the test if an act that must succeed fails.
 type fixture struct {
 	*require.Assertions
 	t     *testing.T
@@ -50,7 +51,8 @@ func newFixture(t *testing.T, h Harness) *fixture {
 	return f
 }
 
-// clock is the stores' time. It stands still until it is moved, and shows what no store may keep: nanoseconds and a zone.
+// clock is the time of the stores. It stands still until a test advances it. It has nanoseconds and
+// a zone, which no store may keep.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -67,7 +69,7 @@ func (c *clock) read() time.Time {
 	return c.now
 }
 
-// advance moves the clock and returns the moment that a store keeps of it.
+// advance advances the clock and returns the time as a store keeps it.
 func (c *clock) advance(d time.Duration) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +77,7 @@ func (c *clock) advance(d time.Duration) time.Time {
 	return c.now.UTC().Truncate(time.Microsecond)
 }
 
-// tick moves the clock by a second and returns the moment at which the next act happens.
+// tick advances the clock by a second and returns the time of the next act.
 func (f *fixture) tick() time.Time { return f.clock.advance(time.Second) }
 
 // chat opens a chat and returns the two copies.
@@ -87,7 +89,8 @@ func (f *fixture) chat(owner, other user.ID) (mine, others chat.Copy) {
 	return a.Copy(), b.Copy()
 }
 
-// group makes a group of the first user with the others as members, and returns all their copies.
+// group creates a group of the first user with the others as members, and returns all of their
+// copies.
 func (f *fixture) group(creator user.ID, others ...user.ID) []chat.Copy {
 	f.t.Helper()
 	f.tick()
@@ -130,7 +133,7 @@ func (f *fixture) add(by chat.Copy, u user.ID) chat.Copy {
 	return memberCopy(m)
 }
 
-// memberCopy names the copy of a member.
+// memberCopy returns the copy of a member.
 func memberCopy(m group.Member) chat.Copy {
 	return chat.Copy{Kind: chat.Group, ID: m.ID, Owner: m.User}
 }
@@ -179,7 +182,7 @@ func (f *fixture) unsend(c chat.Copy, m chat.Message) {
 	f.NoError(f.store.UnsendMessage(f.ctx, c, m.ID))
 }
 
-// read reads a message of a chat, or of a group everything up to it.
+// read reads a message of a chat, or everything up to a message of a group.
 func (f *fixture) read(c chat.Copy, m chat.Message) chat.Message {
 	f.t.Helper()
 	f.tick()
@@ -205,7 +208,7 @@ func (f *fixture) erase(u user.ID) {
 	f.NoError(f.store.EraseUser(f.ctx, u))
 }
 
-// purge does all upkeep, in steps of this size.
+// purge runs the upkeep in batches of this size until nothing is left.
 func (f *fixture) purge(keep time.Duration, step int) {
 	f.t.Helper()
 	for range 10_000 {
@@ -215,7 +218,7 @@ func (f *fixture) purge(keep time.Duration, step int) {
 			return
 		}
 	}
-	f.Fail("Purge never says that nothing is left")
+	f.Fail("Purge never returns 0")
 }
 
 // messages returns what a copy shows, newest first.
@@ -227,7 +230,7 @@ func (f *fixture) messages(c chat.Copy) []chat.Message {
 	return all[0]
 }
 
-// shows checks the contents that a copy shows, oldest first, and that all that is counted agrees with it.
+// shows checks the contents that a copy shows, oldest first, and that all counts agree with them.
 func (f *fixture) shows(c chat.Copy, contents ...string) {
 	f.t.Helper()
 	shown := f.messages(c)
@@ -265,12 +268,14 @@ func (f *fixture) message(c chat.Copy, id int64) chat.Message {
 	return m
 }
 
-// tail begins to follow the log, behind all that was committed before: the first batch may have some of that.
+// tail starts to follow the log after everything committed so far. The first batch may still have
+// some of it.
 func (f *fixture) tail() realtime.Tail {
 	f.t.Helper()
 	tail, err := f.store.Tail(f.ctx)
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(tail.Close()) }) // it may be closed before
+	// A test may have closed it before.
+	f.t.Cleanup(func() { f.NoError(tail.Close()) })
 	f.next(tail)
 	return tail
 }
@@ -283,8 +288,8 @@ func (f *fixture) next(tail realtime.Tail) []realtime.Record {
 	return b.Records
 }
 
-// recorded returns the records that an act, which happens a second after what was before, writes: without their
-// positions and times, which are checked here.
+// recorded returns the records that an act writes. The act happens a second after the previous
+// ones. The positions and times of the records are checked here and removed.
 func (f *fixture) recorded(act func()) []realtime.Record {
 	f.t.Helper()
 	tail := f.tail()
@@ -309,18 +314,18 @@ func (f *fixture) silent(act func()) {
 	f.Empty(f.recorded(act), "records of an act that has no event")
 }
 
-// refused checks that an act is refused with this kind of error, and leaves no record.
+// refused checks that an act returns this error and writes no record.
 func (f *fixture) refused(kind error, act func() error) {
 	f.t.Helper()
 	f.silent(func() {
 		f.tick()
 		err := act()
 		f.ErrorIs(err, kind)
-		f.NotEmpty(storage.Message(err), "an answer has a text for its caller")
+		f.NotEmpty(storage.Message(err), "the error must have a text for the caller")
 	})
 }
 
-// account registers a built-in user under a name, from which all else is made.
+// account registers a built-in account with a username, from which its other fields are derived.
 func (f *fixture) account(name string) user.User {
 	f.t.Helper()
 	f.tick()
@@ -342,7 +347,7 @@ func newAccount(name string) user.Account {
 	}
 }
 
-// atOnce does something n times at the same time, and returns the errors.
+// atOnce calls a function n times at the same time and returns the errors.
 func (f *fixture) atOnce(n int, do func(i int) error) []error {
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -358,7 +363,7 @@ func (f *fixture) atOnce(n int, do func(i int) error) []error {
 	return errs
 }
 
-// oneWins checks that exactly one of them was let, and the others were refused with this kind of error.
+// oneWins checks that exactly one call succeeded and all others returned this error.
 func (f *fixture) oneWins(kind error, errs []error) {
 	f.t.Helper()
 	won := 0
@@ -372,7 +377,7 @@ func (f *fixture) oneWins(kind error, errs []error) {
 	f.Equal(1, won, "how many of %d at the same time won", len(errs))
 }
 
-// allWin checks that all of them were let.
+// allWin checks that all calls succeeded.
 func (f *fixture) allWin(errs []error) {
 	f.t.Helper()
 	f.NoError(errors.Join(errs...))

@@ -13,14 +13,14 @@ import (
 
 func groupTests() []test {
 	return []test{
-		{"whoever creates a group is its first member and admin", groupIsCreated},
+		{"the creator of a group is its first member and admin", groupIsCreated},
 		{"an admin updates the group", groupIsUpdated},
-		{"the creator alone removes the group, with everything in it", groupIsRemoved},
-		{"a creator who comes back without the role still removes the group", creatorComesBack},
-		{"a group is seen by its members alone", groupIsPrivate},
+		{"only the creator removes the group, with everything in it", groupIsRemoved},
+		{"a creator who rejoins without being an admin can still remove the group", creatorComesBack},
+		{"only members see a group", groupIsPrivate},
 		{"copies are listed by activity since joining, in pages", copiesAreListed},
-		{"only a send moves a copy", copiesStay},
-		{"each member archives for themselves", copiesAreArchived},
+		{"only a sent message moves a copy in the list", copiesStay},
+		{"each member archives only their own copy", copiesAreArchived},
 	}
 }
 
@@ -44,7 +44,7 @@ func (f *fixture) members(viewer chat.Copy) []group.Member {
 	return all[0]
 }
 
-// admins returns who the admins of the viewer's group are.
+// admins returns the admins of the viewer's group.
 func (f *fixture) admins(viewer chat.Copy) []user.ID {
 	f.t.Helper()
 	var admins []user.ID
@@ -56,7 +56,7 @@ func (f *fixture) admins(viewer chat.Copy) []user.ID {
 	return admins
 }
 
-// recordOf returns what is recorded of an act on a group.
+// recordOf returns the record of an act on a group.
 func recordOf(op realtime.Operation, group int64, actor user.ID, member int64) realtime.Record {
 	return realtime.Record{Operation: op, Conversation: group, Kind: chat.Group, Actor: actor, Member: member}
 }
@@ -84,7 +84,7 @@ func groupIsCreated(f *fixture) {
 
 	second, _, err := f.store.CreateGroup(f.ctx, alice, group.Draft{Title: "Climbing 🧗"})
 	f.NoError(err)
-	f.NotEqual(g.ID, second.ID, "a title is nobody's alone")
+	f.NotEqual(g.ID, second.ID, "two groups can have the same title")
 }
 
 func groupIsUpdated(f *fixture) {
@@ -127,7 +127,7 @@ func groupIsUpdated(f *fixture) {
 	f.promote(copies[0], copies[1].ID)
 	f.add(copies[1], carol)
 	want.MembersCount = 3
-	f.Equal(want, f.groupNow(copies[1]), "UpdatedAt is of title, description and image alone")
+	f.Equal(want, f.groupNow(copies[1]), "only title, description and image change UpdatedAt")
 }
 
 func groupIsRemoved(f *fixture) {
@@ -145,7 +145,7 @@ func groupIsRemoved(f *fixture) {
 	f.groupIsGone(id, m.ID, copies...)
 }
 
-// groupIsGone checks that nothing is left to see of a group.
+// groupIsGone checks that no one can see anything of a group.
 func (f *fixture) groupIsGone(id, message int64, copies ...chat.Copy) {
 	f.t.Helper()
 	for _, c := range copies {
@@ -214,13 +214,13 @@ func groupIsPrivate(f *fixture) {
 	f.Empty(none)
 	lists, err = f.store.Members(f.ctx, bob, []int64{id}, everything())
 	f.NoError(err)
-	f.Equal([][]group.Member{nil}, lists, "who was removed between the two questions")
+	f.Equal([][]group.Member{nil}, lists, "a user who was removed between the two calls")
 	members, err = f.store.MembersByID(f.ctx, bob, copies[0].ID, copies[1].ID)
 	f.NoError(err)
 	f.Empty(members)
 	members, err = f.store.MembersByID(f.ctx, alice, copies[0].ID, copies[1].ID)
 	f.NoError(err)
-	f.Len(members, 1, "who left is no member")
+	f.Len(members, 1, "a user who left is no member")
 }
 
 // listsCopies checks the list of a user's copies, newest activity first.
@@ -240,7 +240,8 @@ func (f *fixture) listsCopies(owner user.ID, want ...group.Copy) {
 func copiesAreListed(f *fixture) {
 	var all []group.Copy
 	f.tick()
-	for range 4 { // of one activity, so their ids tell them apart
+	// They have the same activity, so they are ordered by id.
+	for range 4 {
 		_, own, err := f.store.CreateGroup(f.ctx, alice, group.Draft{Title: "Climbing"})
 		f.NoError(err)
 		all = append(all, own)
@@ -250,7 +251,7 @@ func copiesAreListed(f *fixture) {
 	joined := f.add(admin, alice)
 	found, err := f.store.Copies(f.ctx, alice, joined.ID)
 	f.NoError(err)
-	f.Equal(f.clock.advance(0), found[joined.ID].Activity, "the joining, not the last send before it")
+	f.Equal(f.clock.advance(0), found[joined.ID].Activity, "the time of joining, not of the last message before it")
 	f.Equal(found[joined.ID].Joined, found[joined.ID].Activity)
 	all = append(all, found[joined.ID])
 	all[1].Activity = f.send(all[1].Copy(), "to the top").Date
@@ -260,7 +261,7 @@ func copiesAreListed(f *fixture) {
 		return cmp.Or(b.Activity.Compare(a.Activity), cmp.Compare(b.ID, a.ID))
 	})
 	f.listsCopies(alice, all...)
-	f.listsCopies("nobody")
+	f.listsCopies("stranger")
 	pages(f, all, group.Copy.Key, func(r storage.Range) ([]group.Copy, error) {
 		return f.store.ListCopies(f.ctx, alice, group.Filter{}, r)
 	})
@@ -276,7 +277,7 @@ func copiesStay(f *fixture) {
 	_, err := f.store.UpdateGroup(f.ctx, copies[0], group.Update{Title: new("Bouldering")})
 	f.NoError(err)
 	f.leave(copies[0])
-	f.Equal(moment, f.activity(copies[1]), "what happens to the group moves nothing")
+	f.Equal(moment, f.activity(copies[1]), "changes of the group must not change Activity")
 	f.Greater(f.activity(third), moment)
 }
 

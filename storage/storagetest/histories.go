@@ -14,8 +14,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// histories lets a few users do random things, and compares after each of them what every user sees with what the
-// model has. All histories happen in one store, each to users of its own.
+// histories lets a few users do random acts, and after each act compares what every user sees with
+// the model. All histories share one store, each with its own users.
 func histories(t *testing.T, h Harness) {
 	t.Helper()
 	c := newClock()
@@ -24,13 +24,15 @@ func histories(t *testing.T, h Harness) {
 	begun, finished := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		if begun == finished && finished > 0 && time.Now().After(deadline) {
-			return // the time is up; but a history that failed is looked into to the end
+			// The time is up. A failed history is still investigated to the end.
+			return
 		}
 		begun++
 		one := newHistory(rt, t.Context(), store, c, fmt.Sprint("history ", begun, ", "))
 		one.tx = h.Tx
 		one.start()
-		for range 2 { // twice as long as -rapid.steps says
+		// Twice as long as -rapid.steps says.
+		for range 2 {
 			rt.Repeat(one.actions())
 		}
 		finished++
@@ -38,7 +40,7 @@ func histories(t *testing.T, h Harness) {
 	t.Logf("%d histories", finished)
 }
 
-// budget returns how long random histories are begun.
+// budget returns how long new random histories are started.
 func (h Harness) budget() time.Duration {
 	switch {
 	case h.Budget != 0:
@@ -49,14 +51,14 @@ func (h Harness) budget() time.Duration {
 	return 10 * time.Second
 }
 
-// history is one of them.
+// history is one random history.
 type history struct {
 	*model
 	t     *rapid.T
 	ctx   context.Context
 	store buddychat.Store
 	clock *clock
-	now   time.Time // of the act under way
+	now   time.Time // the time of the current act
 	users []user.ID
 	tx    func(ctx context.Context, store buddychat.Store, act func(tx buddychat.Store) error) error
 }
@@ -69,7 +71,7 @@ func newHistory(t *rapid.T, ctx context.Context, store buddychat.Store, c *clock
 	return h
 }
 
-// start makes the conversations that a history begins with.
+// start creates the first conversations of a history.
 func (h *history) start() {
 	h.tick()
 	h.openChat(h.users[0], h.users[1])
@@ -82,7 +84,7 @@ func (h *history) start() {
 	}
 }
 
-// actions are what may happen next, some of it more often than the rest.
+// actions are the possible next acts, with their frequency.
 func (h *history) actions() map[string]func(*rapid.T) {
 	all := map[string]func(*rapid.T){"": func(*rapid.T) { h.compare() }}
 	for name, each := range map[string]struct {
@@ -120,27 +122,27 @@ func (h *history) actions() map[string]func(*rapid.T) {
 	return all
 }
 
-// tick moves the clock, or leaves it where it is, so that several things happen at one moment.
+// tick advances the clock or leaves it, so that some acts happen at the same time.
 func (h *history) tick() {
 	h.now = h.clock.advance(rapid.SampledFrom([]time.Duration{0, time.Microsecond, time.Minute}).Draw(h.t, "passed"))
 }
 
 func (h *history) someUser(label string) user.ID { return rapid.SampledFrom(h.users).Draw(h.t, label) }
 
-// someCopy is mostly one that there is, and now and then one that has ended.
+// someCopy is usually a present copy, and sometimes one that has ended.
 func (h *history) someCopy() *ownCopy { return h.mostly("copy", h.present("")) }
 
-// someMember is mostly one of a group.
+// someMember is usually a copy of a group.
 func (h *history) someMember() *ownCopy {
 	return h.mostly("copy", slices.DeleteFunc(h.present(""), func(c *ownCopy) bool { return c.Kind != chat.Group }))
 }
 
-// someAdmin is mostly an admin.
+// someAdmin is usually an admin's copy.
 func (h *history) someAdmin() *ownCopy {
 	return h.mostly("copy", slices.DeleteFunc(h.present(""), func(c *ownCopy) bool { return !c.admin }))
 }
 
-// mostly draws one of these copies, and now and then any that there ever was.
+// mostly usually draws one of these copies, and sometimes any copy that ever existed.
 func (h *history) mostly(label string, from []*ownCopy) *ownCopy {
 	if len(from) == 0 || rapid.IntRange(0, 15).Draw(h.t, "any") == 15 {
 		from = h.copies
@@ -148,7 +150,7 @@ func (h *history) mostly(label string, from []*ownCopy) *ownCopy {
 	return rapid.SampledFrom(from).Draw(h.t, label)
 }
 
-// someMessage is mostly one that the copy has, and now and then one that somebody has sent somewhere.
+// someMessage is usually a message that the copy has, and sometimes any message ever sent.
 func (h *history) someMessage(c *ownCopy) int64 {
 	if len(c.messages) > 0 && rapid.IntRange(0, 11).Draw(h.t, "any") < 11 {
 		return rapid.SampledFrom(c.messages).Draw(h.t, "message").ID
@@ -170,7 +172,8 @@ func (h *history) sendSomething() {
 	h.send(h.someCopy(), h.someText(), rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(h.t, "client id"))
 }
 
-// sendAgain sends what may have been sent before, and may have been edited or have gone since.
+// sendAgain repeats a draft that may have been sent before, and may have been edited or removed
+// since.
 func (h *history) sendAgain() {
 	c := h.someCopy()
 	before := slices.DeleteFunc(slices.Clone(c.room.sent), func(s *sending) bool { return s.sender != c.Owner || s.clientID == "" })
@@ -215,7 +218,7 @@ func (h *history) setSomeAdmin() {
 	h.setAdmin(by, h.mostly("member", by.room.copies), rapid.Bool().Draw(h.t, "admin"))
 }
 
-// removeSomeGroup and eraseSomebody end so much that they happen to few.
+// removeSomeGroup and eraseSomebody end so much that they are rare.
 func (h *history) removeSomeGroup() {
 	if rapid.IntRange(0, 2).Draw(h.t, "really") > 0 {
 		h.t.Skip("not now")

@@ -21,15 +21,17 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// lockstep does random acts on the tested store and on storage/memory, on both the same at the same moment, and compares
-// each answer, every record of the log, and after each act what some user sees. Both stores have one clock, which goes back now
-// and then.
+// lockstep does the same random acts at the same time on the tested store and on storage/memory. It
+// compares every result and every record of the log, and after each act what one user sees. Both
+// stores share one clock, which sometimes goes back.
 func lockstep(t *testing.T, h Harness) {
 	t.Helper()
 	deadline := time.Now().Add(h.budget())
 	var stores *twinStores
 	begun, finished, broken := 0, 0, false
-	first := "" // the first failure, which may need what other histories had left in the stores
+	// The first failure. Later runs of rapid may not reproduce it, because it may need data of
+	// other histories.
+	first := ""
 	defer func() {
 		if t.Failed() {
 			t.Logf("the first failure:\n%s", first)
@@ -38,9 +40,11 @@ func lockstep(t *testing.T, h Harness) {
 	}()
 	rapid.Check(t, func(rt *rapid.T) {
 		if begun == finished && !broken && finished > 0 && time.Now().After(deadline) {
-			return // the time is up; but a history that failed is looked into to the end
+			// The time is up. A failed history is still investigated to the end.
+			return
 		}
-		if begun != finished { // the last history failed, and the stores have parted
+		// The last history failed, and the stores differ.
+		if begun != finished {
 			stores.close()
 			stores, finished, broken = nil, begun, true
 		}
@@ -51,7 +55,8 @@ func lockstep(t *testing.T, h Harness) {
 		l := newLockstep(rt, t.Context(), stores, h, begun)
 		l.said, l.failure = &[]string{}, &first
 		l.start()
-		for range 2 { // twice as long as -rapid.steps says
+		// Twice as long as -rapid.steps says.
+		for range 2 {
 			rt.Repeat(l.actions())
 		}
 		l.finish()
@@ -60,7 +65,8 @@ func lockstep(t *testing.T, h Harness) {
 	t.Logf("%d histories", finished)
 }
 
-// twinStores are the tested store and the reference. They are used by one history after another, each with users of its own.
+// twinStores are the tested store and the reference. One history after another uses them, each with
+// its own users.
 type twinStores struct {
 	*scope
 	clock             *clock
@@ -87,7 +93,7 @@ func newTwinStores(t *testing.T, h Harness) *twinStores {
 	return s
 }
 
-// scope is a part of a test, with a cleanup of its own.
+// scope is a part of a test with its own cleanup.
 type scope struct {
 	testing.TB
 	cleanups []func()
@@ -106,21 +112,22 @@ func (s *twinStores) close() {
 	s.cleanups = nil
 }
 
-// lockstepHistory is one history. What it names, it names as the reference does.
+// lockstepHistory is one history. It uses the names of the reference.
 type lockstepHistory struct {
 	*names
 	t      *rapid.T
 	ctx    context.Context
 	stores *twinStores
 	h      Harness
-	tag    string // a word that no other history has
+	tag    string // a word that is unique to this history
 	hosts  []user.ID
 	now    time.Time
 
-	reference, tested buddychat.Store // what acts are done on: the stores, or both in a transaction of the host's
+	// the stores, or both bound to a transaction of the application
+	reference, tested buddychat.Store
 	inTx              bool
 
-	said    *[]string // what was done
+	said    *[]string // a log of the acts
 	failure *string
 
 	accounts []user.ID
@@ -128,24 +135,24 @@ type lockstepHistory struct {
 	messages []int64
 	phones   []int64
 	sessions []knownSession
-	tokens   int // how many refresh tokens there ever were
+	tokens   int // how many refresh tokens were ever issued
 	records  []twinRecord
 	from     int64 // the last record before the history
 }
 
-// knownCopy is a copy that there is or was.
+// knownCopy is a copy that exists or existed.
 type knownCopy struct {
 	chat.Copy
 	conversation int64
 }
 
-// knownSession is a session that was begun, with the user whose it is.
+// knownSession is a session that was started, with its user.
 type knownSession struct {
 	id    string
 	owner user.ID
 }
 
-// twinRecord is a record as each of the stores has it.
+// twinRecord is a record as each store has it.
 type twinRecord struct{ reference, tested realtime.Record }
 
 func newLockstep(t *rapid.T, ctx context.Context, stores *twinStores, h Harness, n int) *lockstepHistory {
@@ -159,7 +166,7 @@ func newLockstep(t *rapid.T, ctx context.Context, stores *twinStores, h Harness,
 	return l
 }
 
-// say tells what happens, for whoever reads a history that failed.
+// say logs what happens, for the reader of a failed history.
 func (l *lockstepHistory) say(format string, args ...any) {
 	l.t.Helper()
 	line := fmt.Sprintf(format, args...)
@@ -176,14 +183,15 @@ func (l *lockstepHistory) fail(format string, args ...any) {
 	l.t.Fatalf(format, args...)
 }
 
-// side is one of the two stores, with the names that it has for things.
+// side is one of the two stores, with its own names for ids.
 type side struct {
 	buddychat.Store
 	*names
 	reference bool
 }
 
-// together asks both stores, and compares what they answer. learn notes the names of what was made.
+// together calls both stores and compares the results. The function learn pairs the ids of what was
+// created.
 func together[T any](l *lockstepHistory, what string, translate func(T) T, learn func(want, got T), do func(side) (T, error)) (answer T, done bool) {
 	l.t.Helper()
 	want, wantErr := do(side{Store: l.reference, names: l.names, reference: true})
@@ -197,7 +205,7 @@ func together[T any](l *lockstepHistory, what string, translate func(T) T, learn
 	return want, wantErr == nil
 }
 
-// asked is together for a question, which every store answers.
+// asked is together for a read, which changes nothing.
 func asked[T any](l *lockstepHistory, what string, translate func(T) T, do func(side) (T, error)) T {
 	l.t.Helper()
 	want, wantErr := do(side{Store: l.reference, names: l.names, reference: true})
@@ -215,7 +223,7 @@ func (l *lockstepHistory) sameAnswer(what string, want, got, translated any) {
 	}
 }
 
-// kinds are the kinds of answers.
+// kinds are the kinds of results.
 func kinds() []error {
 	return []error{
 		storage.ErrNotFound, storage.ErrForbidden, storage.ErrConflict, storage.ErrInvalid, storage.ErrUnauthenticated, storage.ErrCursorExpired,
@@ -239,7 +247,7 @@ func (l *lockstepHistory) sameError(what string, want, got error) {
 	}
 }
 
-// start makes the conversations that a history begins with.
+// start creates the first conversations of a history.
 func (l *lockstepHistory) start() {
 	l.follow(true)
 	l.tick()
@@ -263,7 +271,7 @@ func (l *lockstepHistory) finish() {
 	l.compareRecords(0)
 }
 
-// follow compares what both logs have got since the last call. What another history left behind is passed over.
+// follow compares the new records of both logs. It skips those of other histories.
 func (l *lockstepHistory) follow(others bool) {
 	l.t.Helper()
 	var batches [2]realtime.Batch
@@ -299,14 +307,14 @@ func (l *lockstepHistory) follow(others bool) {
 	}
 }
 
-// shown shows a record whole: as text it is its position alone.
+// shown formats all fields of a record. Its String method has only the position.
 func shown(r realtime.Record) string {
 	type bare realtime.Position
 	return fmt.Sprintf("%+v %s of %d (kind %d) at %v, recipient %q, actor %q, message %d at %d from %d, member %d, session %q, erased %v", bare(r.Position),
 		r.Operation, r.Conversation, r.Kind, r.At, r.Recipient, r.Actor, r.Message, r.Seq, r.From, r.Member, r.Session, r.Erased)
 }
 
-// tick moves the clock forth or, now and then, back.
+// tick moves the clock forward or, sometimes, back.
 func (l *lockstepHistory) tick() {
 	passed := rapid.SampledFrom([]time.Duration{
 		time.Second, 0, time.Microsecond, time.Minute, time.Hour, 8 * 24 * time.Hour, -time.Second, -time.Hour,
@@ -314,7 +322,7 @@ func (l *lockstepHistory) tick() {
 	l.now = l.stores.clock.advance(passed)
 }
 
-// actions are what may happen next.
+// actions are the possible next acts.
 func (l *lockstepHistory) actions() map[string]func(*rapid.T) {
 	all := map[string]func(*rapid.T){"": func(t *rapid.T) {
 		l.t = t
@@ -333,7 +341,8 @@ func (l *lockstepHistory) actions() map[string]func(*rapid.T) {
 	return all
 }
 
-// transaction does some acts in one transaction of the host's on each of the stores, and commits or rolls back both.
+// transaction does some acts in a transaction of the application on each store, and commits or
+// rolls back both.
 func (l *lockstepHistory) transaction() {
 	if l.h.Tx == nil {
 		l.t.Skip("no transactions of a host")
@@ -360,7 +369,8 @@ func (l *lockstepHistory) transaction() {
 	})
 	l.reference, l.tested, l.inTx = l.stores.reference, l.stores.tested, false
 	if failed != nil {
-		_ = tx.Rollback() // what failed says more
+		// The earlier error is more useful.
+		_ = tx.Rollback()
 		panic(failed)
 	}
 	if keep {
@@ -382,7 +392,7 @@ func (l *lockstepHistory) transaction() {
 	l.t, l.tokens = t, tokens
 }
 
-// clip keeps what is appended to l out of what has been copied from it.
+// clip keeps later appends to l out of copies of it.
 func (l *lockstepHistory) clip() {
 	l.accounts, l.copies, l.messages = slices.Clip(l.accounts), slices.Clip(l.copies), slices.Clip(l.messages)
 	l.phones, l.sessions, l.records = slices.Clip(l.phones), slices.Clip(l.sessions), slices.Clip(l.records)
@@ -405,10 +415,10 @@ func (l *lockstepHistory) someActs() {
 	}
 }
 
-// everybody is all users of the history.
+// everybody returns all users of the history.
 func (l *lockstepHistory) everybody() []user.ID { return slices.Concat(l.hosts, l.accounts) }
 
-// short is how a history names a user: the same in each run of it.
+// short is the name of a user in the log of a history. It is the same in every run of that history.
 func (l *lockstepHistory) short(u user.ID) string {
 	if i := slices.Index(l.accounts, u); i >= 0 {
 		return fmt.Sprintf("account #%d", i)
@@ -428,7 +438,7 @@ func (l *lockstepHistory) shortMessage(id int64) string {
 	return fmt.Sprintf("message #%d", slices.Index(l.messages, id))
 }
 
-// lasting returns the copies that there are.
+// lasting returns the copies that have not ended.
 func (l *lockstepHistory) lasting() []chat.Copy {
 	all, err := l.reference.Memberships(l.ctx, math.MaxInt64, l.everybody()...)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// lockstepAct is what may happen next, as often as its weight says, and whether it may in a transaction of the host's.
+// lockstepAct is a possible next act, with its frequency, and whether it may run in a transaction
+// of the application.
 type lockstepAct struct {
 	weight int
 	inTx   bool
@@ -60,7 +61,8 @@ func (l *lockstepHistory) acts() map[string]lockstepAct {
 	}
 }
 
-// The following draw what is acted on: mostly what there is, and now and then what has gone, another's, or never was.
+// The functions below choose what to act on: usually something present, and sometimes what is gone,
+// belongs to another user, or never existed.
 
 func (l *lockstepHistory) odd(label string) bool {
 	return rapid.IntRange(0, 15).Draw(l.t, label+" is odd") == 15
@@ -72,16 +74,17 @@ func pick[T any](l *lockstepHistory, label string, of []T) T {
 
 func (l *lockstepHistory) someUser(label string) user.ID {
 	if l.odd(label) {
-		n := user.ID(strings.Trim(l.tag, "q")) // those that can be are no other history's
+		// Ids that can exist must not belong to another history.
+		n := user.ID(strings.Trim(l.tag, "q"))
 		return pick(l, label, []user.ID{
-			"nobody " + user.ID(l.tag), "0" + n, "-" + n, "9999999999999999999" + n, "", "NUL \x00", "no UTF-8 \xff",
+			"stranger " + user.ID(l.tag), "0" + n, "-" + n, "9999999999999999999" + n, "", "NUL \x00", "no UTF-8 \xff",
 			user.ID(strings.Repeat("x", user.MaxIDLength+1)),
 		})
 	}
 	return pick(l, label, l.everybody())
 }
 
-// someAccount is a built-in user, now and then one that was erased, or somebody else.
+// someAccount is usually a built-in account, and sometimes an erased one or another user.
 func (l *lockstepHistory) someAccount() user.ID {
 	if len(l.accounts) == 0 || l.odd("account") {
 		return l.someUser("account")
@@ -91,7 +94,7 @@ func (l *lockstepHistory) someAccount() user.ID {
 
 func (l *lockstepHistory) someCopy() chat.Copy { return l.someCopyOf(0) }
 
-// someCopyOf is a copy of a kind, or with 0 of either.
+// someCopyOf is a copy of one kind, or of either kind if it is 0.
 func (l *lockstepHistory) someCopyOf(k chat.Kind) chat.Copy {
 	from := slices.DeleteFunc(l.lasting(), func(c chat.Copy) bool { return k != 0 && c.Kind != k })
 	if len(from) > 0 && !l.odd("copy") {
@@ -154,7 +157,7 @@ func (l *lockstepHistory) someLimit() int {
 	return pick(l, "limit", []int{4, 3, 1000, math.MaxInt32, math.MaxInt, 0, 1})
 }
 
-// nothing is the answer of an act that has none.
+// nothing is the result of an act that returns only an error.
 type nothing = struct{}
 
 func (l *lockstepHistory) plain(what string, do func(side) error) bool {
@@ -185,7 +188,7 @@ func (l *lockstepHistory) openChat(owner, other user.ID) {
 		})
 }
 
-// createdGroup is what CreateGroup answers.
+// createdGroup is the result of CreateGroup.
 type createdGroup struct {
 	group.Group
 	own group.Copy
@@ -313,7 +316,7 @@ func (l *lockstepHistory) updateGroup() {
 		func(s side) (group.Group, error) { return s.UpdateGroup(l.ctx, s.theirCopy(c), u) })
 }
 
-// removeGroup and erase end so much that they happen seldom.
+// removeGroup and erase end so much that they are rare.
 func (l *lockstepHistory) removeGroup() {
 	c := l.someCopyOf(chat.Group)
 	if rapid.IntRange(0, 1).Draw(l.t, "really") == 1 {
@@ -334,7 +337,7 @@ func (l *lockstepHistory) erase() {
 	}
 }
 
-// purge does all upkeep on both stores. How many steps it takes is each store's own.
+// purge runs all upkeep on both stores. Each store may need another number of steps.
 func (l *lockstepHistory) purge() {
 	keep := pick(l, "keep", []time.Duration{lifetime, 0, time.Minute, time.Hour, 1 << 62, -time.Hour})
 	step := pick(l, "step", []int{100, 1, 3, 1 << 20, math.MaxInt})
@@ -348,9 +351,9 @@ func (l *lockstepHistory) purge() {
 	})
 }
 
-// The following are of the built-in users.
+// The functions below act on built-in accounts.
 
-// registered is what CreateUser answers.
+// registered is the result of CreateUser.
 type registered struct {
 	user.User
 	phone user.Phone
@@ -429,7 +432,7 @@ func (l *lockstepHistory) removePhone() {
 	})
 }
 
-// The following are of sessions. A refresh token is known by its number.
+// The functions below act on sessions. A refresh token is identified by its number.
 
 func (l *lockstepHistory) refreshHash(n int) []byte { return hashed(fmt.Sprint(l.tag, n)) }
 
@@ -438,7 +441,7 @@ func (l *lockstepHistory) newToken() int {
 	return l.tokens
 }
 
-// someToken is mostly one of the newest, or one that never was.
+// someToken is usually one of the newest tokens, and sometimes one that never existed.
 func (l *lockstepHistory) someToken() int {
 	return max(0, l.tokens-rapid.IntRange(0, 5).Draw(l.t, "token"))
 }
@@ -447,7 +450,7 @@ func (l *lockstepHistory) someLife() time.Duration {
 	return pick(l, "life", []time.Duration{lifetime, time.Minute, time.Hour, 0})
 }
 
-// someVersion is mostly the version of the password that the user has now.
+// someVersion is usually the current version of the user's password.
 func (l *lockstepHistory) someVersion(u user.ID) int64 {
 	c, err := l.reference.Credentials(l.ctx, u)
 	if err != nil || l.odd("version") {
@@ -492,7 +495,7 @@ func (l *lockstepHistory) revoke() {
 }
 
 func (l *lockstepHistory) endSession() {
-	u, id := l.someAccount(), pick(l, "session", []string{"", "a session of the host's", "\x00"})
+	u, id := l.someAccount(), pick(l, "session", []string{"", "a foreign session", "\x00"})
 	if len(l.sessions) > 0 && !l.odd("session") {
 		in := pick(l, "session", l.sessions)
 		id = in.id
@@ -514,7 +517,7 @@ func (l *lockstepHistory) purgeSessions() {
 	})
 }
 
-// checkPosition asks after a record that was written, or one that never was.
+// checkPosition checks the position of a record that was written, or of one that never was.
 func (l *lockstepHistory) checkPosition() {
 	r := pick(l, "record", l.records)
 	wrong := pick(l, "oddity", []func(*twinRecord){

@@ -15,8 +15,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// compareSome compares a part of what one user sees, another part each time, or what the log says of some records. A difference
-// stays: what one part does not show, another shows later.
+// compareSome compares a part of what one user sees, each time another part, or the view of some
+// records. A difference does not disappear, so what one part misses, another finds later.
 func (l *lockstepHistory) compareSome() {
 	l.t.Helper()
 	way := rapid.IntRange(0, 1<<16).Draw(l.t, "way to ask")
@@ -32,13 +32,14 @@ func (l *lockstepHistory) compareSome() {
 		l.compareNotificationsOf(u, way)
 		l.compareAccounts(u, way)
 	default:
-		if !l.inTx { // the records of the transaction have no names yet
+		// The records of an open transaction are not paired yet.
+		if !l.inTx {
 			l.compareRecords(way)
 		}
 	}
 }
 
-// compareUser asks both stores everything that a user can ask.
+// compareUser compares every read that a user can make.
 func (l *lockstepHistory) compareUser(u user.ID, way int) {
 	l.t.Helper()
 	l.compareLists(u, way)
@@ -47,7 +48,7 @@ func (l *lockstepHistory) compareUser(u user.ID, way int) {
 	l.compareAccounts(u, way)
 }
 
-// compareList asks both stores for a whole list, and for a part of it. The bounds of the part are entries of the list.
+// compareList compares a whole list and a part of it, whose bounds are entries of the list.
 func compareList[T any](l *lockstepHistory, what string, way int, translate func(T) T, key func(T) storage.Key, list func(side, storage.Range) ([]T, error)) []T {
 	l.t.Helper()
 	var whole [2][]T
@@ -59,7 +60,7 @@ func compareList[T any](l *lockstepHistory, what string, way int, translate func
 	n := len(all)
 	r := storage.Range{Limit: []int{1, 2, 3, 5, limit, 0}[way%6], Backward: way%4 > 1}
 	after, before := way/7%(n+1), way/11%(n+1)
-	asked(l, fmt.Sprintf("%s: %d behind entry %d and before entry %d, backward: %v", what, r.Limit, after, before, r.Backward), each(translate),
+	asked(l, fmt.Sprintf("%s: %d after entry %d and before entry %d, backward: %v", what, r.Limit, after, before, r.Backward), each(translate),
 		func(s side) ([]T, error) {
 			own := r
 			if after < n {
@@ -73,7 +74,7 @@ func compareList[T any](l *lockstepHistory, what string, way int, translate func
 	return all
 }
 
-// index is 0 for the reference, and 1 for the tested store.
+// index is 0 for the reference and 1 for the tested store.
 func (s side) index() int {
 	if s.reference {
 		return 0
@@ -127,7 +128,8 @@ func (l *lockstepHistory) compareLists(u user.ID, way int) {
 		return s.Members(l.ctx, s.theirUser(u), s.all(conversationID, conversations), everything())
 	})
 	if l.inTx {
-		return // the records of the transaction have no names yet
+		// The records of an open transaction are not paired yet.
+		return
 	}
 	for _, after := range []int64{0, l.from, math.MaxInt64, -1} {
 		asked(l, "Memberships"+of, l.memberships, func(s side) ([]realtime.Membership, error) {
@@ -137,7 +139,8 @@ func (l *lockstepHistory) compareLists(u user.ID, way int) {
 	}
 }
 
-// ids returns the ids of all copies and conversations that there ever were, and of some that there never were.
+// ids returns the ids of all copies and conversations that ever existed, and of some that never
+// did.
 func (l *lockstepHistory) ids() (copies, conversations []int64) {
 	for _, c := range l.copies {
 		copies, conversations = append(copies, c.ID), append(conversations, c.conversation)
@@ -146,13 +149,14 @@ func (l *lockstepHistory) ids() (copies, conversations []int64) {
 	return append(copies, odd...), append(slices.Compact(conversations), odd...)
 }
 
-// foundMessage is what FindMessage answers.
+// foundMessage is the result of FindMessage.
 type foundMessage struct {
 	chat.Message
 	in chat.Copy
 }
 
-// compareCopiesOf asks for what the user's copies show, one that ended and one of another user among them.
+// compareCopiesOf compares what the user's copies show, with one that ended and one of another user
+// among them.
 func (l *lockstepHistory) compareCopiesOf(u user.ID, way int) {
 	l.t.Helper()
 	var copies []chat.Copy
@@ -198,7 +202,7 @@ func (l *lockstepHistory) compareCopiesOf(u user.ID, way int) {
 	}
 }
 
-// compareReaders asks who has read the messages that a copy shows, and some others.
+// compareReaders compares the readers of the messages that a copy shows, and of some others.
 func (l *lockstepHistory) compareReaders(c chat.Copy, shown []chat.Message, way int) {
 	l.t.Helper()
 	ids := []int64{1 << 40}
@@ -239,10 +243,10 @@ func (l *lockstepHistory) compareNotificationsOf(u user.ID, way int) {
 	})
 }
 
-// compareAccounts asks after the built-in users of the history.
+// compareAccounts compares the built-in accounts of the history.
 func (l *lockstepHistory) compareAccounts(u user.ID, way int) {
 	l.t.Helper()
-	all := append(l.everybody(), "0", "nobody")
+	all := append(l.everybody(), "0", "stranger")
 	asked(l, "Users", byUser(l.names, l.account), func(s side) (map[user.ID]user.User, error) {
 		return s.Users(l.ctx, s.theirUsers(all)...)
 	})
@@ -252,7 +256,7 @@ func (l *lockstepHistory) compareAccounts(u user.ID, way int) {
 	asked(l, "Credentials of "+l.short(u), l.credentials, func(s side) (user.Credentials, error) {
 		return s.Credentials(l.ctx, s.theirUser(u))
 	})
-	name := []string{"ada", "BOB", "öz", "nobody"}[way%4] + "." + l.tag
+	name := []string{"ada", "BOB", "öz", "stranger"}[way%4] + "." + l.tag
 	asked(l, "CredentialsByName: "+name, l.credentials, func(s side) (user.Credentials, error) {
 		return s.CredentialsByName(l.ctx, name)
 	})
@@ -262,7 +266,8 @@ func (l *lockstepHistory) compareAccounts(u user.ID, way int) {
 	compareList(l, fmt.Sprintf("ListUsers by %+v", filter), way, l.account, user.User.Key, func(s side, r storage.Range) ([]user.User, error) {
 		return s.ListUsers(l.ctx, filter, r)
 	})
-	for _, f := range []user.Filter{filter, {}} { // other histories have users, too
+	// Other histories have users too.
+	for _, f := range []user.Filter{filter, {}} {
 		l.number(fmt.Sprintf("CountUsers by %+v", f), func(s side) (int, error) { return s.CountUsers(l.ctx, f) })
 	}
 	for _, in := range l.sessions {
@@ -272,7 +277,7 @@ func (l *lockstepHistory) compareAccounts(u user.ID, way int) {
 	}
 }
 
-// compareRecords asks for a user's records, and for the view of some.
+// compareRecords compares a user's records and the view of some of them.
 func (l *lockstepHistory) compareRecords(way int) {
 	l.t.Helper()
 	if len(l.records) == 0 {

@@ -15,23 +15,24 @@ import (
 
 func logTests() []test {
 	return []test{
-		{"a log is known from its beginning on", logBegins},
-		{"a tail has everything behind its beginning, once, in order", tailFollows},
-		{"every tail follows on its own", tailsAreMany},
-		{"a position that is not of this log has expired", positionIsChecked},
-		{"a user's records are their own and those of their conversations", recordsConcern},
+		{"a log has a first record and position", logBegins},
+		{"a tail returns every later record once, in order", tailFollows},
+		{"tails are independent", tailsAreMany},
+		{"a position of another log has expired", positionIsChecked},
+		{"a user's records are those of the user and of their conversations", recordsConcern},
 		{"records are read in order, in parts", recordsAreRead},
-		{"memberships know where they began, were cleared and ended", membershipsAreKnown},
-		{"commits that wrote records are told, until one stops listening", commitsAreTold},
+		{"memberships say where they began, were cleared and ended", membershipsAreKnown},
+		{"OnCommit reports commits with records until it is removed", commitsAreTold},
 	}
 }
 
-// safe returns the safe position of a tail once it has reached a record: what is open elsewhere may hold it up.
+// safe returns the safe position of a tail once it has reached a record. Transactions that are open
+// elsewhere may delay it.
 func (f *fixture) safe(tail realtime.Tail, id int64) realtime.Position {
 	f.t.Helper()
 	var safe realtime.Position
 	for patience := time.Now().Add(30 * time.Second); safe.ID < id; runtime.Gosched() {
-		f.True(time.Now().Before(patience), "what is safe never reaches %d, but stays at %d", id, safe.ID)
+		f.True(time.Now().Before(patience), "Safe never reaches %d; it stays at %d", id, safe.ID)
 		b, err := tail.Next(f.ctx)
 		f.NoError(err)
 		f.GreaterOrEqual(b.Safe.ID, safe.ID, "Safe never falls")
@@ -40,11 +41,11 @@ func (f *fixture) safe(tail realtime.Tail, id int64) realtime.Position {
 	return safe
 }
 
-// newest returns a position behind everything that was recorded.
+// newest returns a position after everything recorded so far.
 func (f *fixture) newest() realtime.Position {
 	f.t.Helper()
 	tail := f.tail()
-	f.NoError(f.store.EndSession(f.ctx, "nobody", "a mark in the log"))
+	f.NoError(f.store.EndSession(f.ctx, "stranger", "a mark in the log"))
 	records := f.next(tail)
 	f.Len(records, 1)
 	return f.safe(tail, records[0].ID)
@@ -59,7 +60,7 @@ func logBegins(f *fixture) {
 	f.NoError(f.store.CheckPosition(f.ctx, b.Safe))
 	records, err := f.store.Records(f.ctx, alice, 0, b.Safe.ID, limit)
 	f.NoError(err)
-	f.Empty(records, "the beginning concerns nobody")
+	f.Empty(records, "the first record belongs to no user")
 }
 
 func tailFollows(f *fixture) {
@@ -116,7 +117,7 @@ func positionIsChecked(f *fixture) {
 	for name, wrong := range map[string]realtime.Position{
 		"another nonce": {ID: p.ID, Nonce: p.Nonce + 1},
 		"none":          {},
-		"nobody's":      {ID: -1, Nonce: p.Nonce},
+		"of no record":  {ID: -1, Nonce: p.Nonce},
 		"of the future": {ID: p.ID + 1000, Nonce: p.Nonce},
 	} {
 		f.ErrorIs(f.store.CheckPosition(f.ctx, wrong), storage.ErrCursorExpired, name)
@@ -125,7 +126,7 @@ func positionIsChecked(f *fixture) {
 	f.NoError(f.store.CheckPosition(f.ctx, p), "a position stays good")
 }
 
-// operations returns what the records of a user tell of.
+// operations returns the operations of a user's records.
 func (f *fixture) operations(u user.ID, after int64) []realtime.Operation {
 	f.t.Helper()
 	records, err := f.store.Records(f.ctx, u, after, f.newest().ID, limit)
@@ -155,17 +156,17 @@ func recordsConcern(f *fixture) {
 	}, f.operations(alice, start))
 	f.Equal([]realtime.Operation{
 		realtime.ChatOpened, realtime.ChatMessageCreated, realtime.ChatMessageDeleted, realtime.MemberLeft, realtime.SessionEnded,
-	}, f.operations(bob, start), "of a copy that ended, the record of its end")
+	}, f.operations(bob, start), "a copy that ended must have the record of its end")
 	f.Equal([]realtime.Operation{realtime.ChatOpened}, f.operations(carol, start))
 	f.add(copies[0], carol)
 	f.add(copies[0], bob)
 	f.Equal([]realtime.Operation{realtime.ChatOpened, realtime.MemberAdded, realtime.MemberAdded}, f.operations(carol, start),
-		"nothing from before they joined")
+		"nothing from before bob joined")
 	f.Equal([]realtime.Operation{
 		realtime.ChatOpened, realtime.ChatMessageCreated, realtime.ChatMessageDeleted, realtime.MemberLeft,
 		realtime.SessionEnded, realtime.MemberAdded,
-	}, f.operations(bob, start), "nothing from before they came back but the end of what was")
-	f.Empty(f.operations("nobody at all", start))
+	}, f.operations(bob, start), "from before the second joining, only the end of the first membership")
+	f.Empty(f.operations("another stranger", start))
 }
 
 func recordsAreRead(f *fixture) {
@@ -174,7 +175,7 @@ func recordsAreRead(f *fixture) {
 	tail := f.tail()
 	for i := range 8 {
 		f.send([]chat.Copy{mine, copies[0]}[i%2], "one")
-		f.chat("somebody", user.ID(rune('a'+i)))
+		f.chat("host", user.ID(rune('a'+i)))
 	}
 	var want []realtime.Record
 	for _, r := range f.next(tail) {
@@ -201,10 +202,10 @@ func recordsAreRead(f *fixture) {
 	}
 	part, err := f.store.Records(f.ctx, alice, want[1].ID, want[5].ID, limit)
 	f.NoError(err)
-	f.Equal(want[2:6], part, "behind the first and up to the second")
+	f.Equal(want[2:6], part, "after the first bound, up to the second")
 }
 
-// memberships returns users' copies as the log sees them, by the ids of the copies.
+// memberships returns the users' copies as the log sees them, by copy id.
 func (f *fixture) memberships(endedAfter int64, users ...user.ID) map[int64]realtime.Membership {
 	f.t.Helper()
 	all, err := f.store.Memberships(f.ctx, endedAfter, users...)
@@ -237,7 +238,7 @@ func membershipsAreKnown(f *fixture) {
 	}
 	f.Equal(want, f.memberships(0, bob))
 	want[mine.ID] = realtime.Membership{Copy: mine, Conversation: chats, JoinRecord: opened.ID}
-	f.Equal(want, f.memberships(1<<40, alice, bob, "nobody"))
+	f.Equal(want, f.memberships(1<<40, alice, bob, "stranger"))
 	f.Empty(f.memberships(0))
 
 	f.leave(joined)
@@ -296,17 +297,17 @@ func commitsAreTold(f *fixture) {
 		told.forget()
 		f.NoError(act.do())
 		f.hears(told, name, act.on...)
-		f.NotEmpty(f.next(tail), "what was told of is to be had")
+		f.NotEmpty(f.next(tail), "the reported records must be readable")
 	}
 	told.remove()
 	told.forget()
 	remains.forget()
 	f.clear(copies[0])
 	f.hears(remains, "the listener that remains", realtime.Stream{User: alice})
-	f.Empty(told.all(), "who stopped listening is told no more")
+	f.Empty(told.all(), "a removed listener must not be called")
 }
 
-// A listener keeps what it is told of commits.
+// A listener collects the streams that it was notified of.
 type listener struct {
 	remove func()
 	mu     sync.Mutex
@@ -336,7 +337,7 @@ func (l *listener) all() []realtime.Stream {
 	return slices.Clone(l.news)
 }
 
-// hears waits until a listener was told of news on these streams.
+// hears waits until a listener was notified of changes on these streams.
 func (f *fixture) hears(l *listener, what string, streams ...realtime.Stream) {
 	f.t.Helper()
 	f.Eventually(func() bool {

@@ -10,16 +10,16 @@ import (
 
 func memberTests() []test {
 	return []test{
-		{"an admin adds a member, who sees what comes", memberIsAdded},
-		{"nobody is a member twice, and a group is full at its limit", memberIsNotAdded},
-		{"whoever comes back starts anew", memberComesBack},
-		{"admins give and take the role", adminIsSet},
-		{"the only admin keeps the role", onlyAdmin},
+		{"an admin adds a member, who sees later messages", memberIsAdded},
+		{"a member cannot be added twice, and a group is full at its limit", memberIsNotAdded},
+		{"a member who rejoins starts with an empty copy", memberComesBack},
+		{"admins make and demote admins", adminIsSet},
+		{"the only admin cannot be demoted", onlyAdmin},
 		{"an admin removes others", memberIsRemoved},
 		{"an admin who removes themselves leaves", adminRemovesThemselves},
 		{"when the last admin leaves, the longest-standing member becomes one", lastAdminLeaves},
-		{"a group that its last member leaves is gone", lastMemberLeaves},
-		{"members of many groups are listed at once, oldest first, in pages", membersAreListed},
+		{"a group is removed when its last member leaves", lastMemberLeaves},
+		{"members of many groups are listed in one call, oldest first, in pages", membersAreListed},
 	}
 }
 
@@ -93,7 +93,7 @@ func adminIsSet(f *fixture) {
 		return func() error {
 			m, err := f.store.SetAdmin(f.ctx, c, member, admin)
 			if err != nil {
-				f.Zero(m, "what is answered beside an error")
+				f.Zero(m, "the result must be zero if there is an error")
 			}
 			return err
 		}
@@ -114,13 +114,13 @@ func adminIsSet(f *fixture) {
 			if i == 0 {
 				f.Equal([]realtime.Record{recordOf(realtime.GroupUpdated, id, alice, 0)}, records)
 			} else {
-				f.Empty(records, "what is so already stays")
+				f.Empty(records, "a change to the present state must write no record")
 			}
 		}
 		f.Equal(want, f.members(copies[0])[1])
 	}
 	f.tick()
-	f.NoError(set(copies[1], copies[0].ID, false)(), "whom one made an admin may take one's own role")
+	f.NoError(set(copies[1], copies[0].ID, false)(), "a new admin can demote the admin who made them one")
 	f.Equal([]user.ID{bob}, f.admins(copies[0]))
 	f.refused(storage.ErrForbidden, set(copies[0], copies[0].ID, true))
 	f.leave(copies[2])
@@ -133,7 +133,7 @@ func onlyAdmin(f *fixture) {
 	for _, c := range []chat.Copy{alone, copies[0]} {
 		f.refused(storage.ErrConflict, func() error {
 			m, err := f.store.SetAdmin(f.ctx, c, c.ID, false)
-			f.Zero(m, "what is answered beside an error")
+			f.Zero(m, "the result must be zero if there is an error")
 			return err
 		})
 		f.Equal([]user.ID{alice}, f.admins(c))
@@ -180,8 +180,8 @@ func (f *fixture) listsNoCopyOf(u user.ID, id int64) {
 	f.Equal(len(copies), n)
 }
 
-// leaves checks what is recorded when somebody goes: that they left, and who became admin where nobody was left
-// with the role.
+// leaves checks the records of a member who leaves: MEMBER_LEFT, and the new admin if no admin was
+// left.
 func (f *fixture) leaves(id int64, gone chat.Copy, succession bool, act func()) {
 	f.t.Helper()
 	records := f.recorded(func() {
@@ -210,11 +210,11 @@ func lastAdminLeaves(f *fixture) {
 	leave := func(c chat.Copy) func() { return func() { f.NoError(f.store.Leave(f.ctx, c)) } }
 	f.promote(copies[0], copies[3].ID)
 	f.leaves(id, copies[0], false, leave(copies[0]))
-	f.Equal([]user.ID{dave}, f.admins(copies[1]), "there is an admin still")
+	f.Equal([]user.ID{dave}, f.admins(copies[1]), "another admin is left")
 	f.leaves(id, copies[1], false, leave(copies[1]))
 	back := f.add(copies[3], bob)
 	f.leaves(id, copies[3], true, leave(copies[3]))
-	f.Equal([]user.ID{carol}, f.admins(copies[2]), "whoever came back does not stand longest")
+	f.Equal([]user.ID{carol}, f.admins(copies[2]), "a member who rejoined is not the longest-standing one")
 	f.leaves(id, copies[2], true, leave(copies[2]))
 	f.Equal([]user.ID{bob}, f.admins(back))
 }

@@ -11,9 +11,9 @@ import (
 func messageListTests() []test {
 	return slices.Concat(
 		inBoth("messages are read in pages, from both ends", messagesArePaged),
-		inBoth("a page is full, whatever was taken out of the history", pagesAreFull),
-		inBoth("a page stays where it was while the list changes", pagesStay),
-		[]test{{"many copies are answered at once, each in its place", manyCopies}},
+		inBoth("a page is full even if messages were removed", pagesAreFull),
+		inBoth("a page keeps its position while the list changes", pagesStay),
+		[]test{{"results for many copies are in the order of the copies", manyCopies}},
 	)
 }
 
@@ -120,7 +120,7 @@ func manyCopies(f *fixture) {
 	f.NoError(err)
 	f.Len(page, len(copies))
 	for i, n := range []int{1, 0, 1, 0, 1, 1, 1} {
-		f.Len(page[i], n, "each copy has a page of its own, behind the same place")
+		f.Len(page[i], n, "each copy has its own page, after the same key")
 	}
 	for _, list := range []func() (int, error){
 		func() (int, error) { l, err := f.store.Messages(f.ctx, nil, everything()); return len(l), err },
@@ -130,6 +130,6 @@ func manyCopies(f *fixture) {
 	} {
 		n, err := list()
 		f.NoError(err)
-		f.Zero(n, "asked for no copies")
+		f.Zero(n, "no copies")
 	}
 }

@@ -23,7 +23,7 @@ type operations struct {
 	created, updated, deleted, unsent, cleared realtime.Operation
 }
 
-// record returns what is recorded of an act on a message of the pair.
+// record returns the record of an act on a message of the pair.
 func (p *pair) record(op realtime.Operation, actor user.ID, m chat.Message) realtime.Record {
 	return realtime.Record{
 		Operation: op, Conversation: p.conversation, Kind: p.mine.Kind, Actor: actor, Message: m.ID, Seq: m.Seq,
@@ -46,7 +46,7 @@ func groupPair(f *fixture) *pair {
 	}}
 }
 
-// inBoth makes two tests of one, in a chat and in a group.
+// inBoth makes two tests of one: in a chat and in a group.
 func inBoth(name string, run func(*pair)) []test {
 	return []test{
 		{"in a chat, " + name, func(f *fixture) { run(chatPair(f)) }},
@@ -60,22 +60,22 @@ func messageTests() []test {
 		name string
 		run  func(*pair)
 	}{
-		{"a message is in every copy, as it was sent", messageIsSent},
-		{"content is kept to the letter", contentIsExact},
-		{"a client's id sends once, for ever", sendingIsIdempotent},
-		{"a client's id is its sender's and its conversation's", clientIDHasScope},
-		{"a message that is gone is not sent again", goneIsNotSentAgain},
-		{"its sender edits a message, for everybody", messageIsEdited},
-		{"its sender unsends a message, for everybody", messageIsUnsent},
-		{"what one hides is gone from one's own copy alone", messageIsHidden},
-		{"who clears a copy goes on with an empty one", copyIsCleared},
-		{"a copy that is not there does nothing", copyIsNotThere},
-		{"a message that a copy does not show is not found by it", messageIsNotShown},
+		{"a message appears unchanged in every copy", messageIsSent},
+		{"content is stored unchanged", contentIsExact},
+		{"a ClientID sends only once, forever", sendingIsIdempotent},
+		{"a ClientID is scoped to its sender and conversation", clientIDHasScope},
+		{"a removed message is not sent again", goneIsNotSentAgain},
+		{"the sender edits a message for all users", messageIsEdited},
+		{"the sender unsends a message for all users", messageIsUnsent},
+		{"hiding removes a message only from the user's own copy", messageIsHidden},
+		{"a cleared copy is empty and still usable", copyIsCleared},
+		{"every method refuses a copy that does not exist", copyIsNotThere},
+		{"a message that the copy does not show is not found", messageIsNotShown},
 		{"a message is found by its id, with the copy that shows it", messageIsFound},
 	} {
 		all = append(all, inBoth(each.name, each.run)...)
 	}
-	return append(all, test{"a client's id outlives a membership", clientIDOutlivesMembership})
+	return append(all, test{"a ClientID outlives a membership", clientIDOutlivesMembership})
 }
 
 func messageIsSent(p *pair) {
@@ -269,7 +269,8 @@ func messageIsHidden(p *pair) {
 	p.Equal([]realtime.Record{want}, p.recorded(func() { p.hide(p.others, first) }))
 	p.shows(p.others, "two")
 	p.shows(p.mine, "one", "two")
-	p.hide(p.mine, second) // another's message, from one's own copy
+	// The message of another user, hidden in alice's copy.
+	p.hide(p.mine, second)
 	p.hide(p.others, second)
 	p.shows(p.others)
 	p.shows(p.mine, "one")
@@ -299,7 +300,7 @@ func copyIsCleared(p *pair) {
 	p.shows(p.mine, "one", "two", "three", "four")
 }
 
-// acts are all those on a copy, and on a message of it.
+// acts are all acts on a copy and on a message of it.
 func acts(f *fixture, c chat.Copy, message int64) map[string]func() error {
 	s := f.store
 	return map[string]func() error{
@@ -323,12 +324,12 @@ func acts(f *fixture, c chat.Copy, message int64) map[string]func() error {
 	}
 }
 
-// ofMessages are those of the acts that are on a message.
+// ofMessages are the acts on a message.
 func ofMessages() []string {
 	return []string{"Message", "EditMessage", "UnsendMessage", "HideMessage", "ReadMessage", "ReadThrough", "Notification", "MarkNotification"}
 }
 
-// absent checks that a copy is not there, for anything.
+// absent checks that every act refuses a copy that does not exist.
 func (f *fixture) absent(c chat.Copy, message int64) {
 	f.t.Helper()
 	f.silent(func() {

@@ -12,32 +12,33 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// model is what the views of a store stand for: every user has real copies of the conversations, with a real copy
-// of every message in them. It is as naive as it looks, so that one can see that it is right.
+// model is what a store's views stand for: every user has a real copy of each conversation, with a
+// real copy of every message. It is as simple as possible, so that a reader can see that it is
+// correct.
 type model struct {
 	rooms  []*room
-	copies []*ownCopy // in the order of their making, those that ended included
+	copies []*ownCopy // in the order of their creation, including ended ones
 	erased map[user.ID]bool
 }
 
-// room is a conversation: what its copies do not have for themselves.
+// room is a conversation: the state that its copies share.
 type room struct {
 	kind   chat.Kind
 	id     int64
 	group  group.Group
-	copies []*ownCopy // those that there are now
+	copies []*ownCopy // the present copies
 	sent   []*sending
 
 	lastSend time.Time // by the clock that was ahead
 }
 
-// sending is what remains of a send, whatever becomes of the copies of the message.
+// sending is the shared part of a sent message. It stays when copies of the message are removed.
 type sending struct {
 	id       int64
 	sender   user.ID
 	clientID string
-	waiting  map[*ownCopy]bool // who got a copy and has neither read it nor gone
-	readers  map[*ownCopy]bool // who got a copy and has read it
+	waiting  map[*ownCopy]bool // recipients who have neither read it nor left
+	readers  map[*ownCopy]bool // recipients who have read it
 }
 
 // ownCopy is one user's copy of a conversation.
@@ -54,21 +55,21 @@ type ownCopy struct {
 // ownMessage is one user's copy of a message.
 type ownMessage struct {
 	chat.Message
-	read   bool      // in a group
-	marked time.Time // its notification
+	read   bool      // for a group
+	marked time.Time // when its notification was marked
 }
 
 func (c *ownCopy) String() string {
 	return fmt.Sprintf("copy %d of %s in %d", c.ID, c.Owner, c.room.id)
 }
 
-// GoString is what the log of a history shows.
+// GoString is the form in the log of a history.
 func (c *ownCopy) GoString() string { return c.String() }
 
-// GoString is what the log of a history shows.
+// GoString is the form in the log of a history.
 func (m *ownMessage) GoString() string { return fmt.Sprintf("message %d by %s", m.ID, m.Sender) }
 
-// GoString is what the log of a history shows.
+// GoString is the form in the log of a history.
 func (s *sending) GoString() string { return fmt.Sprintf("sending %d as %q", s.id, s.clientID) }
 
 func newModel() *model { return &model{erased: map[user.ID]bool{}} }
@@ -86,7 +87,7 @@ func (m *model) join(r *room, id int64, owner user.ID, now time.Time) *ownCopy {
 	return c
 }
 
-// present returns the copies that there are, of one user or with "" of all.
+// present returns the present copies of one user, or of all users if owner is "".
 func (m *model) present(owner user.ID) []*ownCopy {
 	return slices.DeleteFunc(slices.Clone(m.copies), func(c *ownCopy) bool {
 		return c.ended || owner != "" && c.Owner != owner
@@ -121,7 +122,7 @@ func (r *room) admins() int {
 	return n
 }
 
-// message returns the copy of a message in c, nil where it has none.
+// message returns the copy of a message in c, or nil.
 func (c *ownCopy) message(id int64) *ownMessage {
 	for _, m := range c.messages {
 		if m.ID == id {
@@ -135,7 +136,7 @@ func (c *ownCopy) drop(drop func(*ownMessage) bool) {
 	c.messages = slices.DeleteFunc(c.messages, drop)
 }
 
-// each does something to every copy of a message.
+// each calls a function for every copy of a message.
 func (r *room) each(id int64, do func(*ownMessage)) {
 	for _, c := range r.copies {
 		if m := c.message(id); m != nil {
@@ -153,7 +154,7 @@ func (r *room) sentBefore(sender user.ID, clientID string) *sending {
 	return nil
 }
 
-// send puts a copy of the message into every copy of the room.
+// send adds a copy of the message to every copy of the room.
 func (r *room) send(m chat.Message) {
 	s := &sending{
 		id: m.ID, sender: m.Sender, clientID: m.ClientID,
@@ -187,7 +188,7 @@ func (c *ownCopy) readThrough(seq int64, now time.Time) {
 	}
 }
 
-// waitNoMore notes that a message no longer waits for c. It is read where it waits for nobody then.
+// waitNoMore notes that a message no longer waits for c. If it now waits for no copy, it is read.
 func (r *room) waitNoMore(s *sending, c *ownCopy, now time.Time) {
 	delete(s.waiting, c)
 	if len(s.waiting) == 0 {
@@ -232,7 +233,7 @@ func (m *model) erase(u user.ID, now time.Time) {
 	}
 }
 
-// The following are a user's view, as the store should answer it.
+// The functions below return what a user sees, as the store should return it.
 
 func (c *ownCopy) asChat() chat.Chat {
 	return chat.Chat{ID: c.ID, Conversation: c.room.id, Owner: c.Owner, Other: c.other, Archived: c.archived, Activity: c.activity}
@@ -271,7 +272,7 @@ func (c *ownCopy) unread() int {
 	return n
 }
 
-// readersOf returns who has read a message, oldest member first.
+// readersOf returns the members who have read a message, oldest member first.
 func (c *ownCopy) readersOf(m *ownMessage) []group.Member {
 	var readers []group.Member
 	for _, other := range c.room.copies {
@@ -282,7 +283,7 @@ func (c *ownCopy) readersOf(m *ownMessage) []group.Member {
 	return readers
 }
 
-// listed sorts a list as its keys say, the highest first.
+// listed sorts a list by key, highest first.
 func listed[T any](items []T, key func(T) storage.Key) []T {
 	slices.SortFunc(items, func(a, b T) int {
 		x, y := key(a), key(b)

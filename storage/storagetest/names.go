@@ -12,16 +12,17 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// names says how the reference names what the tested store names, and the other way round: stores make their ids themselves. Each
-// thing has one name in each of the stores, or the history fails.
+// names maps the ids of the tested store to those of the reference and back, because each store
+// creates its own. The mapping must be one to one, or the history fails.
 type names struct {
 	pairs    map[kind]*pairing
-	position map[int64]realtime.Position // of the reference, by the ids of the tested store's records
-	nonces   map[int64]int64             // of the tested store, by the ids of its records
-	users    [2]map[user.ID]user.ID      // built-in users: those of the tested store to the reference's, and back
+	position map[int64]realtime.Position // of the reference, by record id of the tested store
+	nonces   map[int64]int64             // of the tested store, by record id
+	// built-in accounts: from the tested store to the reference, and back
+	users [2]map[user.ID]user.ID
 }
 
-// kind is what an id is of.
+// kind is what an id identifies.
 type kind string
 
 const (
@@ -33,10 +34,11 @@ const (
 	recordID       kind = "record"
 )
 
-// pairing maps the ids of one kind, both ways.
+// pairing maps the ids of one kind in both directions.
 type pairing struct{ toReference, toTested map[int64]int64 }
 
-// unpaired is added to an id of the tested store that the reference has none for, so that it equals no other.
+// unpaired is added to an id of the tested store that has no counterpart in the reference, so that
+// it equals no other id.
 const unpaired = -1 << 60
 
 func newNames() *names {
@@ -61,7 +63,7 @@ func (n *names) clone() *names {
 	return c
 }
 
-// learn notes the names of one thing. Of two things with one name, the second stays unpaired.
+// learn pairs two ids. If one of them is already paired, the new pair is not stored.
 func (n *names) learn(k kind, reference, tested int64) {
 	p := n.pairs[k]
 	_, known := p.toTested[reference]
@@ -81,7 +83,7 @@ func (n *names) learnPosition(reference, tested realtime.Position) {
 	n.position[tested.ID], n.nonces[tested.ID] = reference, tested.Nonce
 }
 
-// The following translate what the tested store names.
+// The functions below translate results of the tested store.
 
 func (n *names) id(k kind, tested int64) int64 {
 	if reference, ok := n.pairs[k].toReference[tested]; ok {
@@ -177,7 +179,7 @@ func (n *names) memberships(all []realtime.Membership) []realtime.Membership {
 	return byCopy(each(n.membership)(all))
 }
 
-// byCopy sorts memberships by their copies.
+// byCopy sorts memberships by copy.
 func byCopy(all []realtime.Membership) []realtime.Membership {
 	slices.SortFunc(all, func(a, b realtime.Membership) int { return cmp.Compare(a.Copy.ID, b.Copy.ID) })
 	return all
@@ -197,7 +199,7 @@ func (n *names) view(v realtime.View) realtime.View {
 	return out
 }
 
-// same1 translates what has no names.
+// same1 translates a value without ids.
 func same1[T any](v T) T { return v }
 
 // each translates the entries of a list.
@@ -226,19 +228,19 @@ func keyed[K comparable, V any](m map[K]V, key func(K) K, value func(V) V) map[K
 	return out
 }
 
-// byID translates a map by ids of a kind.
+// byID translates a map whose keys are ids of a kind.
 func byID[V any](n *names, k kind, value func(V) V) func(map[int64]V) map[int64]V {
 	return func(m map[int64]V) map[int64]V {
 		return keyed(m, func(id int64) int64 { return n.id(k, id) }, value)
 	}
 }
 
-// byUser translates a map by users.
+// byUser translates a map whose keys are users.
 func byUser[V any](n *names, value func(V) V) func(map[user.ID]V) map[user.ID]V {
 	return func(m map[user.ID]V) map[user.ID]V { return keyed(m, n.user, value) }
 }
 
-// The following say how a side names what the reference names.
+// The functions below translate ids of the reference to ids of a side.
 
 func (s side) theirs(k kind, reference int64) int64 {
 	if tested, ok := s.pairs[k].toTested[reference]; ok && !s.reference {

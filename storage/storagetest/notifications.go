@@ -12,17 +12,17 @@ import (
 
 func notificationTests() []test {
 	return []test{
-		{"every recipient of a message is notified, and its sender is not", recipientsAreNotified},
-		{"notifications of all conversations are one list, in pages", notificationsAreListed},
-		{"a notification is marked once, and no event tells of it", notificationIsMarked},
-		{"reading a message and marking its notification are two things", markingIsNotReading},
-		{"a notification shows its message as it is", notificationIsView},
-		{"a notification goes with the copy of its message", notificationGoes},
-		{"a message that one sent or does not see has no notification", noNotification},
+		{"every recipient of a message gets a notification, and its sender does not", recipientsAreNotified},
+		{"notifications of all conversations form one list, in pages", notificationsAreListed},
+		{"a notification is marked once, without an event", notificationIsMarked},
+		{"reading a message does not mark its notification, or the reverse", markingIsNotReading},
+		{"a notification shows the current message", notificationIsView},
+		{"a notification disappears when the copy no longer shows its message", notificationGoes},
+		{"a sent or invisible message has no notification", noNotification},
 	}
 }
 
-// notifies checks the contents that a user is notified of, newest first, and the count.
+// notifies checks the contents and the count of a user's notifications, newest first.
 func (f *fixture) notifies(u user.ID, contents ...string) []notify.Notification {
 	f.t.Helper()
 	return f.notifiesOf(u, notify.Filter{}, contents...)
@@ -55,7 +55,7 @@ func recipientsAreNotified(f *fixture) {
 	f.notifies(alice, "two")
 	f.notifies(carol, "two")
 	f.notifies(dave)
-	f.notifies("nobody")
+	f.notifies("stranger")
 	f.Equal([]notify.Notification{{Copy: others, Message: one}}, f.notifies(bob, "one"))
 	n, err := f.store.Notification(f.ctx, copies[2], two.ID)
 	f.NoError(err)

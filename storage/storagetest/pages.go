@@ -7,13 +7,13 @@ import (
 	"github.com/buddychat/buddychat/storage"
 )
 
-// failer is what both a test and a random history end with.
+// failer is what tests and random histories use to fail.
 type failer interface {
 	Fatalf(format string, args ...any)
 	Helper()
 }
 
-// pages checks that a list is read rightly in pages of every size, from both ends, and between any two keys.
+// pages checks the list in pages of every size, from both ends, and between any two keys.
 func pages[T any](f *fixture, want []T, key func(T) storage.Key, list func(storage.Range) ([]T, error)) {
 	f.t.Helper()
 	for size := 1; size <= len(want)+1; size++ {
@@ -71,7 +71,7 @@ func last[T any](page []T, key func(T) storage.Key) *storage.Key {
 	return &k
 }
 
-// same compares lists entry by entry, and says where they part.
+// same compares lists entry by entry and reports the first difference.
 func same[T any](t failer, want, got []T, what string) {
 	t.Helper()
 	for i := range max(len(want), len(got)) {

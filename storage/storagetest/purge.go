@@ -19,12 +19,12 @@ func purgeTests() []test {
 	return slices.Concat(
 		[]test{{"a purge of nothing does nothing", purgeOfNothing}},
 		inBoth("a purge moves no list and changes no count", purgeChangesNothing),
-		inBoth("what no copy shows any more is emptied, in batches", unseenIsEmptied),
+		inBoth("messages that no copy shows are emptied in batches", unseenIsEmptied),
 		[]test{
-			{"records are kept for their time, and the newest of the older ones", recordsArePruned},
-			{"a record that only looks old, because the clock went back, waits for those before it", clockWentBack},
-			{"memberships that ended before the records go with them", membershipsArePruned},
-			{"what a removed group leaves behind is purged", removedGroupIsPurged},
+			{"records are kept for the retention, and the newest older one stays", recordsArePruned},
+			{"a record that looks old because the clock went back waits for those before it", clockWentBack},
+			{"memberships that ended before the removed records are purged", membershipsArePruned},
+			{"the rows of a removed group are purged", removedGroupIsPurged},
 		},
 	)
 }
@@ -45,7 +45,7 @@ func purgeOfNothing(f *fixture) {
 	})
 }
 
-// everythingOf is all that a user sees, for a comparison before and after.
+// everythingOf returns everything that a user sees, to compare it before and after.
 func (f *fixture) everythingOf(u user.ID) string {
 	f.t.Helper()
 	chats, err := f.store.ListChats(f.ctx, u, chat.Filter{}, everything())
@@ -191,7 +191,7 @@ func recordsArePruned(f *fixture) {
 	f.NoError(f.store.CheckPosition(f.ctx, f.newest()))
 }
 
-// clockWentBack dates records an hour before the ones that stand before them in the log.
+// clockWentBack writes records whose times are an hour before those of earlier records in the log.
 func clockWentBack(f *fixture) {
 	mine, _ := f.chat(alice, bob)
 	start := f.newest().ID
@@ -206,13 +206,14 @@ func clockWentBack(f *fixture) {
 	f.clock.advance(time.Hour)
 	f.send(mine, "one more")
 	f.purge(30*time.Minute, 100)
-	f.Equal(sent[:1], f.operations(alice, start), "both are old now, and a newer record is as well")
+	f.Equal(sent[:1], f.operations(alice, start), "all three records are old now")
 }
 
 func membershipsArePruned(f *fixture) {
 	copies := f.group(alice, bob, carol)
 	f.leave(copies[1])
-	f.newest() // a record behind
+	// A later record.
+	f.newest()
 	f.clock.advance(time.Hour)
 	f.leave(copies[2])
 	f.newest()
@@ -228,7 +229,7 @@ func membershipsArePruned(f *fixture) {
 	f.Len(left, 1)
 	f.Contains(left, copies[0].ID)
 	back := f.add(copies[0], bob)
-	f.NotEqual(copies[1].ID, back.ID, "the id of what was purged is not given again")
+	f.NotEqual(copies[1].ID, back.ID, "the id of a purged membership must not be reused")
 	f.NotEqual(copies[2].ID, back.ID)
 }
 

@@ -14,17 +14,17 @@ func readMarkTests() []test {
 	return []test{
 		{"reading a message reads everything up to it", readsThrough},
 		{"a read point never goes back", readPointStays},
-		{"one's own message can be read up to", readsThroughOwn},
-		{"reading nothing but one's own is no event", readsNothingButOwn},
-		{"unread is what the copy shows of others behind the read point", groupUnread},
-		{"who has read a message is listed, oldest member first, in pages", readersAreListed},
-		{"a message is read when the last who was there has read it, once for all", lastReaderReads},
-		{"a message is read when the last who had not read it goes", lastReaderGoes},
-		{"a message sent with nobody else there is never read", nobodyWasThere},
-		{"whoever joins later is not waited for", laterMembersDoNotCount},
+		{"the read point can move to the reader's own message", readsThroughOwn},
+		{"reading only own messages writes no event", readsNothingButOwn},
+		{"unread counts the messages of others after the read point", groupUnread},
+		{"the readers of a message are listed, oldest member first, in pages", readersAreListed},
+		{"ReadAt is set once, when the last recipient has read the message", lastReaderReads},
+		{"ReadAt is set when the last member who had not read the message leaves", lastReaderGoes},
+		{"a message sent to no other member never gets a ReadAt", nobodyWasThere},
+		{"members who join later do not count", laterMembersDoNotCount},
 		{"hiding, clearing and archiving are not reading", clearingIsNotReading},
-		{"the going of a sender reads nothing", senderGoes},
-		{"whoever comes back is not waited for again", comingBackIsNotAwaited},
+		{"a sender who leaves reads nothing", senderGoes},
+		{"a member who rejoins does not count again", comingBackIsNotAwaited},
 	}
 }
 
@@ -141,7 +141,7 @@ func groupUnread(f *fixture) {
 	f.unread(1, copies[2])
 }
 
-// readers returns who has read a message, as the copy sees it.
+// readers returns the users who have read a message, as the copy sees it.
 func (f *fixture) readers(c chat.Copy, m chat.Message) []user.ID {
 	f.t.Helper()
 	refs := []group.MessageRef{{Copy: c, Message: m.ID}}
@@ -170,7 +170,7 @@ func readersAreListed(f *fixture) {
 	f.read(late, m)
 	f.read(copies[2], early)
 	f.Equal([]user.ID{alice, dave, "erin", "gina"}, f.readers(copies[2], m), "without the sender")
-	f.Equal([]user.ID{bob, carol, dave, "erin"}, f.readers(copies[0], early), "without whoever was not there")
+	f.Equal([]user.ID{bob, carol, dave, "erin"}, f.readers(copies[0], early), "without the users who joined later")
 
 	hidden := f.send(copies[0], "three")
 	f.read(copies[1], hidden)
@@ -201,12 +201,12 @@ func readersAreListed(f *fixture) {
 	})
 
 	f.leave(copies[3])
-	f.Equal([]user.ID{alice, "erin", "gina"}, f.readers(copies[2], m), "without whoever left")
+	f.Equal([]user.ID{alice, "erin", "gina"}, f.readers(copies[2], m), "without the member who left")
 	f.unsend(copies[1], m)
 	f.Empty(f.readers(copies[2], m))
 }
 
-// readAt checks when the messages that a copy shows were read, oldest first.
+// readAt checks the ReadAt of the messages that a copy shows, oldest first.
 func (f *fixture) readAt(c chat.Copy, want ...time.Time) {
 	f.t.Helper()
 	shown := f.messages(c)
@@ -227,7 +227,7 @@ func lastReaderReads(f *fixture) {
 	f.readAt(copies[0], never, never, never)
 	got := f.read(copies[2], second)
 	now := f.clock.advance(0)
-	f.Equal(now, got.ReadAt, "the answer knows already")
+	f.Equal(now, got.ReadAt, "the result must have ReadAt")
 	f.readAt(copies[1], now, now, never)
 	f.Equal(never, f.message(copies[0], third.ID).ReadAt)
 

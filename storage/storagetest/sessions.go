@@ -16,25 +16,25 @@ import (
 
 func sessionTests() []test {
 	return []test{
-		{"a session is active from its login on", sessionBegins},
-		{"a session is active for its own user alone", sessionIsItsUsers},
-		{"nobody logs in to an account that is gone", sessionNeedsAccount},
-		{"nobody logs in by a password that was replaced after it was checked", sessionNeedsCheckedPassword},
-		{"a refresh token is spent for the next", refreshRotates},
-		{"a token that is unknown or expired is refused, and ends nothing", refreshIsRefused},
-		{"a token that is spent again after the grace ends the session", refreshIsReused},
-		{"a token may be spent again for a while, whatever became of its successors", refreshHasGrace},
-		{"the successors of one token live side by side", refreshSiblings},
-		{"any token of a session revokes it", refreshIsRevoked},
+		{"a session is active after the login", sessionBegins},
+		{"a session is active only for its own user", sessionIsItsUsers},
+		{"a login to an erased account is refused", sessionNeedsAccount},
+		{"a login is refused if the password was replaced after the check", sessionNeedsCheckedPassword},
+		{"a refresh token is exchanged for the next", refreshRotates},
+		{"an unknown or expired token is refused and ends no session", refreshIsRefused},
+		{"using a token again after the grace period ends the session", refreshIsReused},
+		{"a token can be used again within the grace period, even if a successor was used", refreshHasGrace},
+		{"the successors of one token are independent", refreshSiblings},
+		{"a session can be revoked with any of its tokens", refreshIsRevoked},
 		{"a user ends one session or all of them", sessionsEnd},
 		{"sessions that expired are purged in batches", sessionsArePurged},
-		{"a session outlives its refresh tokens for as long as an access token is good", sessionOutlivesRefresh},
-		{"an access token is good to its end, however short refresh tokens live", accessOutlivesRefresh},
-		{"the store's own purge removes what expired of sessions", purgeRemovesSessions},
+		{"a session outlives its refresh tokens while an access token is valid", sessionOutlivesRefresh},
+		{"an access token stays valid even if refresh tokens expire earlier", accessOutlivesRefresh},
+		{"Purge removes expired sessions and tokens", purgeRemovesSessions},
 	}
 }
 
-// A session of the tests is known by the word that its first refresh token is made of.
+// A session of the tests is identified by the word of which its first refresh token is made.
 
 const (
 	lifetime = 7 * 24 * time.Hour
@@ -71,7 +71,7 @@ func hashed(refresh string) []byte {
 	return sum[:]
 }
 
-// rotation spends a token a second from now.
+// rotation uses a token a second from now.
 func (f *fixture) rotation(spent, next string) token.Rotation {
 	now := f.tick()
 	return token.Rotation{Spent: hashed(spent), Next: hashed(next), Now: now, Expires: now.Add(lifetime), Until: now.Add(lifetime), Grace: grace}
@@ -83,13 +83,13 @@ func (f *fixture) rotate(spent, next string) {
 	f.NoError(err)
 }
 
-// endsSession checks that an act records the end of a session, or with "" of all, and nothing else.
+// endsSession checks that an act records only the end of a session, or of all if the id is "".
 func (f *fixture) endsSession(u user.ID, session string, act func()) {
 	f.t.Helper()
 	f.Equal([]realtime.Record{{Operation: realtime.SessionEnded, Recipient: u, Actor: u, Session: session}}, f.recorded(act))
 }
 
-// reuse spends a token that must end its session.
+// reuse uses a token that must end its session.
 func (f *fixture) reuse(in token.Session, spent string) {
 	f.t.Helper()
 	f.endsSession(in.User, in.ID, func() {
@@ -237,7 +237,8 @@ func refreshHasGrace(f *fixture) {
 	strict.Grace = 0
 	_, err := f.store.RotateRefresh(f.ctx, strict)
 	f.NoError(err)
-	strict.Now, strict.Next = strict.Now.Add(-time.Second), hashed("tre") // on a node whose clock is behind
+	// on a node whose clock is slow
+	strict.Now, strict.Next = strict.Now.Add(-time.Second), hashed("tre")
 	_, err = f.store.RotateRefresh(f.ctx, strict)
 	f.ErrorIs(err, storage.ErrUnauthenticated, "without a grace")
 	f.active(false, in)
@@ -315,7 +316,7 @@ func sessionsEnd(f *fixture) {
 	f.endsSession("a user of the host", "", end("a user of the host", ""))
 }
 
-// purgeSessions purges until nothing is left, and returns how much each call removed.
+// purgeSessions purges until nothing is left, and returns how many rows each call removed.
 func (f *fixture) purgeSessions(expired time.Time, limit int) (removed []int) {
 	f.t.Helper()
 	for {
@@ -408,7 +409,7 @@ func accessOutlivesRefresh(f *fixture) {
 	f.ErrorIs(err, storage.ErrUnauthenticated)
 }
 
-// users is a directory of these alone.
+// users is a directory of only these users.
 type users map[user.ID]user.Profile
 
 func (u users) Lookup(context.Context, ...user.ID) (map[user.ID]user.Profile, error) { return u, nil }

@@ -1,6 +1,7 @@
-// Package storagetest holds a store of BuddyChat to everything that its interface promises: what each
-// method does and refuses, what it records in the event log, what happens when many call it at once, and what a host's
-// own transaction makes of it. Whoever writes a store runs it against the whole suite in one test:
+// Package storagetest tests that a store keeps every promise of its interface: what each method
+// does and refuses, what it records in the event log, what happens when many callers use it at
+// once, and what happens inside a transaction of the application. If you write a store, run the
+// whole suite in one test:
 //
 //	func TestStore(t *testing.T) {
 //		storagetest.Run(t, storagetest.Harness{
@@ -19,29 +20,31 @@ import (
 	"github.com/buddychat/buddychat"
 )
 
-// Harness is how the suite gets at the stores that it tests.
+// Harness gives the suite access to the stores that it tests.
 type Harness struct {
-	// New returns a fresh and empty store whose clock is now, for one test; t.Cleanup removes it. It is called from
-	// several goroutines at the same time. The clock has nanoseconds and a time zone, neither of which the store may keep.
+	// New returns a fresh and empty store for one test, with now as its clock. It must register its
+	// cleanup with t.Cleanup. It is called from several goroutines at the same time. The clock has
+	// nanoseconds and a time zone, and the store must keep neither.
 	New func(t testing.TB, now func() time.Time) buddychat.Store
 
-	// Tx runs act in a transaction of the host's own on the database of store, with a store that is bound to
-	// it. It commits where act returns nil; else it rolls back and returns the error. Where Tx is nil the tests of
-	// such transactions are skipped.
+	// Tx runs act in a transaction of the application on the database of store. It passes act a
+	// store that is bound to the transaction. It commits if act returns nil, and otherwise rolls
+	// back and returns the error. If Tx is nil, the tests of transactions are skipped.
 	Tx func(ctx context.Context, store buddychat.Store, act func(tx buddychat.Store) error) error
 
-	// Budget is how long random histories of each kind are begun, as many at most as the flag -rapid.checks says. 0
-	// is ten seconds, and three with -short.
+	// Budget is how long new random histories of each kind are started, up to the number of the
+	// flag -rapid.checks. 0 means ten seconds, or three with -short.
 	Budget time.Duration
 }
 
-// test is one promise. It has a store of its own.
+// test tests one promise, on a store of its own.
 type test struct {
 	name string
 	run  func(*fixture)
 }
 
-// Run tests the stores of h. Everything in it runs in parallel, so a database should take a few dozen connections.
+// Run tests the stores of h. All tests run in parallel, so a database should accept a few dozen
+// connections.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	domains := []struct {
@@ -81,11 +84,11 @@ func Run(t *testing.T, h Harness) {
 			}
 		})
 	}
-	t.Run("whatever happens, a view is what a copy of one's own would be", func(t *testing.T) {
+	t.Run("random histories: a view equals a real copy of the messages", func(t *testing.T) {
 		t.Parallel()
 		histories(t, h)
 	})
-	t.Run("whatever is done to it, a store answers and records what storage/memory does", func(t *testing.T) {
+	t.Run("random histories: a store answers and records the same as storage/memory", func(t *testing.T) {
 		t.Parallel()
 		lockstep(t, h)
 	})

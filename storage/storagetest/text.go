@@ -12,12 +12,12 @@ import (
 
 func textTests() []test {
 	return []test{
-		{"text that no database can keep is refused, and nothing of it stays", textIsRefused},
-		{"a name that no user can have is nobody's", nameIsNobodys},
+		{"text that is not storable is refused and leaves no trace", textIsRefused},
+		{"an invalid user id is an unknown user", nameIsNobodys},
 	}
 }
 
-// unstorable are texts that not every database can keep.
+// unstorable returns texts that not every database can store.
 func unstorable() []string { return []string{"NUL \x00", "no UTF-8 \xff", "half a character \xe2\x82"} }
 
 func textIsRefused(f *fixture) {

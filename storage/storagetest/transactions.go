@@ -17,30 +17,31 @@ import (
 
 func transactionTests() []test {
 	return []test{
-		{"a host's commit shows everything, and its records", commitShowsEverything},
-		{"a host's rollback leaves nothing, and no record", rollbackLeavesNothing},
-		{"what was there before is as it was after a host's rollback", rollbackRestores},
-		{"acts in one transaction see each other", actsSeeEachOther},
-		{"an expected conflict does not spoil a host's transaction", conflictSpoilsNothing},
-		{"an act that is refused leaves nothing of itself in a host's transaction", refusalLeavesNothing},
-		{"an act that breaks off leaves nothing of itself in a host's transaction", brokenOffLeavesNothing},
-		{"an erasure is rolled back whole", erasureIsRolledBack},
+		{"a commit makes all changes and records visible", commitShowsEverything},
+		{"a rollback leaves no change and no record", rollbackLeavesNothing},
+		{"a rollback restores the previous state", rollbackRestores},
+		{"changes in one transaction see each other", actsSeeEachOther},
+		{"a conflict leaves the transaction usable", conflictSpoilsNothing},
+		{"a refused change leaves no trace in the transaction", refusalLeavesNothing},
+		{"an interrupted change leaves no trace in the transaction", brokenOffLeavesNothing},
+		{"a rollback undoes an erasure completely", erasureIsRolledBack},
 	}
 }
 
-// errHost is why a host rolls back.
+// errHost is the reason of the application to roll back.
 type errHost struct{}
 
 func (errHost) Error() string { return "the host has changed its mind" }
 
-// commit runs acts in a transaction of the host's, which must not fail. Nothing in act may end the test.
+// commit runs acts in a transaction of the application, which must commit. The function act must
+// not end the test.
 func (f *fixture) commit(act func(tx buddychat.Store) error) {
 	f.t.Helper()
 	f.tick()
 	f.NoError(f.tx(act))
 }
 
-// rollBack runs acts in a transaction of the host's, which then rolls back.
+// rollBack runs acts in a transaction of the application, which then rolls back.
 func (f *fixture) rollBack(act func(tx buddychat.Store) error) {
 	f.t.Helper()
 	f.tick()
@@ -53,7 +54,7 @@ func (f *fixture) rollBack(act func(tx buddychat.Store) error) {
 	f.ErrorIs(err, errHost{})
 }
 
-// host does what a host might do in one transaction: something of everything.
+// host makes one change of every kind, as an application might in one transaction.
 func (f *fixture) host(tx buddychat.Store) error {
 	mine, others, err := tx.OpenChat(f.ctx, alice, bob)
 	if err != nil {
@@ -108,7 +109,7 @@ func rollbackLeavesNothing(f *fixture) {
 	f.Empty(f.next(tail))
 	f.Equal(before, f.everythingOf(alice)+f.everythingOf(bob)+f.everythingOf(carol))
 	f.matches(user.Filter{})
-	f.Equal(int64(2), f.send(others, "after").Seq, "a place that was rolled back is given again")
+	f.Equal(int64(2), f.send(others, "after").Seq, "a rolled back Seq must be used again")
 	f.commit(f.host)
 	f.shows(others, "before", "after", "your order")
 	var ops []realtime.Operation
@@ -208,7 +209,7 @@ func conflictSpoilsNothing(f *fixture) {
 		refused["a password"] = tx.SetPassword(f.ctx, u.ID, "another", "new")
 		_, reuse := tx.RotateRefresh(f.ctx, f.rotation("token", "spoils"))
 		if !errors.Is(reuse, storage.ErrUnauthenticated) {
-			return errors.Join(errors.New("a token that was spent could be spent again"), reuse)
+			return errors.Join(errors.New("a used token was accepted again"), reuse)
 		}
 		if _, _, err = tx.OpenChat(f.ctx, alice, bob); err != nil {
 			return err
@@ -251,7 +252,7 @@ func refusalLeavesNothing(f *fixture) {
 	f.Equal(before, f.everythingOf(alice)+f.everythingOf(bob))
 }
 
-// fuse is a context that ends when it has been looked at so many times.
+// fuse is a context that ends after it was checked a number of times.
 type fuse struct {
 	context.Context
 	end  context.CancelFunc
@@ -282,7 +283,8 @@ func (c *fuse) look() {
 	}
 }
 
-// brokenOffLeavesNothing ends the context of an act after one step and another, and has the host commit all the same.
+// brokenOffLeavesNothing ends the context of an act after one step, then after two, and so on. The
+// application still commits.
 func brokenOffLeavesNothing(f *fixture) {
 	copies := f.group(alice, bob, carol)
 	f.send(copies[1], "one")
@@ -290,7 +292,7 @@ func brokenOffLeavesNothing(f *fixture) {
 	before := f.everythingOf(alice) + f.everythingOf(bob) + f.everythingOf(carol)
 	const most = 1000
 	for looks := 1; ; looks += 1 + looks/8 {
-		f.Less(looks, most, "the act never comes to its end")
+		f.Less(looks, most, "the act never completes")
 		ctx := f.fuse(looks)
 		var err error
 		f.silent(func() {
@@ -298,7 +300,8 @@ func brokenOffLeavesNothing(f *fixture) {
 				if err = tx.Leave(ctx, copies[0]); err == nil {
 					return errHost{}
 				}
-				return nil // where the connection broke off as well, the commit fails
+				// If the connection broke off too, the commit fails.
+				return nil
 			})
 		})
 		ctx.end()

@@ -10,19 +10,19 @@ import (
 func userTests() []test {
 	return []test{
 		{"an account is found as it was created", accountIsFound},
-		{"what is unique is taken once, without regard to case", accountIsUnique},
-		{"of users who do not exist nothing is answered", unknownUsers},
-		{"an update changes what it names", profileIsUpdated},
+		{"usernames, emails and phone numbers are unique, ignoring case", accountIsUnique},
+		{"unknown users are left out", unknownUsers},
+		{"an update changes only the given fields", profileIsUpdated},
 		{"a better hash replaces the old one and ends no session", hashIsReplaced},
 		{"a new password ends every session", passwordIsSet},
-		{"a phone number belongs to one user, who can have so many", phonesAreAdded},
-		{"only its user removes a phone number", phoneIsRemoved},
+		{"a phone number belongs to one user, who has a maximum number of them", phonesAreAdded},
+		{"only its owner removes a phone number", phoneIsRemoved},
 		{"users are listed by their numbers, in pages", usersAreListed},
-		{"filters compare whole names and a search parts of them", usersAreFiltered},
-		{"a search takes every character as it is", searchIsLiteral},
-		{"each word of a search is a part of some name", searchGoesAcrossNames},
-		{"a search finds what names are now", searchFollowsNames},
-		{"what a search finds comes in pages", searchIsPaged},
+		{"filters match whole names and a search matches parts", usersAreFiltered},
+		{"a search has no wildcard characters", searchIsLiteral},
+		{"each word of a search must be part of a name", searchGoesAcrossNames},
+		{"a search finds the current names", searchFollowsNames},
+		{"search results come in pages", searchIsPaged},
 	}
 }
 
@@ -138,7 +138,7 @@ func unknownUsers(f *fixture) {
 	}
 	users, err := f.store.Users(f.ctx)
 	f.NoError(err)
-	f.Empty(users, "asked for nobody")
+	f.Empty(users, "no ids")
 }
 
 func profileIsUpdated(f *fixture) {
@@ -234,7 +234,7 @@ func phonesAreAdded(f *fixture) {
 	}
 	for _, p := range []user.Phone{first, {Number: "87654321", CountryCode: "1"}} {
 		_, err = add(other.ID, p, 1)
-		f.Equal(storage.Message(user.TooManyPhones(1)), storage.Message(err), "taken or not: who can add none learns nothing")
+		f.Equal(storage.Message(user.TooManyPhones(1)), storage.Message(err), "a user at the limit must not learn whether the number is taken")
 	}
 	phones, err := f.store.Phones(f.ctx, other.ID, u.ID)
 	f.NoError(err)
@@ -275,7 +275,7 @@ func usersAreListed(f *fixture) {
 	f.Equal(len(all), n)
 }
 
-// matches checks who a filter picks.
+// matches checks which users a filter selects.
 func (f *fixture) matches(filter user.Filter, want ...string) {
 	f.t.Helper()
 	users, err := f.store.ListUsers(f.ctx, filter, everything())
@@ -290,7 +290,7 @@ func (f *fixture) matches(filter user.Filter, want ...string) {
 	f.Equal(len(want), n, "the count of %+v", filter)
 }
 
-// named registers a user with names of their own.
+// named registers a user with these names.
 func (f *fixture) named(username, first, last string) {
 	f.t.Helper()
 	f.tick()
@@ -413,7 +413,7 @@ func searchIsPaged(f *fixture) {
 			all = append(all, u)
 			continue
 		}
-		_, err := f.store.UpdateUser(f.ctx, u.ID, user.Update{LastName: new("Nobody")})
+		_, err := f.store.UpdateUser(f.ctx, u.ID, user.Update{LastName: new("Other")})
 		f.NoError(err)
 	}
 	for _, c := range []struct {

@@ -10,12 +10,12 @@ import (
 
 func viewTests() []test {
 	return []test{
-		{"a view has the messages of its records, as they are now", viewHasMessages},
-		{"a view has no message that is gone", viewLacksWhatIsGone},
-		{"a view knows which messages were deleted from which copy", viewKnowsHidden},
-		{"a view tells of copies that began, ended or were cleared", viewTellsOfCopies},
-		{"a view names the newest message of each sender that was read", viewNamesCovered},
-		{"a view knows who of those that it is about was erased", viewKnowsErased},
+		{"a view has the current messages of its records", viewHasMessages},
+		{"a view has no removed messages", viewLacksWhatIsGone},
+		{"a view has the messages deleted from each copy", viewKnowsHidden},
+		{"a view has the copies that began, ended or were cleared", viewTellsOfCopies},
+		{"a view has the newest read message of each sender", viewNamesCovered},
+		{"a view has the erased users among those in its records", viewKnowsErased},
 		{"a view of nothing is empty", viewOfNothing},
 	}
 }
@@ -27,7 +27,7 @@ func (f *fixture) view(records []realtime.Record, readers ...realtime.Membership
 	return v
 }
 
-// contents returns what the messages of a view say.
+// contents returns the contents of the messages of a view.
 func contents(v realtime.View) map[int64]string {
 	all := map[int64]string{}
 	for id, m := range v.Messages {
@@ -77,7 +77,7 @@ func viewLacksWhatIsGone(f *fixture) {
 	f.tick()
 	f.NoError(f.store.RemoveGroup(f.ctx, copies[0]))
 	f.purge(lifetime, 100)
-	f.Empty(contents(f.view(records)), "what nobody can see is gone with the next purge")
+	f.Empty(contents(f.view(records)), "messages that no copy shows must be gone after a purge")
 }
 
 func viewKnowsHidden(f *fixture) {
@@ -104,7 +104,7 @@ func viewKnowsHidden(f *fixture) {
 	f.Equal(hidden, f.view(records).Hidden, "those of a message that is gone, too")
 }
 
-// tellsOf checks the copies that a view tells of.
+// tellsOf checks the copies in a view.
 func (f *fixture) tellsOf(records []realtime.Record, want ...chat.Copy) map[chat.Copy]realtime.Membership {
 	f.t.Helper()
 	told := map[chat.Copy]realtime.Membership{}
@@ -118,7 +118,8 @@ func (f *fixture) tellsOf(records []realtime.Record, want ...chat.Copy) map[chat
 }
 
 func viewTellsOfCopies(f *fixture) {
-	elsewhere := f.group(alice, bob, carol) // all that happens here is in none of the records
+	// Nothing that happens here is in the records.
+	elsewhere := f.group(alice, bob, carol)
 	f.leave(elsewhere[1])
 	f.clear(elsewhere[2])
 	tail := f.tail()
@@ -210,10 +211,10 @@ func viewNamesCovered(f *fixture) {
 	f.Contains(v.Messages, sent[2].ID, "the message that was marked")
 	v = f.view(records, readers[:0]...)
 	none := map[int64]map[user.ID]*chat.Message{records[0].ID: {}, records[1].ID: {}, records[2].ID: {}}
-	f.Equal(none, v.Covered, "asked for no reader")
+	f.Equal(none, v.Covered, "no readers")
 }
 
-// copyIn returns the user's one of the copies.
+// copyIn returns the copy of the user among copies.
 func (f *fixture) copyIn(u user.ID, copies []chat.Copy) chat.Copy {
 	f.t.Helper()
 	i := slices.IndexFunc(copies, func(c chat.Copy) bool { return c.Owner == u })
@@ -232,7 +233,7 @@ func viewKnowsErased(f *fixture) {
 	records := f.next(tail)
 	f.Len(records, 4)
 	f.Empty(f.view(records).Erased)
-	f.erase("somebody else")
+	f.erase("another user")
 	f.Empty(f.view(records).Erased)
 	f.erase(bob)
 	f.erase(dave)

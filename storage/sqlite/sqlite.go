@@ -132,7 +132,7 @@ func makeFile(path string) error {
 	if path == "" {
 		return errors.New("sqlite: the path of the database is empty: name a file, or \":memory:\"")
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the host's
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the application chooses the path
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("sqlite: the directory %s does not exist: create it, or name another file", filepath.Dir(path))

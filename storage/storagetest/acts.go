@@ -284,7 +284,7 @@ func (h *history) purge() {
 // rollBack makes many changes in a transaction of the application that is rolled back.
 func (h *history) rollBack() {
 	if h.tx == nil {
-		h.t.Skip("no transactions of a host")
+		h.t.Skip("the harness has no Tx")
 	}
 	c, other := h.someCopy(), h.someCopy()
 	id := h.someMessage(c)

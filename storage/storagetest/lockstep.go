@@ -345,10 +345,10 @@ func (l *lockstepHistory) actions() map[string]func(*rapid.T) {
 // rolls back both.
 func (l *lockstepHistory) transaction() {
 	if l.h.Tx == nil {
-		l.t.Skip("no transactions of a host")
+		l.t.Skip("the harness has no Tx")
 	}
 	keep := rapid.Bool().Draw(l.t, "commit")
-	l.say("the host begins a transaction")
+	l.say("the application begins a transaction")
 	before := *l
 	before.names = l.clone()
 	before.clip()
@@ -374,15 +374,15 @@ func (l *lockstepHistory) transaction() {
 		panic(failed)
 	}
 	if keep {
-		l.say("the host commits: %v", err)
+		l.say("the application commits: %v", err)
 		if err = errors.Join(err, tx.Commit()); err != nil {
-			l.fail("the host cannot commit: %v", err)
+			l.fail("the application cannot commit: %v", err)
 		}
 		return
 	}
-	l.say("the host rolls back: %v", err)
+	l.say("the application rolls back: %v", err)
 	if !errors.Is(err, errHost{}) {
-		l.fail("the host cannot roll back: %v", err)
+		l.fail("the application cannot roll back: %v", err)
 	}
 	if err := tx.Rollback(); err != nil {
 		l.fail("the reference cannot roll back: %v", err)

@@ -312,8 +312,8 @@ func sessionsEnd(f *fixture) {
 	f.active(false, three)
 	f.active(true, others)
 
-	f.endsSession("a user of the host", "a session of the host", end("a user of the host", "a session of the host"))
-	f.endsSession("a user of the host", "", end("a user of the host", ""))
+	f.endsSession("a user of the application", "a session of the application", end("a user of the application", "a session of the application"))
+	f.endsSession("a user of the application", "", end("a user of the application", ""))
 }
 
 // purgeSessions purges until nothing is left, and returns how many rows each call removed.

@@ -31,7 +31,7 @@ func transactionTests() []test {
 // errHost is the reason of the application to roll back.
 type errHost struct{}
 
-func (errHost) Error() string { return "the host has changed its mind" }
+func (errHost) Error() string { return "the application rolls back" }
 
 // commit runs acts in a transaction of the application, which must commit. The function act must
 // not end the test.
@@ -214,14 +214,14 @@ func conflictSpoilsNothing(f *fixture) {
 		if _, _, err = tx.OpenChat(f.ctx, alice, bob); err != nil {
 			return err
 		}
-		_, err = tx.AppendMessage(f.ctx, copies[1], chat.Draft{Content: "the host goes on"})
+		_, err = tx.AppendMessage(f.ctx, copies[1], chat.Draft{Content: "the application continues"})
 		return err
 	})
 	for what, err := range refused {
 		f.ErrorIs(err, storage.ErrConflict, what)
 	}
 	f.Equal(sent, again)
-	f.shows(copies[0], "one", "the host goes on")
+	f.shows(copies[0], "one", "the application continues")
 	f.Len(f.members(copies[0]), 2)
 	f.active(false, in)
 	var ops []realtime.Operation

@@ -67,7 +67,7 @@ func (b *body) end() {
 	}
 }
 
-var errBodyMemory = errors.New("all bodies together hold too much")
+var errBodyMemory = errors.New("the unfinished bodies hold too many bytes")
 
 // readAll reads the body, at most maxBody bytes. Its errors are of type [*refusal].
 func (b *body) readAll(w http.ResponseWriter, r *http.Request, l *limits) ([]byte, error) {

@@ -89,7 +89,7 @@ func TestUnfinishedBodiesOfAnAddressAreBounded(t *testing.T) {
 	status, _, goesOn := unfinished[0].answer()
 	require.Equal(t, http.StatusOK, status)
 	require.True(t, goesOn)
-	require.Equal(t, http.StatusOK, a.do(t, "POST", "", small, nil).status, "a place is free again")
+	require.Equal(t, http.StatusOK, a.do(t, "POST", "", small, nil).status, "a finished body frees its place")
 	require.NoError(t, unfinished[1].Close())
 	require.Eventually(t, func() bool { // an aborted request frees its place as well
 		unfinished[0].begin("POST", len(small), small[:10], "")

@@ -51,7 +51,7 @@ func TestListedOriginsMayCall(t *testing.T) {
 			require.Equal(t, "Origin", got.header.Get("Vary"))
 
 			refused := a.do(t, "POST", "", `[]`, http.Header{"Origin": {origin}})
-			require.Equal(t, want, refused.header.Get("Access-Control-Allow-Origin"), "a page reads errors, too")
+			require.Equal(t, want, refused.header.Get("Access-Control-Allow-Origin"), "pages can read errors")
 		})
 	}
 }
@@ -60,7 +60,7 @@ func TestNoOriginIsAllowedUnlessTheHostListsIt(t *testing.T) {
 	t.Parallel()
 	a := serve(t)
 	got := a.do(t, "POST", "", `{"query":"{ __typename }"}`, http.Header{"Origin": {a.server.URL}})
-	require.Equal(t, http.StatusOK, got.status, "the host's own page asks for no permission")
+	require.Equal(t, http.StatusOK, got.status, "pages of the same host need no permission")
 	require.Empty(t, got.header.Get("Access-Control-Allow-Origin"))
 	require.Empty(t, got.header.Get("Access-Control-Allow-Credentials"))
 }

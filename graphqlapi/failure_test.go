@@ -94,7 +94,7 @@ func TestTypedEventsAreRetriedAfterFailures(t *testing.T) {
 	host.failures.Store(1 << 20)
 	_, err = a.app.Chats.Send(t.Context(), "alice", mine.ID, chat.Draft{Content: "hello"})
 	require.NoError(t, err)
-	require.Equal(t, "INTERNAL", conn.next(id).code(t), "nothing of it is left: the client resumes before it")
+	require.Equal(t, "INTERNAL", conn.next(id).code(t), "nothing could be resolved, so the client resumes before the event")
 }
 
 func TestASubscriptionThatCannotBeRenderedCanBeResumed(t *testing.T) {
@@ -130,12 +130,12 @@ func TestWithoutRunSubscriptionsFailAndTheLogSaysWhatToCall(t *testing.T) {
 	within(t, patience/2, func() {
 		got := a.ask(t, "alice", `{ eventCursor }`, nil)
 		require.Equal(t, "INTERNAL", got.code())
-		require.Equal(t, "internal error", got.message(), "what the host forgot is none of the client's business")
+		require.Equal(t, "internal error", got.message(), "clients do not see the host's mistake")
 		conn := a.connect(t, nil, object{"token": "alice"})
 		for _, document := range []string{`subscription { subscribe { success } }`, `subscription { events { id } }`} {
 			require.Equal(t, "INTERNAL", conn.next(conn.start(document, nil)).code(t), document)
 		}
-		require.Equal(t, object{"data": object{"me": object{"username": "alice"}}}, conn.run(`{ me { username } }`, nil), "what needs no events works")
+		require.Equal(t, object{"data": object{"me": object{"username": "alice"}}}, conn.run(`{ me { username } }`, nil), "queries that need no events work")
 	})
 	require.Equal(t, 3, strings.Count(logs.String(), "call App.Run"), logs.String())
 }
@@ -197,7 +197,7 @@ func TestInternalErrorsAreLoggedWithOperationPathAndUser(t *testing.T) {
 			for _, want := range tc.want {
 				require.Contains(t, a.logs.String(), want)
 			}
-			require.NotContains(t, a.logs.String(), "Secret title", "the log has nothing of what was written")
+			require.NotContains(t, a.logs.String(), "Secret title", "the log has no content")
 		})
 	}
 }

@@ -62,7 +62,7 @@ func TestIntrospectionStandsBesideOtherFields(t *testing.T) {
 	require.Equal(t, want, a.connectAs(t, alice).run(document, variables)["data"])
 
 	noLogin := a.ask(t, "", document, variables)
-	require.Nil(t, noLogin.body["data"], "chats must not be null, so nothing is left")
+	require.Nil(t, noLogin.body["data"], "chats is non-null, so all data is null")
 	require.Equal(t, "UNAUTHENTICATED", noLogin.code())
 	for document, code := range map[string]string{
 		`{ a: __schema { description } a: __type(name: "Chat") { description } }`:                     "BAD_USER_INPUT",

@@ -163,7 +163,7 @@ func TestAnEmptyNameIsNobodys(t *testing.T) {
 		require.EqualValues(t, n, r.at("users.totalCount"))
 		return n
 	}
-	require.Equal(t, 2, count(`username: null, firstName: null, lastName: null`), "null is no filter")
+	require.Equal(t, 2, count(`username: null, firstName: null, lastName: null`), "a null filter is ignored")
 	for _, name := range []string{"username", "firstName", "lastName"} {
 		require.Zero(t, count(name+`: ""`), name)
 		require.Zero(t, count(name+`: "", search: "ada"`), name)

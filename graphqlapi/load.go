@@ -32,9 +32,9 @@ type load struct {
 	groupsByID map[int64]group.Group
 }
 
-// errObjectGone means that an object of one query was missing in the next: a member left or was erased
-// between the two.
-var errObjectGone = fmt.Errorf("moved meanwhile: %w", storage.ErrNotFound)
+// errObjectGone means that an object of one query was missing in the next: a member left or was
+// erased between the two.
+var errObjectGone = fmt.Errorf("changed between two queries: %w", storage.ErrNotFound)
 
 // maxLoads is how often a load is attempted if it returns [errObjectGone].
 const maxLoads = 4

@@ -39,7 +39,7 @@ func TestReadsOfOneClientDoNotDelayAnother(t *testing.T) {
 			third <- err
 		}()
 		synctest.Wait()
-		require.Empty(t, third, "all together have a bound as well")
+		require.Empty(t, third, "all clients together are bounded as well")
 		stop()
 		require.ErrorIs(t, <-third, context.Canceled)
 
@@ -51,6 +51,6 @@ func TestReadsOfOneClientDoNotDelayAnother(t *testing.T) {
 			}
 		}
 		require.Equal(t, cap(flood)-8, refused)
-		require.Len(t, l.byClient, 1, "who reads nothing any more is forgotten")
+		require.Len(t, l.byClient, 1, "clients without reads are forgotten")
 	})
 }

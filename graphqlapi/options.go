@@ -138,7 +138,7 @@ type Quotas struct {
 type Limits struct {
 	// User limits each logged-in user; by default 50 a second, with a burst of 400 for queries and
 	// subscriptions, and of 200 for mutations. Queries and subscriptions share one bucket, and
-	// mutations have another. A limit that is set here is that of each of the two.
+	// mutations have another. A limit that is set here applies to each of the two.
 	User Limit
 	// Address limits each address of clients that are not logged in; by default 20 a second with a
 	// burst of 100. An IPv6 address counts with all of its /64. Queries have one bucket, and

@@ -70,7 +70,7 @@ func TestConcurrentSearchesAreBounded(t *testing.T) {
 			other <- err
 		}()
 		synctest.Wait()
-		require.EqualValues(t, most+1, lister.running.Load(), "a list without a search has no turn to wait for")
+		require.EqualValues(t, most+1, lister.running.Load(), "a list without a search does not wait")
 		cancel()
 		throttled := 0
 		for range most + 1 {
@@ -78,7 +78,7 @@ func TestConcurrentSearchesAreBounded(t *testing.T) {
 				throttled++
 			}
 		}
-		require.Equal(t, 1, throttled, "who waited gets no INTERNAL error")
+		require.Equal(t, 1, throttled, "waiting searches get no INTERNAL error")
 		require.Error(t, <-other)
 	})
 }

@@ -180,7 +180,7 @@ func TestTheEndOfALoginEndsItsSockets(t *testing.T) {
 				require.Equal(t, 4403, code)
 				require.Equal(t, "Login ended", reason)
 			})
-			require.Empty(t, conn.kept[subscription], "an error or a complete would end it for good")
+			require.Empty(t, conn.kept[subscription], "after an error or complete message the client would not resubscribe")
 			require.Empty(t, conn.kept[typed])
 		})
 	}
@@ -207,7 +207,7 @@ func TestALoginThatExpiresEndsItsSockets(t *testing.T) {
 		code, _ := conn.closed()
 		require.Equal(t, 4403, code)
 	})
-	require.Empty(t, conn.kept[subscription], "an error or a complete would end it for good")
+	require.Empty(t, conn.kept[subscription], "after an error or complete message the client would not resubscribe")
 }
 
 func TestAMutationThatEndsItsOwnLoginIsAnswered(t *testing.T) {
@@ -288,7 +288,7 @@ func TestShutdownAnswersOperationsInFlight(t *testing.T) {
 	require.NoError(t, <-ended)
 	require.Equal(t, "carol", at(conn.result(id), "data", "me", "username"))
 	require.Equal(t, "complete", conn.next(id).Type)
-	require.Empty(t, conn.kept[subscription], "it is to be resumed elsewhere")
+	require.Empty(t, conn.kept[subscription], "the client resumes on another node")
 }
 
 func TestAQueryEndsWhenItsClientLeaves(t *testing.T) {
@@ -328,7 +328,7 @@ func TestThrottlingCountsRootFields(t *testing.T) {
 				} else {
 					require.Equal(t, status, over.status)
 				}
-				require.NotContains(t, a.ask(t, access, whoAmI, nil).body, "errors", "one is left")
+				require.NotContains(t, a.ask(t, access, whoAmI, nil).body, "errors", "one request is left")
 			}
 			conn := a.connectAs(t, alice)
 			require.Equal(t, "THROTTLED", conn.next(conn.start(whoAmI, nil)).code(t), "a socket has no bucket of its own")
@@ -345,9 +345,9 @@ func TestLoginsAreThrottledByAccountAndAddress(t *testing.T) {
 	code := func(name string) string { return a.ask(t, "", login, map[string]any{"u": name}).code() }
 	require.Equal(t, "UNAUTHENTICATED", code("alice"))
 	require.Equal(t, "UNAUTHENTICATED", code("ALICE"))
-	require.Equal(t, "THROTTLED", code("Alice"), "spelt in whatever way")
+	require.Equal(t, "THROTTLED", code("Alice"), "in any spelling")
 	require.Equal(t, "UNAUTHENTICATED", code("robert"))
-	require.Equal(t, "THROTTLED", code("charles"), "the address has no more")
+	require.Equal(t, "THROTTLED", code("charles"), "the address has used up its logins")
 	conn := a.connect(t, nil, nil)
 	require.Equal(t, "THROTTLED", conn.next(conn.start(login, map[string]any{"u": "daniel"})).code(t))
 }
@@ -375,12 +375,12 @@ func TestGuessesFromOtherAddressesLockNoUserOut(t *testing.T) {
 			guesses++
 		}
 	}
-	require.LessOrEqual(t, guesses, 20+10*2, "many addresses are slowed")
+	require.LessOrEqual(t, guesses, 20+10*2, "guesses from many addresses are slowed down")
 	require.Equal(t, "THROTTLED", code("192.0.2.1", password))
 	for range 4 {
-		require.Empty(t, code("198.51.100.1", password), "where the user was before")
+		require.Empty(t, code("198.51.100.1", password), "from an address known for the account")
 	}
-	require.Empty(t, code("198.51.100.2", password), "where the user was never before")
+	require.Empty(t, code("198.51.100.2", password), "from a new address")
 }
 
 func TestPasswordGuessesWithALoginAreThrottledByUser(t *testing.T) {
@@ -393,7 +393,7 @@ func TestPasswordGuessesWithALoginAreThrottledByUser(t *testing.T) {
 	require.Equal(t, "BAD_USER_INPUT", code(alice.token, change))
 	require.Equal(t, "BAD_USER_INPUT", code(alice.token, deletion))
 	require.Equal(t, "THROTTLED", code(alice.token, change))
-	require.Equal(t, "THROTTLED", code(a.login(t, alice.User).token, deletion), "with whatever login")
+	require.Equal(t, "THROTTLED", code(a.login(t, alice.User).token, deletion), "with any login of the user")
 	require.Equal(t, "BAD_USER_INPUT", code(a.register(t, "robert").token, deletion))
 	require.Equal(t, "UNAUTHENTICATED", code("", deletion), "without a login there is no password to guess")
 	require.Equal(t, "alice", at(a.must(t, alice.token, whoAmI, nil), "me", "username"))
@@ -432,7 +432,7 @@ func TestSocketsAreCountedByAddressAndUser(t *testing.T) {
 		conn.init(map[string]any{"token": alice.token})
 		f, err := conn.tryRead()
 		return err == nil && f.Type == "connection_ack"
-	}, patience, 10*time.Millisecond, "a place is free again")
+	}, patience, 10*time.Millisecond, "a finished body frees its place")
 }
 
 func TestNothingPrivateIsLogged(t *testing.T) {
@@ -557,7 +557,7 @@ func TestNullAndEmptyCursorsAreIgnored(t *testing.T) {
 				conn.run(`mutation { createGroup(title: "`+name+`") { groupCopy { id } } }`, nil)
 			}
 			for _, id := range typed {
-				require.Equal(t, name, at(conn.result(id), "data", "events", "member", "group", "title"), "nothing from before")
+				require.Equal(t, name, at(conn.result(id), "data", "events", "member", "group", "title"), "no events from before")
 			}
 		})
 	}

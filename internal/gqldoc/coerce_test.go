@@ -157,7 +157,7 @@ func TestCoerceVariablesRejectsNullWhereAValueIsRequired(t *testing.T) {
 	d, err := server.schema.Parse(`query A($v: Int = 5) { echo(number: $v) } query B($v: Boolean = true) { echo(number: 1) @include(if: $v) }`, "A", given)
 	require.NoError(t, err)
 	_, err = d.CoerceVariables()
-	require.NoError(t, err, "the other operation is not run")
+	require.NoError(t, err, "only the selected operation counts")
 }
 
 func TestCoerceVariablesAcceptsGoNumbers(t *testing.T) {

@@ -150,7 +150,7 @@ func TestMergeKeepsTheOrderOfFields(t *testing.T) {
 	require.Regexp(t, `^{"first":.*,"s":.*,"node":.*,"t":.*,"last":.*}$`, string(data))
 	data, err = got.Merge(json.RawMessage(`null`))
 	require.NoError(t, err)
-	require.Equal(t, `null`, string(data), "a null that has come up to the top takes all with it")
+	require.Equal(t, `null`, string(data), "a null that reaches the root makes all data null")
 }
 
 func TestConflictingIntrospectionFieldsAreRefused(t *testing.T) {

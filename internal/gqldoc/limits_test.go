@@ -116,7 +116,7 @@ func TestMergedCredentialFieldsCountOnce(t *testing.T) {
 		}
 	}
 	_, err := schema.Parse(`mutation A { refreshToken { token } } mutation B { refreshToken { token } }`, "A", nil)
-	require.NoError(t, err, "only what runs counts")
+	require.NoError(t, err, "only the selected operation counts")
 }
 
 func TestTheStandardIntrospectionQueryIsWithinTheLimits(t *testing.T) {

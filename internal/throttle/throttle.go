@@ -90,7 +90,8 @@ func (l Limit) unlimited() bool { return math.IsInf(l.PerSecond, 1) }
 
 // Options for [New]. The zero value is valid.
 type Options struct {
-	// User defaults to 50 a second with a burst of 400, which is what twenty pages ask that open at once.
+	// User defaults to 50 a second with a burst of 400, which lets twenty pages of one user open at
+	// once.
 	User Limit
 	// Address defaults to 20 a second with a burst of 100.
 	Address Limit

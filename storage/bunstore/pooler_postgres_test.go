@@ -38,10 +38,11 @@ func TestATailNoticesACrashBehindAPooler(t *testing.T) {
 		"of one of its processes, after which the server recovers without a restart": func(t *testing.T, s *pgserver.Server) {
 			t.Helper()
 			var pid int
-			victim := connection(t, s.URL)
+			victim, bystander := connection(t, s.URL), connection(t, s.URL)
 			require.NoError(t, victim.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid))
 			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-			require.Eventually(t, func() bool { return victim.Ping(t.Context()) != nil }, time.Minute, time.Millisecond)
+			// The server ends the other sessions once it has noticed, and takes new ones after its recovery.
+			require.Eventually(t, func() bool { return bystander.Ping(t.Context()) != nil }, time.Minute, time.Millisecond)
 			require.Eventually(t, func() bool {
 				c, err := pgx.Connect(t.Context(), s.URL)
 				return err == nil && c.Close(t.Context()) == nil
@@ -78,6 +79,11 @@ func TestATailNoticesACrashBehindAPooler(t *testing.T) {
 			messages, _ = l.next() // sees transaction numbers that the crash undoes
 			require.Empty(t, messages)
 			crash(t, s)
+			// The pooler drops its dead sessions one by one, as it notices each.
+			require.Eventually(t, func() bool {
+				_, err := db.SQL().ExecContext(t.Context(), `SELECT 1`)
+				return err == nil
+			}, time.Minute, 10*time.Millisecond)
 
 			var found []int64
 			var sent []int64

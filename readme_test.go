@@ -21,6 +21,15 @@ func TestTheREADMEShowsTheExampleThatRuns(t *testing.T) {
 	require.Equal(t, strings.ReplaceAll("\n"+example, "\n\t", "\n"), "\n"+shown)
 }
 
+func TestTheREADMEShowsTheTransactionThatRuns(t *testing.T) {
+	t.Parallel()
+	example := between(t, "example_test.go", "order := func(item string) error {", "\n\t}\n")
+	shown := between(t, "README.md", "## A message in your own transaction\n", "\n```\n\n")
+	_, shown, found := strings.Cut(shown, "```go")
+	require.True(t, found)
+	require.Equal(t, strings.ReplaceAll(example, "\n\t\t", "\n"), shown)
+}
+
 func TestTheOtherSnippetsInTheDocsAreExamplesThatCompile(t *testing.T) {
 	t.Parallel()
 	for _, snippet := range []struct{ doc, example string }{

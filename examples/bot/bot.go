@@ -13,9 +13,12 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// answer answers every message that a bot gets in its chats behind a cursor, each once, until ctx ends, and calls keep with the cursor of what it has dealt
-// with. A bot that keeps that on disk and begins with it after a restart answers what was sent meanwhile, too: for as far back as the
-// retention of events goes, of which [storage.ErrCursorExpired] is the end.
+// answer replies to every message that the bot receives in its chats after the cursor, once each,
+// until ctx ends. It calls keep with the cursor of each event that it has handled.
+//
+// A bot that saves this cursor on disk and starts from it after a restart also answers the messages
+// sent in the meantime. If the cursor is older than the retention of events, the error is
+// [storage.ErrCursorExpired].
 func answer(ctx context.Context, app *buddychat.App, bot user.ID, cursor string, keep func(cursor string) error, reply func(string) string) error {
 	for {
 		events, err := app.Hub.Subscribe(ctx, bot, cursor)
@@ -24,7 +27,7 @@ func answer(ctx context.Context, app *buddychat.App, bot user.ID, cursor string,
 		}
 		for e, err := range events.Events(ctx) {
 			if errors.Is(err, realtime.ErrSlowConsumer) {
-				break // too many at once: resume behind the last one that was answered
+				break // too many events at once: resume after the last one that was handled
 			}
 			if err == nil {
 				err = answerOne(ctx, app, bot, e, reply)
@@ -44,7 +47,8 @@ func answer(ctx context.Context, app *buddychat.App, bot user.ID, cursor string,
 	}
 }
 
-// answerOne may see an event again after a resume. The answer's ClientID makes it the same answer then.
+// answerOne may see an event again after a resume. The ClientID of the answer keeps it from being
+// sent twice.
 func answerOne(ctx context.Context, app *buddychat.App, bot user.ID, e realtime.Event, reply func(string) string) error {
 	if e.Operation != realtime.ChatMessageCreated || e.Actor == bot || e.Message == nil {
 		return nil
@@ -54,7 +58,7 @@ func answerOne(ctx context.Context, app *buddychat.App, bot user.ID, e realtime.
 		ClientID: fmt.Sprintf("answer to %d", e.MessageID),
 	})
 	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrConflict) {
-		return nil // the chat is gone, or the answer was unsent meanwhile
+		return nil // the chat was deleted, or the answer was unsent, in the meantime
 	}
 	return err
 }

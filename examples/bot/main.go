@@ -1,8 +1,9 @@
-// Command bot is an application without any server: two of its users chat through the Go API, and one of them is a program.
+// Command bot is an application without a server. Two of its users chat through the Go API, and one
+// of them is a program.
 //
 //	go run ./examples/bot
 //
-// Whatever is typed goes to the bot, as a message, and comes back backwards.
+// Each line you type is sent to the bot as a message. The bot replies with the text reversed.
 package main
 
 import (
@@ -29,7 +30,7 @@ const (
 	robot  user.ID = "robot"
 )
 
-// directory knows the users. An application has a table for that: see examples/embed.
+// directory holds the users. A real application has a table for them: see examples/embed.
 type directory map[user.ID]user.Profile
 
 func (d directory) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -47,7 +48,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1) //nolint:gocritic // there is nothing to undo
+		os.Exit(1) //nolint:gocritic // nothing to clean up
 	}
 }
 
@@ -64,16 +65,17 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer running.Wait()
 	defer cancel()
 	running.Go(func() { _ = app.Run(ctx) })
-	now, err := app.Hub.Position(ctx) // what is said from here on is answered
+	now, err := app.Hub.Position(ctx) // the bot answers messages sent from here on
 	if err != nil {
 		return err
 	}
-	forget := func(string) error { return nil } // the store forgets everything with the program, too
+	// Nothing to save: the store is in memory and ends with the program.
+	forget := func(string) error { return nil }
 	running.Go(func() { _ = answer(ctx, app, robot, now, forget, backwards) })
 	return converse(ctx, app, in, out)
 }
 
-// converse sends each line to the bot, and writes what it answers.
+// converse sends each line to the bot and writes its answer.
 func converse(ctx context.Context, app *buddychat.App, in io.Reader, out io.Writer) error {
 	with, _, err := app.Chats.Open(ctx, person, robot)
 	if err != nil {

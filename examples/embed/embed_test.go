@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open runs the application as main does, on a server of the test.
+// open runs the application as main does, on a test server.
 func open(t *testing.T) (base string) {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), ":memory:", &sqlite.Options{Migrate: true})
@@ -43,7 +43,7 @@ func open(t *testing.T) (base string) {
 	return server.URL
 }
 
-// A browser keeps the cookies of one member.
+// A browser holds the cookies of one member.
 type browser struct {
 	http.Client
 	base string

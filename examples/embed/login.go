@@ -11,7 +11,8 @@ import (
 
 const cookieName = "login"
 
-// A login is who is logged in, by which cookie. The zero value is nobody.
+// A login names the member who is logged in, and the cookie that proves it. The zero value means
+// that no member is logged in.
 type login struct{ id, member string }
 
 type loginKey struct{}
@@ -21,7 +22,7 @@ func loginOf(ctx context.Context) login {
 	return l
 }
 
-// withLogin is the middleware of the whole application: it finds the login of a request's cookie.
+// withLogin is the application's middleware. It looks up the login for the request's cookie.
 func (s *site) withLogin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if cookie, err := r.Cookie(cookieName); err == nil {
@@ -35,7 +36,8 @@ func (s *site) withLogin(next http.Handler) http.Handler {
 	})
 }
 
-// cookies tells chat who calls, by what the middleware found. It is a [graphqlapi.Authenticator].
+// cookies tells the chat API who is calling: the login that the middleware found. It is a
+// [graphqlapi.Authenticator].
 type cookies struct{}
 
 func (cookies) Authenticate(_ context.Context, r *http.Request, _ string) (graphqlapi.Identity, error) {
@@ -43,7 +45,7 @@ func (cookies) Authenticate(_ context.Context, r *http.Request, _ string) (graph
 	return graphqlapi.Identity{User: user.ID(l.member), Session: l.id}, nil
 }
 
-// login takes anybody's word for who they are: an application asks for a password here, or whatever it has.
+// login accepts any member's name without proof. A real application checks a password here.
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	var member string
 	if err := s.db.QueryRowContext(r.Context(), `SELECT id FROM members WHERE name = ?`, r.PostFormValue("name")).Scan(&member); err != nil {
@@ -58,7 +60,7 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // served without TLS
 }
 
-// logout ends the login. Chat is told, so that its sockets go as well.
+// logout ends the login. EndSessions closes the chat sockets that the login opened.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	l := loginOf(r.Context())
 	if l.member == "" {

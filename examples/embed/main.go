@@ -1,8 +1,10 @@
-// Command embed is an application with users and a login of its own, in which chat is one more path of its mux.
+// Command embed is an application with its own users and its own login. Chat is one more path of
+// its mux.
 //
 //	go run ./examples/embed
 //
-// BuddyChat has no table of users here, and no tokens: members.go says how the application's own are shown, and login.go who calls.
+// BuddyChat has no user table here, and no tokens. members.go shows chat the application's users,
+// and login.go tells it who is calling.
 package main
 
 import (
@@ -52,7 +54,7 @@ func run(ctx context.Context) (err error) {
 	return server.ListenAndServe()
 }
 
-// A site is the application: its own pages, with chat at /chat.
+// A site is the application: its own pages, and chat at /chat.
 type site struct {
 	http.Handler
 	app *buddychat.App

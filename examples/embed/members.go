@@ -12,7 +12,8 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// makeTables makes the application's own tables. BuddyChat's stand beside them, with a prefix, and know nothing of them.
+// makeTables creates the application's own tables. BuddyChat's tables are in the same database,
+// with a prefix, and do not refer to them.
 func (s *site) makeTables(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, `
 		CREATE TABLE members (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, full_name TEXT NOT NULL);
@@ -21,7 +22,7 @@ func (s *site) makeTables(ctx context.Context) error {
 	return err
 }
 
-// members shows the application's members in chat. It is a [user.Directory].
+// members gives chat the profiles of the application's members. It is a [user.Directory].
 type members struct{ db *sql.DB }
 
 func (m members) Lookup(ctx context.Context, ids ...user.ID) (_ map[user.ID]user.Profile, err error) {
@@ -53,13 +54,14 @@ var membersPage = template.Must(template.New("members").Parse(`<ul>{{range .}}
 </ul>
 `))
 
-// list is a page of the application's own. It names each member as chat does, so that a script in it can open a chat with them.
+// list is one of the application's own pages. It gives each member's id as the chat API does, so
+// that a script on the page can open a chat with that member.
 func (s *site) list(w http.ResponseWriter, r *http.Request) {
 	type member struct{ ID, Name string }
 	var all []member
 	rows, err := s.db.QueryContext(r.Context(), `SELECT CAST(id AS TEXT), full_name FROM members ORDER BY full_name`)
 	if err == nil {
-		defer rows.Close() //nolint:errcheck // it was read to its end, or has failed already
+		defer rows.Close() //nolint:errcheck // rows.Err reports what went wrong
 		for rows.Next() {
 			var id user.ID
 			var m member
@@ -74,5 +76,5 @@ func (s *site) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = membersPage.Execute(w, all) // it fails where the browser has gone
+	_ = membersPage.Execute(w, all) // fails only if the browser has disconnected
 }

@@ -12,21 +12,22 @@ import (
 	"nhooyr.io/websocket/wsjson"
 )
 
-// A client listens with one token, and knows how far it has got.
+// A client listens with one token and remembers the last event that it printed.
 type client struct {
 	url, token string
 	cursor     string // of the last event that was printed
 	out        io.Writer
-	wait       time.Duration // before it connects again
-	lost       func(error)   // is told why it does
+	wait       time.Duration // before it reconnects
+	lost       func(error)   // called with the reason before each reconnect
 }
 
-// run prints events until ctx ends, or until the server says that coming back is of no use.
+// run prints events until ctx ends, or until the server answers with an error that a retry cannot
+// fix.
 func (c *client) run(ctx context.Context) error {
 	for {
 		err := c.listen(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was wished for
+			return nil //nolint:nilerr // the caller asked for the end
 		}
 		if final(err) {
 			return err
@@ -40,15 +41,15 @@ func (c *client) run(ctx context.Context) error {
 	}
 }
 
-// final reports whether the server would say the same again: the token or the cursor is not good, or the client is wrong. A
-// client may come back after any other end.
+// final reports whether a retry would get the same answer: the token or the cursor is not valid, or
+// the client violated the protocol. After any other error, the client may reconnect.
 func final(err error) bool {
 	var refused refusal
 	code := websocket.CloseStatus(err)
 	return errors.As(err, &refused) || code >= 4400 && code < 4500 && code != 4408
 }
 
-// A refusal is the GraphQL errors with which a subscription ended.
+// A refusal holds the GraphQL errors that ended a subscription.
 type refusal string
 
 func (r refusal) Error() string { return "refused: " + string(r) }
@@ -60,13 +61,13 @@ type frame struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// listen opens one socket, and prints its events until it is closed.
+// listen opens one socket and prints its events until it is closed.
 func (c *client) listen(ctx context.Context) error {
 	socket, _, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}}) //nolint:bodyclose // there is none
 	if err != nil {
 		return err
 	}
-	defer socket.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // it is the end either way
+	defer socket.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // closed either way
 	socket.SetReadLimit(1 << 20)
 	login := map[string]string{"token": c.token}
 	if c.cursor != "" {
@@ -102,11 +103,12 @@ func (c *client) handle(ctx context.Context, socket *websocket.Conn, f frame) er
 	return nil
 }
 
-// print prints an event and then counts it as received, so that it is not lost if printing fails.
+// print prints an event, and only then moves the cursor, so that the event is not lost if printing
+// fails.
 func (c *client) print(event json.RawMessage) error {
 	var position struct {
 		Cursor     string
-		Extensions struct{ Cursor string } // in the first answer, which is no event
+		Extensions struct{ Cursor string } // set in the first answer, which is not an event
 	}
 	if err := json.Unmarshal(event, &position); err != nil {
 		return err

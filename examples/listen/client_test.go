@@ -75,7 +75,7 @@ func register(t *testing.T, app *buddychat.App, name, number string) user.User {
 	return u
 }
 
-// restart closes every socket, and lets clients in again.
+// restart closes every socket, then accepts clients again.
 func (w *world) restart(t *testing.T) {
 	t.Helper()
 	api, err := graphqlapi.NewHandler(w.app, nil)
@@ -91,7 +91,7 @@ func (w *world) send(t *testing.T, content string) {
 	require.NoError(t, err)
 }
 
-// lines gets what is printed.
+// lines receives the lines that the client prints.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -107,7 +107,7 @@ func (l lines) readUntil(has string) {
 	}
 }
 
-func TestEventsArePrintedAndNoneIsMissed(t *testing.T) {
+func TestClientPrintsEveryEventAcrossAReconnect(t *testing.T) {
 	w := newWorld(t)
 	printed := make(lines, 100)
 	c := &client{url: w.url, token: w.token, out: printed, wait: time.Millisecond, lost: func(error) {
@@ -128,7 +128,7 @@ func TestEventsArePrintedAndNoneIsMissed(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-func TestItEndsWhereComingBackIsOfNoUse(t *testing.T) {
+func TestClientStopsOnErrorsThatARetryCannotFix(t *testing.T) {
 	w := newWorld(t)
 	lost := func(err error) { t.Errorf("it comes back after %v", err) }
 	bad := &client{url: w.url, token: "nonsense", out: io.Discard, lost: lost}

@@ -1,8 +1,10 @@
-// Command listen prints what happens to one user, each event as a line of JSON, and misses nothing while the server or the network is away.
+// Command listen prints one user's events, one line of JSON each. It reconnects when the server or
+// the network fails, and misses no event.
 //
 //	go run ./examples/listen -token "$TOKEN"
 //
-// It is also an example of a client: how a socket is opened, and how it goes on from its cursor when it was cut.
+// It is also an example of a client: it shows how to open a socket, and how to resume from a cursor
+// after a disconnect.
 package main
 
 import (
@@ -27,6 +29,6 @@ func main() {
 	c.lost = func(err error) { fmt.Fprintln(os.Stderr, "listen: trying again:", err) }
 	if err := c.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "listen:", err)
-		os.Exit(1) //nolint:gocritic // there is nothing to undo
+		os.Exit(1) //nolint:gocritic // nothing to clean up
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/buddychat/buddychat/internal/pgtest"
 )
 
-// backups are the commands of docs/operations.md, run while the server runs. Each returns what puts the database back, once the server
-// has stopped.
+// backups runs the backup commands of docs/operations.md, while the server runs. backUp returns a
+// function that restores the database, to be called once the server has stopped.
 var backups = map[string]func(t *testing.T, dir string) (address string, backUp func() (restore func())){
 	"SQLite":     backUpSQLite,
 	"PostgreSQL": backUpPostgres,
@@ -32,7 +32,7 @@ func backUpSQLite(t *testing.T, dir string) (address string, backUp func() (rest
 		if _, err := exec.LookPath("sqlite3"); err == nil {
 			runShell(t, dir, commands)
 			requirePrivate(t, backup)
-		} else { // the statement is the same
+		} else { // without the sqlite3 program, run the same statement by the driver
 			db, err := sql.Open("sqlite", file)
 			require.NoError(t, err)
 			_, err = db.ExecContext(t.Context(), strings.ReplaceAll(between(t, commands, `"`, `"`), "backup.db", backup))
@@ -63,7 +63,7 @@ func backUpPostgres(t *testing.T, dir string) (address string, backUp func() (re
 	}
 }
 
-// documented returns the commands of docs/operations.md in which a program is called.
+// documented returns the commands in docs/operations.md that call the program.
 func documented(t *testing.T, program string) string {
 	t.Helper()
 	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
@@ -77,7 +77,8 @@ func documented(t *testing.T, program string) string {
 	return ""
 }
 
-// runShell runs commands in a directory, with the programs of PostgreSQL where this machine has them.
+// runShell runs commands in a directory. PostgreSQL's programs are on the PATH if this machine has
+// them.
 func runShell(t *testing.T, dir, commands string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", commands)
@@ -96,7 +97,7 @@ func requirePrivate(t *testing.T, file string) {
 	require.Zero(t, info.Mode().Perm()&0o077, "%s can be read by others", file)
 }
 
-func TestAfterABackupIsRestoredClientsStartAnewAndKeepTheirLogins(t *testing.T) {
+func TestRestoredBackupExpiresCursorsAndKeepsLogins(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range backups {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +125,7 @@ func TestAfterABackupIsRestoredClientsStartAnewAndKeepTheirLogins(t *testing.T) 
 			require.Contains(t, firstEvent(t, ada, before), "MEMBER_ADDED", "a cursor of before the backup is good")
 			require.Contains(t, firstEvent(t, ada, after), "CURSOR_EXPIRED", "one of after it is not")
 			for range 4 {
-				makeGroup(t, ada, "again") // the log grows past where that cursor was
+				makeGroup(t, ada, "again") // the new log grows past the cursor
 			}
 			require.Contains(t, firstEvent(t, ada, after), "CURSOR_EXPIRED")
 		})
@@ -160,7 +161,7 @@ func groups(t *testing.T, c client) (titles []string) {
 	return titles
 }
 
-// firstEvent returns the first frame that a subscription from the cursor answers.
+// firstEvent returns the first frame of a subscription that starts after the cursor.
 func firstEvent(t *testing.T, c client, after string) string {
 	t.Helper()
 	socket := dial(t, c)

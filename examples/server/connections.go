@@ -6,12 +6,13 @@ import (
 	"sync"
 )
 
-// connectionsPerAddress is more than the sockets that the API takes from one address, 100 of them, so that there is room for
-// requests over HTTP beside them.
+// connectionsPerAddress leaves room for HTTP requests beside the WebSockets, of which the API
+// allows 100 per address.
 const connectionsPerAddress = 200
 
-// A boundedListener closes connections of an address that has too many open already. It must see the clients' own addresses: behind
-// a proxy all connections are the proxy's, and the proxy is to bound them.
+// A boundedListener limits the open connections per address, and closes new ones above the limit.
+// It must see the addresses of the clients. With a proxy in front, all connections come from the
+// proxy, so the proxy must enforce the limit.
 type boundedListener struct {
 	net.Listener
 	most int
@@ -39,7 +40,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if l.take(from) {
 			return &boundedConn{TCPConn: tcp, release: sync.OnceFunc(func() { l.release(from) })}, nil
 		}
-		_ = tcp.SetLinger(0) // so that the system keeps nothing of it either
+		_ = tcp.SetLinger(0) // reset, so that the kernel keeps no state for it
 		_ = tcp.Close()
 	}
 }
@@ -62,7 +63,7 @@ func (l *boundedListener) release(from netip.Addr) {
 	}
 }
 
-// subscriber is the address, and for IPv6 the /64 that one subscriber has.
+// subscriber returns the IPv4 address, or for IPv6 the /64 network, which one subscriber controls.
 func subscriber(a net.Addr) netip.Addr {
 	from, err := netip.ParseAddrPort(a.String())
 	if err != nil {
@@ -72,7 +73,7 @@ func subscriber(a net.Addr) netip.Addr {
 	if !address.Is6() {
 		return address
 	}
-	prefix, _ := address.Prefix(64) // an IPv6 address has one
+	prefix, _ := address.Prefix(64) // cannot fail for an IPv6 address
 	return prefix.Addr()
 }
 

@@ -41,7 +41,7 @@ func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
 		_, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200 OK")))
 		return err
 	}
-	first, idle := dial(), dial() // one says nothing at all
+	first, idle := dial(), dial() // idle sends nothing
 	require.NoError(t, answered(first))
 	require.NoError(t, answered(dial()))
 	require.Error(t, answered(dial()), "the fourth is closed")
@@ -50,7 +50,7 @@ func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
 	require.Eventually(t, func() bool { return answered(dial()) == nil }, 10*time.Second, time.Millisecond, "a place is free again")
 }
 
-func TestASubscriberIsAnAddressOrA64(t *testing.T) {
+func TestSubscriberIsAnIPv4AddressOrAnIPv6Slash64(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"192.0.2.7:1":                 "192.0.2.7",

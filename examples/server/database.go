@@ -11,17 +11,18 @@ import (
 	"github.com/buddychat/buddychat/storage/sqlite"
 )
 
-// A database is a store, and what a server needs to know of it.
+// A database is a store and what the server needs to run on it.
 type database struct {
 	store buddychat.Store
-	// keyFile is where the signing key belongs that the data outlives a restart with; "" where nothing outlives it.
+	// keyFile is the path of the signing key, which must last as long as the data. It is "" if the
+	// data does not survive a restart.
 	keyFile string
-	// check reports whether the database stores what is written.
+	// check returns an error if the database does not accept writes.
 	check func(context.Context) error
 	close func() error
 }
 
-// openDatabase opens what -database names, and brings its tables up to date.
+// openDatabase opens the database that -database names and migrates its tables.
 func openDatabase(ctx context.Context, address string) (*database, error) {
 	scheme, path, _ := strings.Cut(address, ":")
 	switch scheme {
@@ -37,7 +38,8 @@ func openDatabase(ctx context.Context, address string) (*database, error) {
 		}
 		return &database{store: db, keyFile: "buddychat.key", check: db.CheckWritable, close: db.Close}, nil
 	}
-	return nil, errors.New("-database must be sqlite:PATH, memory: or postgres://…") // not quoted, for it may hold a password
+	// The address is not quoted: it may contain a password.
+	return nil, errors.New("-database must be sqlite:PATH, memory: or postgres://…")
 }
 
 func openSQLite(ctx context.Context, path string) (*database, error) {

@@ -21,7 +21,8 @@ import (
 //go:embed demo.txt
 var demoText string
 
-// demonstrate makes two users with a chat and a group, or finds them again, and writes the requests to talk as them.
+// demonstrate creates two users with a chat and a group, or finds those of an earlier run, and
+// prints requests that send messages as these users.
 func demonstrate(ctx context.Context, app *buddychat.App, url string, out io.Writer) error {
 	d := demo{URL: url}
 	var err error
@@ -47,12 +48,13 @@ func demonstrate(ctx context.Context, app *buddychat.App, url string, out io.Wri
 type demo struct {
 	URL           string
 	Alice, Robert client
-	// The ids that are Alice's, and Robert's of the same chat.
+	// Chat and RobertsChat are Alice's and Robert's ids of the same chat. Group is Alice's id of
+	// the group.
 	Chat, RobertsChat, Group string
 }
 
-// join logs a user of the demonstration in, and creates the account where there is none. Nobody knows its password: who started
-// the server gets a token.
+// join logs in a user of the demonstration, and creates the account if it does not exist. The
+// password is random and not kept: the operator who started the server gets a token instead.
 func join(ctx context.Context, app *buddychat.App, url, name, number string) (client, error) {
 	username := "demo." + strings.ToLower(name)
 	email := strings.ToLower(name) + "@demo.invalid"
@@ -77,7 +79,7 @@ func join(ctx context.Context, app *buddychat.App, url, name, number string) (cl
 	return c, err
 }
 
-// find returns the account of an earlier demonstration.
+// find returns the account that an earlier demonstration created.
 func find(ctx context.Context, app *buddychat.App, username, email string) (user.User, error) {
 	found, err := app.Users.List(ctx, user.Filter{Username: username}, storage.First(1))
 	if err != nil {
@@ -89,7 +91,7 @@ func find(ctx context.Context, app *buddychat.App, username, email string) (user
 	return found.Items[0], nil
 }
 
-// openChat opens the chat of the two; that there is one already makes no difference.
+// openChat opens the chat of the two users, or finds the existing one.
 func (d *demo) openChat(ctx context.Context) error {
 	var opened struct {
 		CreateChat struct{ Chat, OtherChat struct{ ID string } }
@@ -102,7 +104,7 @@ func (d *demo) openChat(ctx context.Context) error {
 
 const groupTitle = "Demo"
 
-// openGroup finds the group of the demonstration, or creates one, and sees to it that Robert is in it.
+// openGroup finds the demonstration's group, or creates it, and adds Robert if he is not a member.
 func (d *demo) openGroup(ctx context.Context) error {
 	var found struct {
 		Groups struct {
@@ -137,13 +139,13 @@ func (d *demo) openGroup(ctx context.Context) error {
 	err := d.Alice.do(ctx, nil, `mutation($group: ID!, $user: ID!) { createGroupMember(groupCopyId: $group, memberId: $user) { groupMember { id } } }`,
 		map[string]any{"group": d.Group, "user": d.Robert.ID})
 	var refused *graphQLError
-	if errors.As(err, &refused) && refused.Extensions.Code == "CONFLICT" { // he is in it
+	if errors.As(err, &refused) && refused.Extensions.Code == "CONFLICT" { // he is already a member
 		return nil
 	}
 	return err
 }
 
-// A client talks GraphQL over HTTP as one user.
+// A client sends GraphQL requests over HTTP as one user.
 type client struct{ url, ID, Username, Token string }
 
 type graphQLError struct {

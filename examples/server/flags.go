@@ -12,7 +12,7 @@ import (
 	"github.com/buddychat/buddychat/internal/origin"
 )
 
-// A config is what the flags and the environment say.
+// A config holds the settings from the flags and the environment.
 type config struct {
 	addr, database, hints, secret   string
 	throttle, introspection, demo   bool
@@ -22,7 +22,8 @@ type config struct {
 	origins, hosts                  []string
 }
 
-// A list is a flag that may be repeated. Several entries may stand in one value, too, with commas between them.
+// A list is a flag that may be repeated. One value may also hold several entries, separated by
+// commas.
 type list struct {
 	entries []string
 	check   func(entries []string) error
@@ -37,7 +38,7 @@ func (l *list) Set(value string) error {
 	return l.check(l.entries)
 }
 
-// checkOrigins and checkHosts refuse what the API would refuse, before anything has been made.
+// checkOrigins and checkHosts reject what the API would reject, before the server creates anything.
 func checkOrigins(entries []string) error {
 	if _, err := origin.NewList(entries); err != nil {
 		return fmt.Errorf("%w: want scheme://host[:port]", err)
@@ -50,7 +51,7 @@ func checkHosts(entries []string) error {
 	return err
 }
 
-// maxProxies is more than anybody has in a row.
+// maxProxies is more than any real chain of proxies.
 const maxProxies = 16
 
 const minSecret = 32
@@ -58,12 +59,12 @@ const minSecret = 32
 const secretUsage = "sign access tokens with this `text` of at least 32 bytes that nobody can guess (rather in the variable: other users of the machine\n" +
 	"see flags). Without it a key is made on the first run and kept in a file: beside a SQLite database, for PostgreSQL in buddychat.key"
 
-// parseFlags reads the flags, and for those that are not given the environment. Where help is asked for it writes that to out and
-// returns [flag.ErrHelp].
+// parseFlags reads the flags, and takes those that are not given from the environment. If help is
+// requested, it writes the help to out and returns [flag.ErrHelp].
 func parseFlags(args []string, getenv func(string) string, out io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // an error is one line, which main writes
+	flags.SetOutput(io.Discard) // main prints errors, on one line
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "listen on this `host:port`; port 0 is any that is free")
 	flags.StringVar(&c.database, "database", "sqlite:buddychat.db", "keep everything in the database at this `address`: sqlite:PATH, postgres://…, or memory:, which keeps nothing")
 	flags.StringVar(&c.hints, "hints", hintsOfDatabase, "how the nodes on one PostgreSQL tell each other that there is news: database (LISTEN and NOTIFY), none (each looks\n"+
@@ -106,7 +107,7 @@ func variable(name string) string {
 	return "BUDDYCHAT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// parseEnvironment sets the flags that were not given from the variables that are not empty.
+// parseEnvironment sets each flag that was not given from its variable, unless that is empty.
 func parseEnvironment(flags *flag.FlagSet, getenv func(string) string) (err error) {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -122,7 +123,8 @@ func parseEnvironment(flags *flag.FlagSet, getenv func(string) string) (err erro
 	return err
 }
 
-// check refuses what would fail only later, when things have been made already.
+// check rejects settings that would otherwise fail only after the server has created files or
+// tables.
 func (c config) check(rest []string) error {
 	switch {
 	case len(rest) > 0:

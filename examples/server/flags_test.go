@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFlagWinsOverItsVariable(t *testing.T) {
+func TestFlagOverridesItsEnvironmentVariable(t *testing.T) {
 	t.Parallel()
 	environment := map[string]string{
 		"BUDDYCHAT_ADDR":              "127.0.0.1:1",
@@ -18,7 +18,7 @@ func TestAFlagWinsOverItsVariable(t *testing.T) {
 		"BUDDYCHAT_HOST":              "one.example,two.example:8080",
 		"BUDDYCHAT_THROTTLE":          "false",
 		"BUDDYCHAT_ACCESS_TOKEN_TTL":  "1m",
-		"BUDDYCHAT_REFRESH_TOKEN_TTL": "", // counts as not set
+		"BUDDYCHAT_REFRESH_TOKEN_TTL": "", // same as not set
 	}
 	getenv := func(name string) string { return environment[name] }
 
@@ -38,7 +38,7 @@ func TestAFlagWinsOverItsVariable(t *testing.T) {
 	}, c)
 }
 
-func TestFlagsThatCannotBeAreRefusedWithWhatToGive(t *testing.T) {
+func TestInvalidFlagsAreRejectedWithTheRemedy(t *testing.T) {
 	t.Parallel()
 	none := func(string) string { return "" }
 	for arg, want := range map[string]string{

@@ -13,13 +13,14 @@ import (
 	"github.com/buddychat/buddychat/realtime/natsbus"
 )
 
-// The values of -hints that are no address.
+// The values of -hints that are not addresses.
 const (
 	hintsOfDatabase = "database"
 	hintsNone       = "none"
 )
 
-var errHints = errors.New("-hints must be database, none, or nats://HOST[:PORT]") // not quoted, for it may hold a password
+// errHints does not quote the value: it may contain a password.
+var errHints = errors.New("-hints must be database, none, or nats://HOST[:PORT]")
 
 func checkHints(value string) error {
 	if value == hintsOfDatabase || value == hintsNone {
@@ -34,7 +35,7 @@ func checkHints(value string) error {
 	return nil
 }
 
-// openBus opens what -hints names; nil is the database's own bus.
+// openBus connects to the bus that -hints names. A nil bus means the one of the database.
 func openBus(value string, log *slog.Logger) (bus realtime.Bus, closeBus func(), err error) {
 	switch value {
 	case hintsOfDatabase:

@@ -12,8 +12,8 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// signingKey returns the key of the access tokens: the secret where there is one, else that in the file, which is made on the first
-// run. Without either the key is as short-lived as the process.
+// signingKey returns the key for access tokens: the secret if it is set, else the key in the file,
+// which the first run creates. Without either, the key is random and lasts as long as the process.
 func signingKey(secret, file string) (token.Key, error) {
 	key := token.Key{ID: "server", Secret: []byte(secret)}
 	if secret != "" {
@@ -31,7 +31,8 @@ func signingKey(secret, file string) (token.Key, error) {
 	return key, err
 }
 
-// writeKey makes the file, for this user's eyes only; one that is there is an [fs.ErrExist].
+// writeKey creates the file, readable only by the current user. If the file exists, the error is
+// [fs.ErrExist].
 func writeKey(file string, secret []byte) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

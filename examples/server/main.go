@@ -1,10 +1,13 @@
-// Command server is the reference server of BuddyChat: the library with its built-in users, on SQLite, PostgreSQL or memory.
+// Command server is the reference server of BuddyChat: the library with its built-in users, on
+// SQLite, PostgreSQL or memory.
 //
 //	go run ./examples/server
 //
-// needs nothing else and serves http://127.0.0.1:8080/graphql from the file buddychat.db, which it makes. The flags are listed by -h.
+// needs no setup. It serves http://127.0.0.1:8080/graphql and creates its database in the file
+// buddychat.db. Run it with -h for a list of flags.
 //
-// It is also an example of how the library is embedded: serve.go has all of it, and the other files are a server's own business.
+// It is also an example of how to embed the library: all of that is in serve.go. The other files
+// are what any server needs.
 package main
 
 import (
@@ -26,7 +29,7 @@ func main() {
 		return
 	}
 	if err == nil {
-		// The first signal asks for a graceful stop, the second ends the process.
+		// The first signal starts a graceful stop. The second kills the process.
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		context.AfterFunc(ctx, stop)
 		err = run(ctx, c, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
@@ -37,7 +40,8 @@ func main() {
 	}
 }
 
-// oneLine is the text of an error, which some drivers spread over several lines, and repeat one for each attempt.
+// oneLine returns the text of an error on one line. Some drivers spread it over several lines and
+// repeat a line for each attempt.
 func oneLine(err error) string {
 	var lines []string
 	for line := range strings.Lines(err.Error()) {

@@ -32,13 +32,15 @@ import (
 	"nhooyr.io/websocket/wsjson"
 )
 
-// startNginx starts nginx with the configuration of docs/operations.md in front of a server, and returns the address of its
-// WebSocket and HTTP endpoint, and a transport that trusts its certificate.
+// startNginx starts nginx in front of the server, with the configuration of docs/operations.md. It
+// returns the address of the endpoint for HTTP and WebSocket, and a transport that trusts its
+// certificate.
 func startNginx(t *testing.T, server *process) (host string, trusting *http.Transport) {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
 	if err != nil {
-		program, err = exec.LookPath("/usr/sbin/nginx") // where Debian has it, outside of most users' PATH
+		// Debian installs nginx here, outside most users' PATH.
+		program, err = exec.LookPath("/usr/sbin/nginx")
 	}
 	if err != nil && os.Getenv("CI") != "true" {
 		t.Skip("the configuration of docs/operations.md needs nginx")
@@ -90,7 +92,8 @@ func startNginx(t *testing.T, server *process) (host string, trusting *http.Tran
 	return host, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "chat.example.com", MinVersion: tls.VersionTLS12}}
 }
 
-// writeCertificate writes a certificate for chat.example.com and its key, and returns whom to trust.
+// writeCertificate writes a certificate for chat.example.com and its key to dir, and returns a pool
+// that trusts the certificate.
 func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -111,14 +114,14 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return roots
 }
 
-// A visitor is a client of the proxy with an address of its own.
+// A visitor is a client of the proxy with its own IP address.
 type visitor struct {
 	t    *testing.T
 	host string
 	http *http.Client
 }
 
-// newVisitor returns a client that calls from an address of the loopback range.
+// newVisitor returns a client that connects from the loopback address from.
 func newVisitor(t *testing.T, host string, trusting *http.Transport, from string) *visitor {
 	t.Helper()
 	transport := trusting.Clone()
@@ -128,7 +131,7 @@ func newVisitor(t *testing.T, host string, trusting *http.Transport, from string
 	return &visitor{t, "chat.example.com:" + host[strings.LastIndex(host, ":")+1:], &http.Client{Transport: transport}}
 }
 
-// ask runs an operation over HTTP and returns the whole answer.
+// ask runs an operation over HTTP and returns the status and the body.
 func (v *visitor) ask(token, query string, variables map[string]any, header http.Header) (status int, answer string) {
 	v.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
@@ -174,7 +177,7 @@ func TestTheDocumentedProxyPassesQueriesAndSubscriptions(t *testing.T) {
 	require.Error(t, err, "pages of other hosts may open no socket")
 	conn, err := v.dial("https://" + v.host)
 	require.NoError(t, err, "pages of the same host may, on any port")
-	defer conn.CloseNow() //nolint:errcheck // it is closed already
+	defer conn.CloseNow() //nolint:errcheck // closed already
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for _, message := range []any{
@@ -194,7 +197,7 @@ func TestTheDocumentedProxyPassesQueriesAndSubscriptions(t *testing.T) {
 	require.NoError(t, conn.Close(websocket.StatusNormalClosure, ""))
 }
 
-func TestBehindAProxyClientsAreToldApartByTheirOwnAddresses(t *testing.T) {
+func TestClientsOfAProxyAreLimitedByTheirOwnAddresses(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "-proxies", "1")
 	host, trusting := startNginx(t, server)

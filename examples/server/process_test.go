@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// binary is the server, built once.
+// binary is the path of the server, which TestMain builds once.
 var binary string
 
 func TestMain(m *testing.M) { os.Exit(buildAndTest(m)) }
@@ -28,7 +28,7 @@ func buildAndTest(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is in the temporary directory
+	defer os.RemoveAll(dir) //nolint:errcheck // it is a temporary directory
 	binary = filepath.Join(dir, "server")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
@@ -37,16 +37,16 @@ func buildAndTest(m *testing.M) int {
 	return m.Run()
 }
 
-// A process is a server that runs.
+// A process is a running server.
 type process struct {
 	cmd    *exec.Cmd
 	url    string
-	stdout *text // what comes behind the line that says it is ready
+	stdout *text // the output after the line that says it is ready
 	stderr *text
 	done   chan struct{}
 }
 
-// A text is written by one goroutine and read by another.
+// A text is a buffer that one goroutine may write while another reads it.
 type text struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -64,7 +64,8 @@ func (b *text) String() string {
 	return b.b.String()
 }
 
-// command returns the server with these flags, in a directory and with nothing of the environment that it knows but env.
+// command returns the server's command with these flags, in dir. Of the environment variables that
+// the server reads, only those in env are set.
 func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
@@ -73,7 +74,7 @@ func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start starts the server on a free port, and waits until it is ready.
+// start starts the server on a free port and waits until it is ready.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: command(t, dir, []string{"BUDDYCHAT_ADDR=127.0.0.1:0"}, args...), stdout: &text{}, stderr: &text{}, done: make(chan struct{})}
@@ -97,12 +98,13 @@ func start(t *testing.T, dir string, args ...string) *process {
 	return p
 }
 
-// stop sends a signal, and returns the exit status and the time that it took.
+// stop sends a signal, waits for the process to end, and returns its exit status and how long it
+// took.
 func (p *process) stop(t *testing.T, signal syscall.Signal) (status int, took time.Duration) {
 	t.Helper()
 	began := time.Now()
 	require.NoError(t, p.cmd.Process.Signal(signal))
-	<-p.done // Wait closes the pipe that this reads from
+	<-p.done // read everything first: Wait closes the pipe
 	_ = p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode(), time.Since(began)
 }

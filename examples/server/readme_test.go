@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheSessionOfTheREADMEEndsWithAMessageOnASocket(t *testing.T) {
+func TestREADMESessionDeliversAMessageToASocket(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("the session of the README needs curl")
@@ -30,7 +30,8 @@ func TestTheSessionOfTheREADMEEndsWithAMessageOnASocket(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(session, usual, p.url))
 	cmd.Dir = root
 	cmd.Stderr = t.Output()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with what it leaves in the background
+	// A process group lets the cleanup kill the background processes of the session too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -19,17 +19,18 @@ import (
 	"github.com/buddychat/buddychat/user/token"
 )
 
-// stopTimeout is how long the stop waits for what is in flight; the rest of the 10 seconds is for closing the database.
+// stopTimeout is how long a stop waits for requests in flight. A stop takes at most 10 seconds; the
+// rest is for closing the database.
 const stopTimeout = 8 * time.Second
 
-// run serves until ctx ends, and stops gracefully then. What it writes to stdout is for a person, or a script that waits for
-// it to be ready.
+// run serves until ctx ends, then stops gracefully. Its output on stdout is for a person, or for a
+// script that waits until the server is ready.
 func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err error) {
 	listener, err := listen(ctx, c.addr)
 	if err != nil {
 		return err
 	}
-	defer listener.Close() //nolint:errcheck // the server closes it; this is for a start that fails
+	defer listener.Close() //nolint:errcheck // for a failed start; otherwise the server closes it
 	if c.throttle && c.proxies == 0 {
 		listener = boundConnections(listener, connectionsPerAddress)
 	}
@@ -88,13 +89,14 @@ func run(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (err
 	})
 }
 
-// serve answers requests until ctx ends. Then it stops in this order: no connection is accepted any more; requests under way are
-// answered and sockets closed; the delivery of events ends. It calls ready when requests can be made.
+// serve answers requests until ctx ends, and calls ready once the server accepts them. It stops in
+// this order: it accepts no more connections, answers the requests in flight and closes the
+// sockets, and then ends the delivery of events.
 func serve(ctx context.Context, l net.Listener, h http.Handler, app *buddychat.App, api *graphqlapi.Handler, log *slog.Logger, ready func(context.Context) error) error {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second, // this and the next end where a socket begins
+		ReadTimeout:       30 * time.Second, // this and WriteTimeout do not apply to WebSockets
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -150,12 +152,12 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 		return l, nil
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err // without the address, which follows
+		err = op.Err // without the address, which the message below adds
 	}
 	return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
 }
 
-// baseURL is where a client on this machine finds the server.
+// baseURL returns the URL under which a client on this machine reaches the server.
 func baseURL(listening net.Addr) string {
 	a, ok := listening.(*net.TCPAddr)
 	if ok && a.IP.IsUnspecified() {
@@ -164,14 +166,15 @@ func baseURL(listening net.Addr) string {
 	return "http://" + listening.String()
 }
 
-// The bounds of the health check: how long the database may take, and how long an answer holds.
+// The health check gives the database healthTimeout to answer, and reuses the answer for
+// healthInterval.
 const (
 	healthTimeout  = 2 * time.Second
 	healthInterval = time.Second
 )
 
-// health answers 200 while the database stores what is written, else 503. It asks the database once in healthInterval at most,
-// since it is asked by whoever likes.
+// health answers 200 while the database accepts writes, else 503. The endpoint needs no login, so
+// it checks the database at most once per healthInterval.
 func health(check func(context.Context) error, log *slog.Logger) http.HandlerFunc {
 	var mu sync.Mutex
 	var asked time.Time

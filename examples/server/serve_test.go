@@ -18,7 +18,7 @@ import (
 
 var silent = slog.New(slog.DiscardHandler)
 
-func TestAStopLeavesNoGoroutine(t *testing.T) { // not in parallel: it counts them
+func TestStopLeavesNoGoroutine(t *testing.T) { // not parallel: it looks at all goroutines
 	before := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithCancel(t.Context())
 	said, says := io.Pipe()
@@ -27,12 +27,12 @@ func TestAStopLeavesNoGoroutine(t *testing.T) { // not in parallel: it counts th
 		ended <- run(ctx, config{
 			addr: "127.0.0.1:0", database: "sqlite:" + t.TempDir() + "/test.db", hints: hintsOfDatabase, accessTokenTTL: time.Minute, refreshTokenTTL: time.Hour, retention: time.Hour, demo: true,
 		}, says, silent)
-		says.Close() //nolint:errcheck // it never fails
+		says.Close() //nolint:errcheck // never fails
 	}()
 	line := make([]byte, len("listening on http://"))
 	_, err := io.ReadFull(said, line)
 	require.NoError(t, err)
-	cancel() // in the midst of the demonstration
+	cancel() // while the demonstration is being set up
 	_, err = io.Copy(io.Discard, said)
 	require.NoError(t, err)
 	require.NoError(t, <-ended)
@@ -40,7 +40,7 @@ func TestAStopLeavesNoGoroutine(t *testing.T) { // not in parallel: it counts th
 	goleak.VerifyNone(t, before)
 }
 
-func TestHealthIsThatOfTheDatabase(t *testing.T) {
+func TestHealthCheckReportsTheDatabase(t *testing.T) {
 	t.Parallel()
 	for want, cause := range map[int]error{http.StatusOK: nil, http.StatusServiceUnavailable: errors.New("a cause that nobody else must see")} {
 		w := httptest.NewRecorder()
@@ -50,7 +50,7 @@ func TestHealthIsThatOfTheDatabase(t *testing.T) {
 	}
 }
 
-func TestTheAddressThatIsShownCanBePasted(t *testing.T) {
+func TestPrintedURLCanBeUsedOnThisMachine(t *testing.T) {
 	t.Parallel()
 	for listening, want := range map[string]string{
 		"127.0.0.1:8080": "http://127.0.0.1:8080",
@@ -64,7 +64,7 @@ func TestTheAddressThatIsShownCanBePasted(t *testing.T) {
 	}
 }
 
-func TestHealthAsksTheDatabaseOnceASecond(t *testing.T) {
+func TestHealthCheckAsksTheDatabaseAtMostOnceASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -83,7 +83,7 @@ func TestHealthAsksTheDatabaseOnceASecond(t *testing.T) {
 			require.Equal(t, http.StatusOK, status())
 		}
 		require.Equal(t, 1, asked)
-		time.Sleep(healthInterval) // of the bubble's clock
+		time.Sleep(healthInterval) // by the fake clock of synctest
 		require.Equal(t, http.StatusServiceUnavailable, status())
 		require.Equal(t, http.StatusServiceUnavailable, status())
 		require.Equal(t, 2, asked)

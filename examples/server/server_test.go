@@ -28,7 +28,7 @@ const (
 	password = "canary-in-a-password"
 )
 
-// register creates a user by HTTP, and logs it in.
+// register creates a user over HTTP and logs them in.
 func register(t *testing.T, p *process, name, number string) client {
 	t.Helper()
 	c := client{url: p.url + "/graphql", Username: name}
@@ -53,7 +53,7 @@ func whoAmI(t *testing.T, c client) string {
 	return me.Me.Username
 }
 
-func TestWithoutAnyFlagItServesAFileThatItMakes(t *testing.T) {
+func TestServerWithoutFlagsCreatesItsDatabaseFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := start(t, dir)
@@ -113,7 +113,7 @@ func TestMemoryKeepsNothing(t *testing.T) {
 	require.Empty(t, left)
 }
 
-func TestASecretIsTheKeyOfTheTokens(t *testing.T) {
+func TestSecretFlagSignsTheTokens(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := start(t, dir, "-secret", strings.Repeat("s3cret!", 5))
@@ -121,7 +121,7 @@ func TestASecretIsTheKeyOfTheTokens(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "buddychat.db.key"))
 }
 
-// dial opens a socket, logged in, on which nothing happens yet.
+// dial opens a logged-in socket without a subscription.
 func dial(t *testing.T, c client) *websocket.Conn {
 	t.Helper()
 	socket, _, err := websocket.Dial(t.Context(), c.url, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
@@ -171,21 +171,22 @@ func TestASignalClosesSocketsAndEndsWithSuccess(t *testing.T) {
 	}
 }
 
-func TestASocketWhosePeerIsSilentDoesNotHoldUpTheStop(t *testing.T) {
+func TestSocketWithSilentPeerDoesNotBlockTheStop(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "-database", "memory:")
-	dial(t, register(t, p, "ada.lovelace", "12345678")) // and never reads again
+	dial(t, register(t, p, "ada.lovelace", "12345678")) // it never reads again
 	status, took := p.stop(t, syscall.SIGTERM)
 	require.Zero(t, status, p.stderr)
 	require.Less(t, took, 10*time.Second)
 }
 
-func TestASecondSignalEndsAtOnce(t *testing.T) {
+func TestSecondSignalKillsTheServerAtOnce(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "-database", "memory:")
-	dial(t, register(t, p, "ada.lovelace", "12345678")) // for which the stop waits a while
+	dial(t, register(t, p, "ada.lovelace", "12345678")) // the stop waits for this socket
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool { // as often as it takes, for the second must not come before the first was noticed
+	// Repeat the signal: the server may not have handled the first one yet.
+	require.Eventually(t, func() bool {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.done:
@@ -249,7 +250,7 @@ func TestTheThrottleCanBeTurnedOff(t *testing.T) {
 	}
 }
 
-func TestTheSchemaIsShownOnlyWhereAllowed(t *testing.T) {
+func TestIntrospectionNeedsTheFlag(t *testing.T) {
 	t.Parallel()
 	closed := client{url: start(t, t.TempDir(), "-database", "memory:").url + "/graphql"}
 	require.ErrorContains(t, closed.do(t.Context(), nil, `{ __schema { queryType { name } } }`, nil), "FORBIDDEN")
@@ -299,7 +300,7 @@ func TestADemonstrationCanBeRepeated(t *testing.T) {
 	require.Equal(t, ids[0], ids[1])
 }
 
-// runPasted runs the requests of the demonstration as a shell would.
+// runPasted runs the printed requests of the demonstration in a shell.
 func runPasted(t *testing.T, said string, p *process) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -324,7 +325,7 @@ func between(t *testing.T, s, before, after string) string {
 	return s
 }
 
-func TestADemonstrationLeavesOthersAlone(t *testing.T) {
+func TestDemonstrationDoesNotTakeOverOtherAccounts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := start(t, dir)
@@ -335,7 +336,7 @@ func TestADemonstrationLeavesOthersAlone(t *testing.T) {
 	require.Contains(t, string(out), "buddychat: -demo: the name demo.alice, or what belongs to it, is somebody else's in this database\n")
 }
 
-func TestWhatCannotWorkIsOneLineAndStatusOne(t *testing.T) {
+func TestFailedStartPrintsOneLineAndExitsWithStatusOne(t *testing.T) {
 	t.Parallel()
 	taken := start(t, t.TempDir(), "-database", "memory:")
 	port := taken.url[strings.LastIndex(taken.url, ":"):]

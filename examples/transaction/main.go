@@ -1,5 +1,5 @@
-// Command transaction is a shop that tells its customers of their orders, so that an order and its message are there together or
-// not at all.
+// Command transaction is a shop that sends its customers a message for each order. The order and
+// its message are stored in one transaction: both, or neither.
 //
 //	go run ./examples/transaction
 package main
@@ -20,13 +20,13 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// The shop takes part in chats like anybody else.
+// The shop is a user of the chat, as its customers are.
 const (
 	shopkeeper user.ID = "shop"
 	customer   user.ID = "customer-1"
 )
 
-// everybody is a directory that takes the shop's word for who its customers are.
+// everybody is a directory in which every id is a user. The shop decides who its customers are.
 type everybody struct{}
 
 func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -71,7 +71,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	defer events.Close()
 	s := &shop{db: db, app: app}
 	if err := s.order(ctx, "a yacht", func() error { return errors.New("the card was declined") }); err != nil {
-		fmt.Fprintln(out, "no order:", err) // and so no message: the next is the first
+		fmt.Fprintln(out, "no order:", err) // and so no message is sent
 	}
 	if err := s.order(ctx, "a kettle", func() error { return nil }); err != nil {
 		return err
@@ -93,13 +93,13 @@ type shop struct {
 	app *buddychat.App
 }
 
-// order stores an order and sends the message of it, in one transaction.
+// order stores an order and sends its message, in one transaction.
 func (s *shop) order(ctx context.Context, item string, charge func() error) error {
 	tx, err := s.db.SQL().BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	defer tx.Rollback() //nolint:errcheck // has no effect after a commit
 	if _, err := tx.ExecContext(ctx, `INSERT INTO orders (customer, item) VALUES (?, ?)`, customer, item); err != nil {
 		return err
 	}
@@ -116,11 +116,11 @@ func (s *shop) order(ctx context.Context, item string, charge func() error) erro
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	s.app.Hub.Hint() // so that the message is delivered at once, and not at the hub's next look
+	s.app.Hub.Hint() // deliver the message at once, not at the hub's next poll
 	return nil
 }
 
-// tell is the same whether the chats are in a transaction or not.
+// tell sends the customer a message. It works the same inside and outside a transaction.
 func tell(ctx context.Context, chats *chat.Service, text string) error {
 	with, _, err := chats.Open(ctx, shopkeeper, customer)
 	if err != nil {
@@ -130,7 +130,7 @@ func tell(ctx context.Context, chats *chat.Service, text string) error {
 	return err
 }
 
-// list writes the orders that there are.
+// list writes all orders.
 func (s *shop) list(ctx context.Context, out io.Writer) error {
 	var all string
 	err := s.db.SQL().QueryRowContext(ctx, `SELECT group_concat('no. ' || id || ', ' || item, '; ') FROM orders`).Scan(&all)

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// patience is how long something is tried that some node should be able to do.
+	// patience is how long a request is retried before the run fails.
 	patience = time.Minute
-	// attemptTimeout is for one attempt.
+	// attemptTimeout limits one attempt.
 	attemptTimeout = 10 * time.Second
-	// breath is what lies between two attempts.
+	// breath is the pause between two attempts.
 	breath = 50 * time.Millisecond
 )
 
-// An api asks the nodes of a cluster over HTTP.
+// An api sends GraphQL requests to the nodes of a cluster over HTTP.
 type api struct {
 	nodes *cluster
 	http  *http.Client
@@ -29,20 +29,20 @@ func newAPI(nodes *cluster, connections int) *api {
 	return &api{nodes: nodes, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}}
 }
 
-// A refusal is an answer that would be the same from every node.
+// A refusal is an error that every node would answer.
 type refusal struct{ code, message string }
 
 func (r refusal) Error() string { return r.code + ": " + r.message }
 
-// refused reports whether err says that something is not there, or is as it should be already: what a second attempt is told of which the first
-// succeeded without an answer.
+// refused reports whether err is NOT_FOUND or CONFLICT. A retry gets these if the first attempt
+// succeeded but its answer was lost.
 func refused(err error) bool {
 	var r refusal
 	return errors.As(err, &r) && (r.code == "NOT_FOUND" || r.code == "CONFLICT")
 }
 
-// ask asks one node after another until one answers, and reads the data of the answer into data. So what is asked may be done twice, unless it can be
-// done only once.
+// ask sends a request to one node after another until one answers, and decodes the answer into
+// data. The request may thus be executed twice, unless it is idempotent.
 func (a *api) ask(ctx context.Context, token, query string, variables map[string]any, data any) error {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {

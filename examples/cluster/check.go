@@ -7,37 +7,38 @@ import (
 	"strings"
 )
 
-// A history is the events of one conversation in the order in which they were committed, and whose they were to be. An event is known by any text that
-// no other event has.
+// A history holds the events of one conversation in commit order, and who was to receive them. An
+// event is identified by any unique text.
 type history struct {
 	events []string
 	shown  map[string][]span // by recipient
 }
 
-// A span is a part of a history that somebody was to get: the events from the first index up to, and without, the second. Where it ended, its last
-// event is that of the end.
+// A span is a part of a history that a recipient must receive: the events from index from up to,
+// but not including, index to. If ended is set, the last event is the one that removed the
+// recipient.
 type span struct {
 	from, to int
 	ended    bool
 }
 
-// A device is one recipient's, and has what it received in the order of arrival.
+// A device belongs to one recipient and lists what it received, in order of arrival.
 type device struct {
 	owner    string
 	received []receipt
 }
 
-// A receipt is an event that arrived on a connection. Connections are numbered from 1 on.
+// A receipt is an event that arrived on a connection. Connections are numbered from 1.
 type receipt struct {
 	connection int
 	event      string
 }
 
-// A verdict is how often the promises were kept, and broken.
+// A verdict counts how often the promises were kept and broken.
 type verdict struct {
-	delivered int // events that were due, each once for each device
-	repeated  int // that came again right after a resume, as they may
-	withheld  int // of somebody whose removal came first, who has no right to them any more
+	delivered int // distinct events received, per device
+	repeated  int // events received again right after a resume, which is allowed
+	withheld  int // events missing because their recipient was removed first, which is allowed
 
 	missed, outOfOrder, duplicated, leaked int
 }
@@ -52,7 +53,7 @@ func (v *verdict) add(w verdict) {
 	v.leaked += w.leaked
 }
 
-// err is nil where every promise was kept, and there was something to keep.
+// err returns nil if every promise was kept and at least one event was delivered.
 func (v verdict) err() error {
 	var broken []string
 	for _, p := range []struct {
@@ -72,10 +73,12 @@ func (v verdict) err() error {
 	return nil
 }
 
-// check holds what devices received against what they were to get.
+// check compares what the devices received with what they should have received.
 //
-// On one connection the events of a conversation must come in their order, each once. A new connection may repeat the last ones first. Nothing may
-// be left out but what was still on its way to somebody when they were removed: of an ended span a device may lack the last events before that of the end.
+// On one connection, the events of a conversation must arrive in order, once each. A new connection
+// may first repeat the last ones. No event may be missing, with one exception: if a recipient was
+// removed, events still on their way may be withheld. So in an ended span, the last events before
+// the removal may be missing, but not the removal itself.
 func check(histories []history, devices []device) (v verdict) {
 	places := map[string]place{}
 	for h := range histories {
@@ -91,12 +94,12 @@ func check(histories []history, devices []device) (v verdict) {
 
 type place struct{ history, index int }
 
-// progress is how far a device has got in one history.
+// progress records what a device has received of one history.
 type progress struct {
 	seen       map[int]bool
 	latest     int // the highest index so far
-	connection int // the last one on which there was something
-	high       int // the highest index on that
+	connection int // the last connection on which an event arrived
+	high       int // the highest index on that connection
 }
 
 func checkDevice(histories []history, places map[string]place, d device) (v verdict) {
@@ -144,9 +147,9 @@ func (p *progress) receive(connection, index int) (v verdict) {
 	return v
 }
 
-// complete counts what is lacking in a span.
+// complete counts the events of a span that are missing or withheld.
 func (p *progress) complete(s span) (v verdict) {
-	reached := s.to // behind what may not lack
+	reached := s.to // every event before this index must have arrived
 	if s.ended {
 		for reached = s.to - 1; reached > s.from && !p.seen[reached-1]; reached-- {
 			v.withheld++

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// on returns the receipts of events, a letter each, with a stroke between connections.
+// on returns the receipts for a string of events, one letter each. A | starts a new connection.
 func on(events string) (received []receipt) {
 	for i, connection := range strings.Split(events, "|") {
 		for _, e := range connection {
@@ -17,7 +17,7 @@ func on(events string) (received []receipt) {
 	return received
 }
 
-func TestTheVerdict(t *testing.T) {
+func TestVerdictCountsKeptAndBrokenPromises(t *testing.T) {
 	t.Parallel()
 	histories := []history{
 		{events: strings.Split("abcdef", ""), shown: map[string][]span{
@@ -73,7 +73,7 @@ func TestTheVerdict(t *testing.T) {
 	}
 }
 
-func TestABadVerdictIsAnError(t *testing.T) {
+func TestBadVerdictIsAnError(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, verdict{delivered: 1, repeated: 1, withheld: 1}.err())
 	require.EqualError(t, verdict{delivered: 1, missed: 1, leaked: 2}.err(), "promises were broken: 1 missed, 2 leaked")

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// runs runs it on a database of its own, and holds it to leaving nothing behind.
+// runs runs the program on a new database, and checks that it leaves no files.
 func runs(t *testing.T, sending context.Context, out io.Writer, args ...string) (verdict, error) {
 	t.Helper()
 	c, err := parseFlags(append(args, "-database", pgtest.URL(t)), io.Discard)
@@ -31,7 +31,7 @@ func runs(t *testing.T, sending context.Context, out io.Writer, args ...string) 
 	return v, failed
 }
 
-// runsWell is runs where every promise is kept.
+// runsWell is runs for a run that must keep every promise.
 func runsWell(t *testing.T, sending context.Context, out io.Writer, args ...string) {
 	t.Helper()
 	v, err := runs(t, sending, out, args...)
@@ -39,7 +39,7 @@ func runsWell(t *testing.T, sending context.Context, out io.Writer, args ...stri
 	require.NoError(t, v.err())
 }
 
-func TestNodesThatAreKilledKeepEveryPromise(t *testing.T) {
+func TestPromisesAreKeptWhileNodesAreKilled(t *testing.T) {
 	var out bytes.Buffer
 	runsWell(t, t.Context(), &out, "-clients", "12", "-rate", "50", "-duration", "8s", "-kill-every", "1500ms")
 	said := out.String()
@@ -54,7 +54,7 @@ func TestHintsOnNATSWakeTheOtherNodes(t *testing.T) {
 	require.NotContains(t, out.String(), "killed")
 }
 
-// A cutter interrupts at the first line that has a text.
+// A cutter is a writer that calls cut for each write that contains the text.
 type cutter struct {
 	text string
 	cut  func()
@@ -67,7 +67,7 @@ func (c cutter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestTheVerdictFollowsAnInterrupt(t *testing.T) {
+func TestInterruptEndsTheSendingAndStillGivesAVerdict(t *testing.T) {
 	sending, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	began := time.Now()
@@ -75,14 +75,14 @@ func TestTheVerdictFollowsAnInterrupt(t *testing.T) {
 	require.Less(t, time.Since(began), time.Minute)
 }
 
-func TestAnInterruptBeforeAnythingWasSentEndsIt(t *testing.T) {
+func TestInterruptDuringSetupEndsTheRun(t *testing.T) {
 	sending, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	_, err := runs(t, sending, cutter{"making 3 users", interrupt}, "-clients", "6", "-nodes", "1")
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidFlagsAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"-clients=5", "-nodes=0", "-rate=0", "-duration=0s", "-kill-every=-1s", "what", "-nodes=many"} {
 		_, err := parseFlags([]string{args}, io.Discard)
@@ -92,7 +92,7 @@ func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestQuantiles(t *testing.T) {
+func TestHistogramQuantiles(t *testing.T) {
 	t.Parallel()
 	var h histogram
 	require.Equal(t, "p50 -  p99 -", h.String())

@@ -10,7 +10,7 @@ import (
 	"nhooyr.io/websocket/wsjson"
 )
 
-// An event is what the subscription delivers, as far as it is looked at here.
+// An event holds the fields of a subscription's event that this program reads.
 type event struct {
 	Operation, ID, Cursor string
 	Payload               struct {
@@ -27,20 +27,20 @@ type event struct {
 		}
 		MemberID string
 	}
-	Extensions struct{ Cursor string } // in the first answer, which is no event
+	Extensions struct{ Cursor string } // set in the first answer, which is not an event
 }
 
-// content is what a message says, "" where the event is of no message.
+// content returns the text of the message, or "" if the event is not about a message.
 func (e *event) content() string {
 	return e.Payload.ChatMessage.Message.Content + e.Payload.GroupMessage.Message.Content
 }
 
-// copy is the recipient's copy of the conversation.
+// copy returns the id of the recipient's copy of the conversation.
 func (e *event) copy() string {
 	return e.Payload.ChatMessage.Chat.ID + e.Payload.GroupMessage.GroupCopy.ID + e.Payload.GroupCopy.ID
 }
 
-// counts reports whether it is an event of those that are checked.
+// counts reports whether the program checks events of this kind.
 func (e *event) counts() bool {
 	switch e.Operation {
 	case "CHAT_MESSAGE_CREATED", "GROUP_MESSAGE_CREATED", "MEMBER_ADDED", "MEMBER_REMOVED", "MEMBER_LEFT":
@@ -49,8 +49,9 @@ func (e *event) counts() bool {
 	return false
 }
 
-// follow delivers what happens to a user behind a cursor until ctx ends, over one connection after another, to whichever node is up. Connections are
-// numbered from 1 on, and opened is told of each from which events will come. The error is what no other node would do better.
+// follow delivers a user's events after the cursor until ctx ends. When a connection fails, it
+// connects to any node that is up. Connections are numbered from 1, and opened is called once each
+// subscription is active. The error is one that every node would answer.
 func follow(ctx context.Context, nodes *cluster, token, cursor string, opened func(), receive func(connection int, e *event)) error {
 	for connection := 1; ctx.Err() == nil; connection++ {
 		err := errors.New("no node is up")
@@ -84,7 +85,7 @@ type frame struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// listen opens one socket and delivers what comes over it, until it ends.
+// listen opens one socket and delivers its events until it ends.
 func listen(ctx context.Context, node, token, cursor string, receive func(*event)) error {
 	dialing, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -92,7 +93,7 @@ func listen(ctx context.Context, node, token, cursor string, receive func(*event
 	if err != nil {
 		return err
 	}
-	defer socket.CloseNow() //nolint:errcheck // it is the end either way
+	defer socket.CloseNow() //nolint:errcheck // closed either way
 	socket.SetReadLimit(1 << 20)
 	login, err := json.Marshal(map[string]string{"token": token, "after": cursor})
 	if err != nil {
@@ -112,7 +113,7 @@ func listen(ctx context.Context, node, token, cursor string, receive func(*event
 	}
 }
 
-// closed tells the codes by which a node says that coming back is of no use from the other ends of a socket.
+// closed returns a refusal for the close codes that a retry cannot fix, and err for all others.
 func closed(err error) error {
 	if code := websocket.CloseStatus(err); code >= 4400 && code < 4500 {
 		return refusal{code: code.String(), message: err.Error()}

@@ -13,15 +13,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A load is a world in which something goes on.
+// A load is a world with its traffic: the devices that listen and the messages that are sent.
 type load struct {
 	*world
 	stats   *stats
 	devices []*listener
-	opened  chan struct{} // gets one from each device that listens
+	opened  chan struct{} // receives one value from each device that listens
 }
 
-// A listener is a device that listens.
+// A listener is a device and the events that it has received so far.
 type listener struct {
 	owner *person
 
@@ -78,8 +78,8 @@ func (l *load) allListen(ctx context.Context) error {
 	return nil
 }
 
-// drive has everybody write, so many messages a second in all, and guests come and go, for as long as until lasts. Every message is tried until a node answers
-// that it has it.
+// drive sends perSecond messages a second, over all users, and lets guests join and leave groups,
+// until the context until ends. Each message is retried until a node confirms it.
 func (l *load) drive(ctx, until context.Context, perSecond float64) error {
 	pace := rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/20)))
 	all, ctx := errgroup.WithContext(ctx)
@@ -101,7 +101,8 @@ func (l *load) drive(ctx, until context.Context, perSecond float64) error {
 	return all.Wait()
 }
 
-// send sends the writer's message of this number. Only one message of a writer is on its way at a time.
+// send sends the writer's message with this number. A writer has only one message in flight at a
+// time.
 func (l *load) send(ctx context.Context, w *writer, number int) error {
 	content := fmt.Sprintf("%s %d %d", w.person.name, number, time.Now().UnixNano())
 	field := "createChatMessage(chatId"
@@ -118,13 +119,13 @@ func (l *load) send(ctx context.Context, w *writer, number int) error {
 	return nil
 }
 
-// sentAt reads out of a message when it was sent.
+// sentAt parses the time of sending out of a message.
 func sentAt(content string) (time.Time, bool) {
 	nanoseconds, err := strconv.ParseInt(content[strings.LastIndexByte(content, ' ')+1:], 10, 64)
 	return time.Unix(0, nanoseconds), err == nil
 }
 
-// moveGuests adds and removes guests of a group, or lets them leave.
+// moveGuests adds guests to a group, removes them, or lets them leave, at random.
 func (l *load) moveGuests(ctx, until context.Context, c *conversation) error {
 	for {
 		select {
@@ -162,7 +163,7 @@ func (l *load) move(ctx context.Context, c *conversation, guest *person) error {
 	return err
 }
 
-// received returns what all devices have received so far.
+// received returns the events that each device has received so far.
 func (l *load) received() (all []device) {
 	for _, d := range l.devices {
 		d.mu.Lock()

@@ -1,28 +1,33 @@
-// Command cluster shows whether several nodes on one PostgreSQL keep what BuddyChat promises while they are killed: nothing missed, nothing out of
-// order, nothing twice, nothing leaked.
+// Command cluster checks that several nodes on one PostgreSQL keep BuddyChat's promises while nodes
+// are killed: no event is missed, out of order, duplicated or leaked.
 //
 //	go run ./examples/cluster
 //
-// starts a private PostgreSQL and three nodes, which are processes of examples/server, and spreads clients over them. Users write to each other
-// in chats and in groups, in which members come and go; each has two clients that listen on WebSockets of their own. Every few seconds a
-// node is killed (-9), or every third time stopped with SIGTERM as for a new version, and started again. Clients go on elsewhere, from their cursors, and what was sent
-// and not answered is sent again, with the same clientMessageId. Once a second a line says how it goes:
+// starts a private PostgreSQL and three nodes, which are processes of examples/server, and spreads
+// clients over them. Users write to each other in chats, and in groups whose members come and go.
+// Each user has two clients, and each client listens on its own WebSocket. Every few seconds a node
+// is killed with SIGKILL, or every third time stopped with SIGTERM as for an upgrade, and started
+// again. Clients reconnect to another node and resume from their cursors. A message that got no
+// answer is sent again with the same clientMessageId. Once a second a line reports the progress:
 //
 //	12s  sent 2391  delivered 19250  nodes 2/3  resumed 81  p50 7ms  p99 38ms
 //
-// In the end everything that each client received is held against what the database has, and a verdict is given. The exit status is 0 only if nothing was
-// missed, out of order, duplicated other than right after a resume, or leaked. These are the flags:
+// At the end, the program compares what each client received with the database and prints a
+// verdict. The exit status is 0 only if no event was missed, out of order, leaked, or duplicated
+// other than right after a resume. The flags are:
 //
-//	-clients 60             sockets that listen, two for each user
-//	-duration 30s           for how long messages are sent
+//	-clients 60             the number of listening clients, two for each user
+//	-duration 30s           how long messages are sent
 //	-rate 200               messages a second, over all nodes
-//	-nodes 3                nodes
-//	-kill-every 3s          between the end of one node and that of the next; 0 kills none
-//	-nats                   carry hints between the nodes on a NATS server within this process, rather than by LISTEN and NOTIFY
-//	-database postgres://…  use this database, to which users and messages are added, rather than a private one
+//	-nodes 3                the number of nodes
+//	-kill-every 3s          the time between two kills; 0 kills no node
+//	-nats                   send hints between the nodes by a NATS server in this process, instead of
+//	                        LISTEN and NOTIFY
+//	-database postgres://…  add users and messages to this database; without it, a private server
+//	                        is started
 //
-// An interrupt ends the sending, and the verdict follows; a second one ends everything at once. Nothing is left behind but, where something went wrong, the logs of
-// the nodes.
+// The first interrupt ends the sending, and the verdict follows. The second ends the program at
+// once. The program removes its files, except for the logs of the nodes if the run failed.
 package main
 
 import (
@@ -37,7 +42,7 @@ import (
 	"time"
 )
 
-// A config is what the flags say.
+// A config holds the values of the flags.
 type config struct {
 	clients, nodes      int
 	rate                float64
@@ -86,7 +91,7 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	return c, nil
 }
 
-// interruptible runs it. The first signal ends the sending, the second everything.
+// interruptible runs the program. The first signal ends the sending, the second ends the run.
 func interruptible(c config, out io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

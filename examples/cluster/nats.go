@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// openNATS starts a NATS server within this process, on a port that is free, and returns its address.
+// openNATS starts a NATS server in this process, on a free port, and returns its address.
 func openNATS() (address string, shut func(), err error) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {

@@ -18,20 +18,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// stopTimeout is how long a node may take to stop when it is asked to. It promises 10 seconds.
+// stopTimeout is how long a node may take to stop after a signal. The server promises 10 seconds.
 const stopTimeout = 12 * time.Second
 
-// A cluster is the nodes, each a process of the reference server.
+// A cluster is a set of nodes, each a process of the reference server.
 type cluster struct {
-	ctx         context.Context // all processes end with it
-	died        chan error      // gets that a node ended which was not asked to
+	ctx         context.Context // its end kills all processes
+	died        chan error      // receives an error when a node ends on its own
 	binary, dir string
 	env         []string
 	nodes       []*node
 	say         func(format string, args ...any)
 }
 
-// A node is one of them, from one start to the next.
+// A node is one server of the cluster. It stays the same across restarts of its process.
 type node struct {
 	number int
 
@@ -54,7 +54,7 @@ func (n *node) setAddress(url string) {
 	n.url = url
 }
 
-// startCluster builds the server and starts the nodes. They end with ctx at the latest.
+// startCluster builds the server and starts the nodes. The end of ctx kills them.
 func startCluster(ctx context.Context, dir string, number int, database, hints string, say func(string, ...any)) (*cluster, error) {
 	c := &cluster{ctx: ctx, died: make(chan error, number), binary: filepath.Join(dir, "server"), dir: dir, say: say}
 	build := exec.CommandContext(ctx, "go", "build", "-o", c.binary, "github.com/buddychat/buddychat/examples/server")
@@ -83,13 +83,14 @@ func startCluster(ctx context.Context, dir string, number int, database, hints s
 	return c, nil
 }
 
-// start starts a node, and waits until it is ready. It takes a port that is free, another one each time.
+// start starts a node on a free port, which differs from start to start, and waits until it is
+// ready.
 func (c *cluster) start(n *node) error {
 	log, err := os.OpenFile(filepath.Join(c.dir, fmt.Sprintf("node%d.log", n.number)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the process has its own
+	defer log.Close() //nolint:errcheck // the process has its own copy
 	n.cmd = exec.CommandContext(c.ctx, c.binary)
 	n.cmd.Dir, n.cmd.Env, n.cmd.Stderr = c.dir, c.env, log
 	detach(n.cmd)
@@ -101,7 +102,7 @@ func (c *cluster) start(n *node) error {
 		return err
 	}
 	n.gone = make(chan struct{})
-	line, _ := bufio.NewReader(out).ReadString('\n') // it says one thing only
+	line, _ := bufio.NewReader(out).ReadString('\n') // the server prints only this line
 	url, ready := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	if ready {
 		n.setAddress(url)
@@ -114,11 +115,11 @@ func (c *cluster) start(n *node) error {
 	return nil
 }
 
-// await waits for the end of a node's process.
+// await waits until a node's process ends.
 func (c *cluster) await(n *node, cmd *exec.Cmd, gone chan struct{}) {
 	defer close(gone)
 	_ = cmd.Wait()
-	if n.address() != "" && c.ctx.Err() == nil { // nobody wished it
+	if n.address() != "" && c.ctx.Err() == nil { // the node ended on its own
 		n.setAddress("")
 		select {
 		case c.died <- fmt.Errorf("node %d ended by itself: %s", n.number, cmd.ProcessState):
@@ -127,13 +128,13 @@ func (c *cluster) await(n *node, cmd *exec.Cmd, gone chan struct{}) {
 	}
 }
 
-// end ends a node by a signal, and returns when it is gone.
+// end sends a signal to a node and waits until its process has ended.
 func (n *node) end(signal os.Signal) error {
 	if n.gone == nil {
 		return nil
 	}
 	n.setAddress("")
-	_ = n.cmd.Process.Signal(signal) // it may be gone already
+	_ = n.cmd.Process.Signal(signal) // fails if the process has ended already
 	select {
 	case <-n.gone:
 		return nil
@@ -153,7 +154,8 @@ func (c *cluster) stop() error {
 	return all.Wait()
 }
 
-// disturb ends a node each time that so much time has passed, one after the other, and starts it again, for as long as until lasts. Then all are up.
+// disturb stops and restarts the nodes in turn, one each interval of length every, until the
+// context until ends. When it returns without an error, all nodes are up.
 func (c *cluster) disturb(until context.Context, every time.Duration) error {
 	if every <= 0 {
 		return nil
@@ -175,7 +177,7 @@ func (c *cluster) disturb(until context.Context, every time.Duration) error {
 			return err
 		}
 		select {
-		case <-time.After(every / 4): // others have to do without it for a while
+		case <-time.After(every / 4): // keep the node down for a while
 		case <-until.Done():
 		}
 		if err := c.start(n); err != nil {
@@ -184,7 +186,7 @@ func (c *cluster) disturb(until context.Context, every time.Duration) error {
 	}
 }
 
-// up returns how many nodes can be reached.
+// up returns the number of nodes that are up.
 func (c *cluster) up() (up int) {
 	for _, n := range c.nodes {
 		if n.address() != "" {
@@ -194,7 +196,7 @@ func (c *cluster) up() (up int) {
 	return up
 }
 
-// any returns the address of some node that is up, "" where there is none.
+// any returns the address of a random node that is up, or "" if no node is.
 func (c *cluster) any() string {
 	for _, i := range mathrand.Perm(len(c.nodes)) {
 		if url := c.nodes[i].address(); url != "" {

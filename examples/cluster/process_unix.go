@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// detach keeps an interrupt at the terminal, which is for this process, from the command.
+// detach keeps an interrupt at the terminal away from the command: only this process handles it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

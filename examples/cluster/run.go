@@ -12,12 +12,14 @@ import (
 )
 
 const (
-	// arrival is how long the last events may be on their way, afterPoll how long something that should not come gets to come.
+	// arrival is how long to wait for the last events. afterPoll, longer than a poll, is how long
+	// to wait after that for events that must not arrive.
 	arrival   = 30 * time.Second
 	afterPoll = 1500 * time.Millisecond
 )
 
-// run runs it all, and returns the verdict. Sending ends with sending, everything with ctx.
+// run does the whole run and returns the verdict. The end of the context sending ends the sending;
+// the end of ctx ends the run.
 func run(ctx, sending context.Context, c config, out io.Writer) (v verdict, err error) {
 	say := sayer(out)
 	dir, err := os.MkdirTemp("", "buddychat-cluster-")
@@ -53,7 +55,7 @@ func run(ctx, sending context.Context, c config, out io.Writer) (v verdict, err 
 	return runOn(ctx, sending, c, nodes)
 }
 
-// runOn runs it on nodes that are up.
+// runOn does the run on nodes that are up.
 func runOn(ctx, sending context.Context, c config, nodes *cluster) (v verdict, err error) {
 	users := c.clients / devicesPerUser
 	nodes.say("%d nodes are up; making %d users", c.nodes, users)
@@ -97,7 +99,8 @@ func runOn(ctx, sending context.Context, c config, nodes *cluster) (v verdict, e
 	return v, nil
 }
 
-// play has messages sent and nodes ended for as long as is wished, and ends every conversation with a message.
+// play sends messages and kills nodes for the configured duration. It ends every conversation with
+// a message.
 func (l *load) play(ctx, sending context.Context, c config, nodes *cluster) error {
 	if err := l.allListen(ctx); err != nil {
 		return err
@@ -122,7 +125,7 @@ func (l *load) play(ctx, sending context.Context, c config, nodes *cluster) erro
 	return nil
 }
 
-// judge waits until everything has arrived, or has had its time, and gives the verdict.
+// judge waits until every event has arrived or the time is up, and returns the verdict.
 func (l *load) judge(ctx context.Context) (v verdict, err error) {
 	truths, err := l.findTruth(ctx)
 	if err != nil {
@@ -159,7 +162,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tell says what the verdict is.
+// tell prints the verdict.
 func (l *load) tell(v verdict, say func(string, ...any)) {
 	s := l.stats
 	s.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Stats are what can be told while it goes on.
+// stats holds the numbers that are reported during the run.
 type stats struct {
 	mu                       sync.Mutex
 	sent, delivered, resumed int
@@ -36,7 +36,7 @@ func (s *stats) countDelivered(latency time.Duration) {
 	s.all.add(latency)
 }
 
-// report writes a line a second until ctx ends.
+// report prints one line a second until ctx ends.
 func (s *stats) report(ctx context.Context, nodes *cluster) {
 	began := time.Now()
 	tick := time.NewTicker(time.Second)
@@ -56,7 +56,7 @@ func (s *stats) report(ctx context.Context, nodes *cluster) {
 	}
 }
 
-// A histogram counts latencies in steps of a twentieth.
+// A histogram counts latencies in buckets, each 5% wider than the one before.
 type histogram struct {
 	counts [400]int
 	total  int
@@ -70,7 +70,7 @@ func (h *histogram) add(d time.Duration) {
 	h.total++
 }
 
-// quantile returns what this share of the latencies does not exceed.
+// quantile returns the latency that a share q of all latencies does not exceed.
 func (h *histogram) quantile(q float64) time.Duration {
 	rest := int(q * float64(h.total))
 	for i := range h.counts {
@@ -95,7 +95,7 @@ func short(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-// sayer returns a function that writes lines, from whichever goroutine.
+// sayer returns a function that prints lines. It is safe for concurrent use.
 func sayer(out io.Writer) func(format string, args ...any) {
 	var mu sync.Mutex
 	return func(format string, args ...any) {

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// What should have been received is asked from the database in two ways: the messages of each conversation from its list, and from a replay of
-// all events, for one who was there from the first to the last, between which messages somebody came or went.
+// The database is asked in two ways for what clients should have received. The list of each
+// conversation gives its messages. A replay of the owner's events, who is a member from first to
+// last, shows between which messages members joined and left.
 
-// A truth is what the database has of a conversation.
+// A truth is a conversation as the database has it.
 type truth struct {
 	*conversation
 	stored   []string // the messages in its list, oldest first
@@ -20,10 +21,11 @@ type truth struct {
 	history  history
 }
 
-// askAtOnce is how many ask for the truth at the same time.
+// askAtOnce is how many users' conversations are read at the same time.
 const askAtOnce = 8
 
-// findTruth asks for what happened in all conversations. Nothing may happen any more, and each must end with a message of its owner's.
+// findTruth reads the history of all conversations. Call it only when there is no more traffic.
+// Each conversation must end with a message from its owner.
 func (l *load) findTruth(ctx context.Context) ([]*truth, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -49,7 +51,7 @@ func (l *load) findTruth(ctx context.Context) ([]*truth, error) {
 	return truths, all.Wait()
 }
 
-// list reads the messages of a conversation.
+// list reads all messages of a conversation.
 func (l *load) list(ctx context.Context, t *truth) error {
 	query := `query($copy: ID!, $after: String) { conversation: chat(id: $copy) { messages: chatMessages(first: 100, after: $after) {
 		nodes { message { content } } pageInfo { hasNextPage endCursor } } } }`
@@ -83,7 +85,8 @@ func (l *load) list(ctx context.Context, t *truth) error {
 	}
 }
 
-// replay reads all events of conversations that one person owns, from the first to the message that ends each.
+// replay reads all events of the conversations that one person owns, up to the last message of
+// each.
 func (l *load) replay(ctx context.Context, owner *person, theirs []*truth) error {
 	following, done := context.WithCancel(ctx)
 	defer done()
@@ -135,7 +138,7 @@ func (t *truth) take(e *event) {
 	}
 }
 
-// conclude lets what did not end go on to the last event.
+// conclude extends each span that did not end to the last event.
 func (t *truth) conclude() {
 	length := len(t.history.events)
 	if t.group == "" {
@@ -150,8 +153,9 @@ func (t *truth) conclude() {
 	}
 }
 
-// checkStored holds what the database has against itself and against what was sent: each message that was answered is there once, those of one sender in the order in
-// which they were sent, nothing else is, and the replay has the same messages in the same order.
+// checkStored checks the stored messages against the replay and against what was sent. Each
+// confirmed message must be stored once, the messages of one sender in the order of sending, and no
+// others. The replay must have the same messages in the same order.
 func (t *truth) checkStored() (v verdict) {
 	v.add(same(t.stored, t.replayed))
 	sent, stored := 0, 0
@@ -166,11 +170,11 @@ func (t *truth) checkStored() (v verdict) {
 		sent, stored = sent+len(w.sent), stored+len(theirs)
 	}
 	v.leaked += len(t.stored) - stored
-	v.delivered = 0 // this was no delivery
+	v.delivered = 0 // these messages were read, not delivered
 	return v
 }
 
-// same holds one list against another.
+// same compares two lists.
 func same(want, got []string) verdict {
 	received := make([]receipt, len(got))
 	for i, event := range got {

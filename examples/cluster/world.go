@@ -11,15 +11,17 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A group has up to largestGroup of the users, half of whom stay, and write. The others come and go.
+// A group has smallestGroup to largestGroup users. Half of them stay and write. The others come and
+// go.
 const (
 	smallestGroup = 3
 	largestGroup  = 8
-	// setUpAtOnce is how many users are made at the same time: a password costs a processor for a while.
+	// setUpAtOnce is how many users are created at the same time. Hashing a password keeps a CPU
+	// busy.
 	setUpAtOnce = 8
 )
 
-// A world is who writes to whom.
+// A world holds the users and who writes to whom.
 type world struct {
 	api    *api
 	people []*person
@@ -31,28 +33,28 @@ type world struct {
 // A person is a user.
 type person struct {
 	name, id, token string
-	cursor          string // of before anything happened
+	cursor          string // from before the first event
 	writes          []*writer
 }
 
 // A conversation is a chat or a group.
 type conversation struct {
-	owner   *person // who is in it all the time
-	copy    string  // the owner's
-	group   string  // the id of the group, "" of a chat
+	owner   *person // a member from first to last
+	copy    string  // the id of the owner's copy
+	group   string  // the id of the group, "" for a chat
 	writers []*writer
 	guests  []*person // who come and go
 
 	mu      sync.Mutex
-	members map[string]string // the users of memberships
+	members map[string]string // user ids by membership id
 }
 
-// A writer is a person in a conversation that they stay in.
+// A writer is a person in one conversation, of which they stay a member.
 type writer struct {
 	person *person
 	group  bool
 	copy   string
-	sent   []string // what a node answered that it has, in this order
+	sent   []string // the confirmed messages, in order
 }
 
 func (c *conversation) learn(membership, user string) {
@@ -63,11 +65,11 @@ func (c *conversation) learn(membership, user string) {
 	}
 }
 
-// setUp makes the users, a chat of each with the next, and groups.
+// setUp creates the users, a chat between each user and the next, and groups.
 func setUp(ctx context.Context, a *api, users int) (*world, error) {
 	w := &world{api: a}
 	run := strings.ToLower(rand.Text()[:10])
-	numbers := mathrand.Int64N(1e8) * 1e6 // of telephones, of which no two users may have the same
+	numbers := mathrand.Int64N(1e8) * 1e6 // phone numbers, which must be unique
 	for i := range users {
 		w.people = append(w.people, &person{name: fmt.Sprintf("%s-%d", run, i)})
 	}
@@ -143,7 +145,7 @@ func (w *world) openChat(ctx context.Context, one, other *person) error {
 	return nil
 }
 
-// openGroup makes a group of the first half of these people, with the others as its guests.
+// openGroup creates a group with the first half of these people as members and the rest as guests.
 func (w *world) openGroup(ctx context.Context, people []*person) error {
 	owner, stay := people[0], max(2, len(people)/2)
 	var made struct {
@@ -179,7 +181,7 @@ func (w *world) add(c *conversation) {
 	w.conversations = append(w.conversations, c)
 }
 
-// join adds somebody to a group. That they are in it is no error.
+// join adds a person to a group. It is no error if they are already a member.
 func (w *world) join(ctx context.Context, c *conversation, p *person) error {
 	err := w.api.ask(ctx, c.owner.token, `mutation($copy: ID!, $user: ID!) { createGroupMember(groupCopyId: $copy, memberId: $user) { groupMember { id } } }`,
 		map[string]any{"copy": c.copy, "user": p.id}, &struct{}{})
@@ -189,7 +191,7 @@ func (w *world) join(ctx context.Context, c *conversation, p *person) error {
 	return err
 }
 
-// copyOf returns somebody's copy of a group, "" where they are not in it.
+// copyOf returns the id of a person's copy of a group, or "" if they are not a member.
 func (w *world) copyOf(ctx context.Context, c *conversation, p *person) (string, error) {
 	var all struct {
 		Groups struct {
@@ -208,7 +210,7 @@ func (w *world) copyOf(ctx context.Context, c *conversation, p *person) (string,
 	return "", err
 }
 
-// membership returns the id under which somebody is a member, "" where they are not.
+// membership returns the id of a person's membership, or "" if they are not a member.
 func (w *world) membership(ctx context.Context, c *conversation, p *person) (string, error) {
 	var now struct {
 		Group struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
+func TestConnectionsPerAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	inner, err := listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)

@@ -199,7 +199,7 @@ func TestSecondSignalKillsTheServerAtOnce(t *testing.T) {
 	require.Equal(t, -1, p.cmd.ProcessState.ExitCode(), "it was ended by the signal")
 }
 
-func TestMessagesReachASocket(t *testing.T) {
+func TestMessagesArriveOnASocket(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())
 	ada, grace := register(t, p, "ada.lovelace", "12345678"), register(t, p, "grace.hopper", "87654321")

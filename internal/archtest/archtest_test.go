@@ -1,4 +1,4 @@
-// Package archtest holds the packages of the module to the direction of their imports.
+// Package archtest checks which packages of the module may import which.
 package archtest
 
 import (
@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// layers are the packages from the bottom up. Each imports only what stands in a line above its own. The examples may import anything.
+// layers lists the packages from the bottom up. A package may import only packages from earlier
+// lines. The examples may import anything.
 var layers = [][]string{
 	{"internal/surrogate", "internal/origin", "internal/pgserver", "internal/netfault", "internal/prose"},
 	{"storage", "internal/gqldoc", "realtime/transportws", "internal/pgtest"},
@@ -28,13 +29,14 @@ var layers = [][]string{
 	{"internal/sqlitetest"},
 }
 
-// domain is what a host compiles that uses the Go API alone.
+// domain lists the packages that an application compiles if it uses only the Go API.
 var domain = []string{"storage", "storage/driver", "user", "user/token", "chat", "group", "notify", "realtime", "."}
 
-// helpers are what the domain may import besides: small, and without anything of their own below.
+// helpers lists the modules that the domain may import too. They are small and have no
+// dependencies.
 var helpers = []string{"golang.org/x", "github.com/google/uuid", "github.com/golang-jwt/jwt/v5", "github.com/ccojocar/zxcvbn-go"}
 
-// reach says which packages may have a module among their dependencies, however far below.
+// reach lists, for each module, the packages that may depend on it, directly or indirectly.
 var reach = map[string][]string{
 	"github.com/uptrace/bun":              {"storage/bunstore", "storage/sqlite", "storage/postgres", "internal/sqlitetest"},
 	"github.com/jackc/pgx":                {"storage/postgres", "internal/pgtest"},
@@ -48,7 +50,7 @@ var reach = map[string][]string{
 	"go.uber.org/goleak":                  {},
 }
 
-// websocket is the library that is imported by one file, so that its successor can take its place.
+// websocket is the WebSocket library. Only one file imports it, so that it is easy to replace.
 const websocket = "nhooyr.io/websocket"
 
 func TestImportsPointDownward(t *testing.T) {
@@ -74,7 +76,7 @@ func TestImportsPointDownward(t *testing.T) {
 	}
 }
 
-func TestTheDomainImportsNothingButItselfAndSmallHelpers(t *testing.T) {
+func TestDomainImportsOnlyItselfAndSmallHelpers(t *testing.T) {
 	t.Parallel()
 	g := load(t)
 	for _, p := range domain {
@@ -86,7 +88,7 @@ func TestTheDomainImportsNothingButItselfAndSmallHelpers(t *testing.T) {
 	}
 }
 
-func TestLibrariesStayWhereTheyBelong(t *testing.T) {
+func TestOnlyAllowedPackagesDependOnALibrary(t *testing.T) {
 	t.Parallel()
 	g := load(t)
 	for module, allowed := range reach {
@@ -131,8 +133,8 @@ func TestOneFileImportsTheWebSocketLibrary(t *testing.T) {
 	require.Equal(t, "realtime/transportws", path.Dir(files[0]))
 }
 
-// The rules themselves can fail.
-func TestTheWayToADependencyIsFound(t *testing.T) {
+// Checks that way can find a forbidden dependency, so that the rules above can fail.
+func TestShortestPathToADependencyIsFound(t *testing.T) {
 	t.Parallel()
 	g := graph{
 		module + "/chat":      {module + "/storage", "fmt"},

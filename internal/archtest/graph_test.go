@@ -14,11 +14,12 @@ import (
 
 const module = "github.com/buddychat/buddychat"
 
-// A graph has what each package imports, those of other modules too. The standard library is left out. Its keys and values are import
-// paths; everything that it is asked and answers is relative to the module.
+// A graph maps each package, of other modules too, to the packages that it imports. The standard
+// library is left out. Keys and values are import paths. The methods take and return paths relative
+// to the module.
 type graph map[string][]string
 
-// load asks the go command. Test files do not count.
+// load builds the graph with go list. Test files are not included.
 func load(t *testing.T) graph {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports,Standard", module+"/...")
@@ -50,10 +51,10 @@ func load(t *testing.T) graph {
 	return g
 }
 
-// suites have nothing but tests.
+// suites lists the packages that have only tests.
 var suites = []string{"internal/archtest", "internal/torture", "internal/faults"}
 
-// library returns the module's own packages, without the examples and what has nothing but tests.
+// library returns the module's own packages, without the examples and the suites.
 func (g graph) library() (packages []string) {
 	for p := range g {
 		if name := relative(p); within(p, module) && !within(name, "examples") && !slices.Contains(suites, name) {
@@ -71,7 +72,8 @@ func (g graph) imports(p string) (names []string) {
 	return names
 }
 
-// way returns the shortest way by which a package depends on another module, nil where it does not.
+// way returns the shortest import path from a package to another module, or nil if it does not
+// depend on it.
 func (g graph) way(from, to string) []string {
 	seen := map[string]bool{}
 	for ways := [][]string{{from}}; len(ways) > 0; ways = ways[1:] {
@@ -90,7 +92,7 @@ func (g graph) way(from, to string) []string {
 	return nil
 }
 
-// within reports whether a package is that of the path, or below it.
+// within reports whether p is parent or a package below it.
 func within(p, parent string) bool { return p == parent || strings.HasPrefix(p, parent+"/") }
 
 func relative(p string) string {
@@ -105,7 +107,7 @@ func absolute(p string) string {
 	case p == ".":
 		return module
 	case strings.Contains(first, "."):
-		return p // of another module
+		return p // in another module
 	}
 	return module + "/" + p
 }

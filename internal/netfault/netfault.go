@@ -1,4 +1,5 @@
-// Package netfault is a network that misbehaves, for tests: a proxy on the loopback address between a client and a server of the test's own.
+// Package netfault simulates a faulty network in tests. It provides a proxy on the loopback
+// address, to put between a client and a server.
 package netfault
 
 import (
@@ -11,16 +12,17 @@ import (
 	"time"
 )
 
-// Faults are what a proxy does to what passes. The zero value lets everything through.
+// Faults describes how a proxy disturbs its connections. The zero value passes on everything.
 type Faults struct {
-	Latency time.Duration // each piece waits for it, in each direction
-	Jitter  time.Duration // and for up to this besides; the order stays
-	Slice   int           // the most bytes to pass on at a time; 0 is any number
-	// Partitioned lets nothing through, in either direction, and takes no connection up, while all stay open.
+	Latency time.Duration // delay of each write, in each direction
+	Jitter  time.Duration // random extra delay of up to this much; the order is kept
+	Slice   int           // the largest number of bytes per write; 0 means no limit
+	// Partitioned holds back all data in both directions, and opens no connections to the server.
+	// Open connections stay open.
 	Partitioned bool
 }
 
-// Proxy passes on connections to a server. It is safe for concurrent use.
+// A Proxy forwards connections to a server. It is safe for concurrent use.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -44,10 +46,10 @@ func New(target string) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is where the proxy listens.
+// Addr returns the address on which the proxy listens.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Set changes what the proxy does from now on.
+// Set replaces the faults, for open connections too.
 func (p *Proxy) Set(f Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,19 +58,19 @@ func (p *Proxy) Set(f Faults) {
 	p.changed = make(chan struct{})
 }
 
-// Reset cuts every connection, as an RST does.
+// Reset cuts every connection with an RST.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.open {
 		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // it is closed either way
+			_ = tcp.SetLinger(0) // closed below even if this fails
 		}
 		_ = c.Close()
 	}
 }
 
-// Close ends the proxy and every connection, and waits for the end of all that it started.
+// Close stops the proxy, cuts every connection, and waits for the proxy's goroutines to end.
 func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -107,7 +109,8 @@ func (p *Proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-// enter notes an open connection, or closes it where the proxy has ended.
+// enter registers an open connection. If the proxy is closed, it closes the connection and returns
+// false.
 func (p *Proxy) enter(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +129,7 @@ func (p *Proxy) leave(c net.Conn) {
 	_ = c.Close()
 }
 
-// pass waits until something may pass, and returns how.
+// pass waits while the network is partitioned, then returns the current faults.
 func (p *Proxy) pass() Faults {
 	for {
 		p.mu.Lock()
@@ -139,7 +142,7 @@ func (p *Proxy) pass() Faults {
 	}
 }
 
-// copy passes on one direction until it ends, and then lets the other side know.
+// copy forwards one direction until it ends, and then closes the other side accordingly.
 func (p *Proxy) copy(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -162,7 +165,7 @@ func (p *Proxy) copy(to, from net.Conn) {
 		if err == nil {
 			continue
 		}
-		p.pass() // an end does not cross a partition either
+		p.pass() // a partition holds back the end of a connection too
 		if tcp, ok := to.(*net.TCPConn); ok && errors.Is(err, io.EOF) {
 			_ = tcp.CloseWrite()
 		} else {

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo is a server that says what it hears.
+// echo starts a server that sends back what it receives, and returns its address.
 func echo(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func echo(t *testing.T) string {
 				return
 			}
 			go func() {
-				defer c.Close() //nolint:errcheck // it is the end either way
+				defer c.Close() //nolint:errcheck // closed either way
 				_, _ = io.Copy(c, c)
 			}()
 		}
@@ -57,7 +57,7 @@ func say(t *testing.T, c net.Conn, text []byte) {
 	require.Equal(t, text, back)
 }
 
-func TestWhatPassesIsWholeAndInOrder(t *testing.T) {
+func TestDataArrivesCompleteAndInOrder(t *testing.T) {
 	t.Parallel()
 	p, c := dial(t)
 	text := bytes.Repeat([]byte("abcdefghi"), 50)
@@ -67,7 +67,7 @@ func TestWhatPassesIsWholeAndInOrder(t *testing.T) {
 	}
 }
 
-func TestAPartitionHoldsUpAndLosesNothing(t *testing.T) {
+func TestPartitionDelaysDataWithoutLoss(t *testing.T) {
 	t.Parallel()
 	p, c := dial(t)
 	p.Set(netfault.Faults{Partitioned: true})
@@ -84,7 +84,7 @@ func TestAPartitionHoldsUpAndLosesNothing(t *testing.T) {
 	require.Equal(t, "late", string(back))
 }
 
-func TestAResetEndsEveryConnection(t *testing.T) {
+func TestResetCutsOpenConnectionsButAcceptsNewOnes(t *testing.T) {
 	t.Parallel()
 	p, c := dial(t)
 	say(t, c, []byte("x"))
@@ -93,6 +93,6 @@ func TestAResetEndsEveryConnection(t *testing.T) {
 	require.Error(t, err)
 	again, err := net.Dial("tcp", p.Addr())
 	require.NoError(t, err)
-	defer again.Close() //nolint:errcheck // it is the end either way
+	defer again.Close() //nolint:errcheck // closed either way
 	say(t, again, []byte("y"))
 }

@@ -1,5 +1,5 @@
-// Package pgserver runs a private PostgreSQL, from the initdb and pg_ctl on the PATH or in /usr/lib/postgresql. It is for tests, and for programs
-// that show or measure something.
+// Package pgserver runs a private PostgreSQL server, with the initdb and pg_ctl on the PATH or in
+// /usr/lib/postgresql. It is for tests, demonstrations and benchmarks.
 package pgserver
 
 import (
@@ -11,25 +11,26 @@ import (
 	"strings"
 )
 
-// A Server listens on the loopback address, with a password that nobody else knows. It ends, and its files go, with [Server.Close] or with this process,
-// however that ends.
+// A Server listens on the loopback address, with a random password. [Server.Close] stops it and
+// removes its files. So does the end of this process, however it ends.
 type Server struct {
-	// URL is the address of a database on it, with a user who may do everything.
+	// URL is the address of a database on the server, for a superuser.
 	URL string
 
-	alive io.WriteCloser // it lives for as long as this is open, and takes commands by it
+	alive io.WriteCloser // takes commands; the server stops when it is closed
 	said  *bufio.Reader
 	cmd   *exec.Cmd
 }
 
-// Start starts a server, which takes a second or two. With fsync it syncs to disk as in production; without, its data does not
-// survive a loss of power.
+// Start starts a server, which takes a second or two. With fsync, the server syncs to disk as in
+// production. Without, a power loss may destroy its data.
 func Start(fsync bool) (*Server, error) { return start(fsync) }
 
-// Crash stops the server at once: what was not committed is lost, and every connection is cut.
+// Crash stops the server at once. Uncommitted transactions are lost, and every connection is cut.
 func (s *Server) Crash() error { return s.do("stop") }
 
-// Restart starts the server again after a crash, at the same address, and returns when it has recovered.
+// Restart starts the server again after a crash, at the same address. It returns when the server
+// has recovered.
 func (s *Server) Restart() error { return s.do("start") }
 
 func (s *Server) do(command string) error {
@@ -42,7 +43,7 @@ func (s *Server) do(command string) error {
 	return nil
 }
 
-// answer waits for what is said of a command.
+// answer waits for the result of a command.
 func (s *Server) answer() error {
 	said, err := s.said.ReadString('\n')
 	if err == nil && said != "ready\n" {
@@ -51,7 +52,7 @@ func (s *Server) answer() error {
 	return err
 }
 
-// Close stops the server as a crash would, and removes its files.
+// Close stops the server as [Server.Crash] does, and removes its files.
 func (s *Server) Close() error {
 	err := s.alive.Close()
 	if ended := s.cmd.Wait(); err == nil {

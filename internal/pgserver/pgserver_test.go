@@ -10,7 +10,7 @@ import (
 	"github.com/buddychat/buddychat/internal/pgserver"
 )
 
-func TestAServerSurvivesCrashesAndIsGoneOnceItIsClosed(t *testing.T) {
+func TestServerKeepsDataAcrossACrashAndRemovesItOnClose(t *testing.T) {
 	t.Parallel()
 	s, err := pgserver.Start(false)
 	if err != nil && os.Getenv("CI") != "true" && os.Getenv("BUDDYCHAT_REQUIRE_POSTGRES") != "1" {

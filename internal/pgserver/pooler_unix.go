@@ -22,7 +22,7 @@ const poolerScript = `"$1" -q "$2/pgbouncer.ini" >/dev/null 2>&1 </dev/null & pi
 cat >/dev/null
 kill $pid; wait $pid; cd / && rm -rf "$2"`
 
-// startTimeout is how long PgBouncer may take until it listens.
+// startTimeout is how long PgBouncer may take to start listening.
 const startTimeout = 30 * time.Second
 
 func startPooler(s *Server, settings map[string]string) (*Pooler, error) {
@@ -49,7 +49,7 @@ func startPooler(s *Server, settings map[string]string) (*Pooler, error) {
 	section := map[string]string{
 		"listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "plain", "auth_file": users,
 		"pool_mode": "transaction", "default_pool_size": "10", "max_client_conn": "200", "logfile": filepath.Join(dir, "log"),
-		"server_login_retry": "0.1", // else it waits for 15 seconds once the server was away
+		"server_login_retry": "0.1", // the default is to wait 15 seconds after a failed login
 	}
 	maps.Copy(section, settings)
 	var config strings.Builder
@@ -65,7 +65,7 @@ func startPooler(s *Server, settings map[string]string) (*Pooler, error) {
 	cmd := exec.Command("sh", "-c", poolerScript, "sh", program, dir)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for this process
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keep terminal interrupts from it
 	if cmd.SysProcAttr.Credential, err = owner(dir, users, filepath.Join(dir, "pgbouncer.ini")); err != nil {
 		return nil, err
 	}
@@ -78,13 +78,13 @@ func startPooler(s *Server, settings map[string]string) (*Pooler, error) {
 	}
 	p := &Pooler{address: net.JoinHostPort("127.0.0.1", port), alive: alive, cmd: cmd}
 	if err := listens(p.address); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log")) // without it there is still the error
+		log, _ := os.ReadFile(filepath.Join(dir, "log")) // if unreadable, the error has to do
 		return nil, errors.Join(fmt.Errorf("PgBouncer does not start: %w\n%s", err, log), p.Close())
 	}
 	return p, nil
 }
 
-// listens waits until there is a listener at an address.
+// listens waits until the address accepts connections.
 func listens(address string) error {
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		c, err := net.DialTimeout("tcp", address, time.Second)

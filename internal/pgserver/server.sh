@@ -1,6 +1,7 @@
-# Runs a private PostgreSQL in directory $1 with the programs in $2 on port $3 (fsync $4), for as long as standard input is
-# open: the end of the process that started it, by whatever cause, closes it. Says "ready" or "failed". Then each line that it reads, "stop" (as by
-# a crash) or "start", is done, and answered in the same way.
+# Runs a private PostgreSQL in directory $1 with the programs in $2 on port $3 (fsync $4) until
+# standard input is closed. The end of the process that started it, for any reason, closes standard
+# input. Prints "ready" or "failed". Then it executes each line that it reads, "stop" (as in a
+# crash) or "start", and prints "ready" or "failed" for each.
 dir=$1 bin=$2 port=$3 fsync=$4
 
 start() {

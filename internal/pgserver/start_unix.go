@@ -20,8 +20,8 @@ import (
 //go:embed server.sh
 var script string
 
-// start starts a server of our own, which ends with this process. Another may take the port that was free a moment
-// ago, so it is tried again.
+// start starts a server that ends with this process. It tries three times, because another process
+// may take the port between the check that it is free and its use.
 func start(fsync bool) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
@@ -53,11 +53,11 @@ func startFrom(bin string, fsync bool) (*Server, error) {
 	cmd := exec.Command("sh", "-c", script, "sh", dir, bin, port, strconv.FormatBool(fsync))
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for this process
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keep terminal interrupts from it
 	if cmd.SysProcAttr.Credential, err = owner(dir, filepath.Join(dir, "password")); err != nil {
 		return nil, err
 	}
-	alive, err := cmd.StdinPipe() // open for as long as this process lives
+	alive, err := cmd.StdinPipe() // the end of this process closes it
 	if err != nil {
 		return nil, err
 	}
@@ -73,13 +73,14 @@ func startFrom(bin string, fsync bool) (*Server, error) {
 		alive: alive, said: bufio.NewReader(said), cmd: cmd,
 	}
 	if err := s.answer(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log")) // without it there is still the error
+		log, _ := os.ReadFile(filepath.Join(dir, "log")) // if unreadable, the error has to do
 		return nil, errors.Join(fmt.Errorf("PostgreSQL does not start: %w\n%s", err, log), s.Close())
 	}
 	return s, nil
 }
 
-// programs returns the directory of PostgreSQL's programs: the newest version that is there.
+// programs returns the directory of PostgreSQL's programs: that of the initdb on the PATH, else the
+// newest version in /usr/lib/postgresql.
 func programs() (string, error) {
 	if p, err := exec.LookPath("initdb"); err == nil {
 		p, err = filepath.EvalSymlinks(p)
@@ -107,7 +108,8 @@ func Program(name string) (string, error) {
 	return filepath.Join(bin, name), err
 }
 
-// owner makes files another user's where this is root, as whom PostgreSQL and PgBouncer refuse to run.
+// owner returns the user to run PostgreSQL or PgBouncer as, and gives that user the files. Both
+// programs refuse to run as root. If this process is not root, owner does nothing and returns nil.
 func owner(paths ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

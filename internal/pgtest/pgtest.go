@@ -1,11 +1,13 @@
 // Package pgtest gives tests a real PostgreSQL.
 //
-// With BUDDYCHAT_TEST_POSTGRES set to the URL of a server, that one is used; its user must be allowed to create
-// databases. Otherwise a private server is started, once for each test binary, from the initdb and pg_ctl
-// on the PATH or in /usr/lib/postgresql, and it goes when the test binary ends, however that ends. For benchmarks it syncs to
-// disk as in production; for tests, none of which takes the power away, it does not.
+// If BUDDYCHAT_TEST_POSTGRES is the URL of a server, tests use that server. Its user must be
+// allowed to create databases. Otherwise each test binary starts one private server, with the
+// initdb and pg_ctl on the PATH or in /usr/lib/postgresql. The server is removed when the test
+// binary ends, however it ends. It syncs to disk for benchmarks, as in production, but not for
+// tests, since no test simulates a power loss.
 //
-// Where there is neither, the test is skipped, or fails if CI is true or BUDDYCHAT_REQUIRE_POSTGRES is 1.
+// If no server is available, the test is skipped. It fails instead if BUDDYCHAT_TEST_POSTGRES is
+// set, CI is true or BUDDYCHAT_REQUIRE_POSTGRES is 1.
 package pgtest
 
 import (
@@ -30,13 +32,14 @@ func URL(tb testing.TB) string {
 	return URLWith(tb, "")
 }
 
-// URLWith is URL for a database that is made with options of CREATE DATABASE, such as its encoding.
+// URLWith is like URL, with options for CREATE DATABASE, such as an encoding.
 func URLWith(tb testing.TB, options string) string {
 	tb.Helper()
 	return database(tb, Shared(tb), options)
 }
 
-// Shared returns the server on which URL makes databases. A test may not crash it, nor change what concerns others.
+// Shared returns the server on which URL creates databases. A test must not crash it, or change
+// settings that affect other tests.
 func Shared(tb testing.TB) *pgserver.Server {
 	tb.Helper()
 	start := forTests
@@ -50,7 +53,8 @@ func Shared(tb testing.TB) *pgserver.Server {
 	return s
 }
 
-// Own starts a server for one test alone, which may crash it. It syncs to disk as in production, and goes when the test ends.
+// Own starts a server for one test, which may crash it. The server syncs to disk, as in production,
+// and is removed when the test ends.
 func Own(tb testing.TB) *pgserver.Server {
 	tb.Helper()
 	s, err := pgserver.Start(true)
@@ -65,8 +69,8 @@ func Own(tb testing.TB) *pgserver.Server {
 	return s
 }
 
-// Pooler starts a PgBouncer in transaction mode in front of a server, with settings of its own, and returns it. It goes when the
-// test ends.
+// Pooler starts a PgBouncer in transaction mode in front of a server, with these settings. It is
+// stopped when the test ends.
 func Pooler(tb testing.TB, s *pgserver.Server, settings map[string]string) *pgserver.Pooler {
 	tb.Helper()
 	p, err := pgserver.StartPooler(s, settings)
@@ -81,7 +85,7 @@ func Pooler(tb testing.TB, s *pgserver.Server, settings map[string]string) *pgse
 	return p
 }
 
-// missing skips a test, or fails it where PostgreSQL must be there.
+// missing skips the test, or fails it if the environment requires PostgreSQL.
 func missing(tb testing.TB, err error) {
 	tb.Helper()
 	if os.Getenv("BUDDYCHAT_TEST_POSTGRES") != "" || os.Getenv("CI") == "true" || os.Getenv("BUDDYCHAT_REQUIRE_POSTGRES") == "1" {
@@ -90,7 +94,8 @@ func missing(tb testing.TB, err error) {
 	tb.Skipf("this test needs PostgreSQL: %v", err)
 }
 
-// Database makes an empty database on a server, which is dropped when the test ends, and returns its address.
+// Database creates an empty database on a server and returns its address. It is dropped when the
+// test ends.
 func Database(tb testing.TB, s *pgserver.Server) string {
 	tb.Helper()
 	return database(tb, s, "")
@@ -115,13 +120,14 @@ func database(tb testing.TB, s *pgserver.Server, options string) string {
 	return u.String()
 }
 
-// forTests and forBenchmarks return the server of this test binary.
+// forTests and forBenchmarks return the shared server of this test binary, and start it on first
+// use.
 var (
 	forTests      = sync.OnceValues(func() (*pgserver.Server, error) { return given(false) })
 	forBenchmarks = sync.OnceValues(func() (*pgserver.Server, error) { return given(true) })
 )
 
-// given returns the server that is given, or else starts one.
+// given returns the server in BUDDYCHAT_TEST_POSTGRES, or starts one.
 func given(fsync bool) (*pgserver.Server, error) {
 	if address := os.Getenv("BUDDYCHAT_TEST_POSTGRES"); address != "" {
 		return &pgserver.Server{URL: address}, administer(address, "SELECT 1")

@@ -9,16 +9,17 @@ import (
 	"github.com/buddychat/buddychat/internal/pgtest"
 )
 
-func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
+func TestEachTestGetsItsOwnDatabase(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"one", "another"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := pgx.Connect(t.Context(), pgtest.URL(t))
 			require.NoError(t, err)
-			_, err = c.Exec(t.Context(), "CREATE TABLE mine (id INT)") // would be there already in a shared one
+			// In a shared database the second CREATE would fail.
+			_, err = c.Exec(t.Context(), "CREATE TABLE mine (id INT)")
 			require.NoError(t, err)
-			// The connection stays open: the database goes nevertheless.
+			// The connection stays open. The database must be dropped all the same.
 		})
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"nhooyr.io/websocket/wsjson"
 )
 
-// ask does one operation over HTTP and decodes what it answers into data. An error of the API has its code in its text.
+// ask runs one operation over HTTP and decodes its data into data. The text of an API error
+// contains its code.
 func ask(ctx context.Context, url, token, query string, variables map[string]any, data any) error {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
@@ -51,15 +52,15 @@ func ask(ctx context.Context, url, token, query string, variables map[string]any
 
 const sendMutation = `mutation($c: ID!, $t: String!) { createChatMessage(chatId: $c, content: $t, clientMessageId: $t) { chatMessage { id } } }`
 
-// A form is one of the two subscriptions.
+// A form selects one of the two subscriptions of the API.
 type form int
 
 const (
-	envelope form = iota // subscribe, which resumes by connection_init
-	typed                // events, which resumes by its argument
+	envelope form = iota // subscribe, which takes its cursor from connection_init
+	typed                // events, which takes its cursor as an argument
 )
 
-// socket opens a socket and subscribes on it.
+// socket opens a socket and subscribes on it in the given form.
 func socket(ctx context.Context, url, token, cursor string, f form) (*websocket.Conn, error) {
 	c, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(url, "http"), &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	if err != nil {
@@ -98,12 +99,14 @@ func wait(ctx context.Context, c *websocket.Conn, kind string) error {
 	}
 }
 
-// notIn is why nobody let one in, in difference to why one was sent out.
+// notIn wraps an error that kept a client from connecting, unlike one that ended a connection.
 type notIn struct{ error }
 
-// followSocket delivers the numbers that come over a socket until that ends.
+// followSocket delivers the numbers that arrive on a new socket until the socket ends.
 func followSocket(ctx context.Context, url, token, cursor string, f form, got func(arrival)) error {
-	if f == typed && cursor == "" { // what is there before the subscription begins is behind this cursor
+	// The typed form has no first answer with a cursor. Ask for one before the subscription begins,
+	// so that no event is missed.
+	if f == typed && cursor == "" {
 		var now struct{ EventCursor string }
 		if err := ask(ctx, url, token, `{ eventCursor }`, nil, &now); err != nil {
 			return notIn{err}
@@ -116,7 +119,7 @@ func followSocket(ctx context.Context, url, token, cursor string, f form, got fu
 	if err != nil {
 		return notIn{err}
 	}
-	defer c.CloseNow() //nolint:errcheck // it has ended
+	defer c.CloseNow() //nolint:errcheck // already ended
 	if f == typed {
 		got(arrival{cursor: cursor})
 	}
@@ -143,7 +146,7 @@ func followSocket(ctx context.Context, url, token, cursor string, f form, got fu
 	}
 }
 
-// take reads an event of either form.
+// take decodes an event of either form and delivers it.
 func take(payload json.RawMessage, got func(arrival)) error {
 	var e struct {
 		ID, Operation, Cursor string

@@ -22,7 +22,7 @@ import (
 
 const often = 10 * time.Millisecond
 
-func TestADatabaseThatCrashesLosesNothingThatWasAnsweredAndEndsNoSubscription(t *testing.T) {
+func TestDatabaseCrashLosesNoAcknowledgedMessageAndEndsNoSubscription(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)
 	address := pgtest.Database(t, server)
@@ -40,9 +40,9 @@ func TestADatabaseThatCrashesLosesNothingThatWasAnsweredAndEndsNoSubscription(t 
 	uncut(t, all)
 }
 
-// A pooler keeps the session of a client over a crash of the server, which so goes unnoticed. One node has the pooler alone, and the
-// other has the server's own address to follow the log at.
-func TestADatabaseThatCrashesBehindAPoolerLosesNothingThatWasAnsweredAndEndsNoSubscription(t *testing.T) {
+// A pooler keeps a client's session open when the server crashes, so the client does not notice the
+// crash. One node uses only the pooler. The other reads the log at the server's own address.
+func TestDatabaseCrashWithAPoolerLosesNoAcknowledgedMessageAndEndsNoSubscription(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)
 	direct := pgtest.Database(t, server)
@@ -73,13 +73,13 @@ func administer(t *testing.T, address, statement string, args ...any) {
 	require.NoError(t, err)
 }
 
-func TestTheLossOfTheConnectionThatListensIsMended(t *testing.T) {
+func TestLostListenConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	listening := &postgres.Options{ListenAddress: address + "&application_name=listening"}
 	slow := buddychat.Options{Realtime: realtime.Options{Poll: 500 * time.Millisecond}}
 	one, two := open(t, listening, address, slow), open(t, listening, address, slow)
-	apart := talks(t, 4, one) // who send on one node, and listen on the other
+	apart := talks(t, 4, one) // these send on one node and listen on the other
 	for i := range apart {
 		apart[i].follow = overHub(apart[i], two)
 	}
@@ -88,7 +88,8 @@ func TestTheLossOfTheConnectionThatListensIsMended(t *testing.T) {
 			administer(t, address, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'listening'`)
 			progress(t, ctx, apart)
 		}
-		require.Eventually(t, func() bool { // it listens again: what is sent comes without a poll
+		// Once the node listens again, messages arrive without a poll.
+		require.Eventually(t, func() bool {
 			for _, k := range apart {
 				k.mu.Lock()
 				k.delays = nil
@@ -102,7 +103,7 @@ func TestTheLossOfTheConnectionThatListensIsMended(t *testing.T) {
 	uncut(t, apart)
 }
 
-// overHub has the listener of a talk listen on one node alone.
+// overHub returns a follow function that always listens on node n.
 func overHub(k *talk, n *node) func(context.Context, string, func(arrival)) error {
 	owner := k.owner
 	return func(ctx context.Context, cursor string, got func(arrival)) error {
@@ -110,7 +111,7 @@ func overHub(k *talk, n *node) func(context.Context, string, func(arrival)) erro
 	}
 }
 
-func TestWithoutAnyHintDeliveryTakesAPoll(t *testing.T) {
+func TestDeliveryWithoutHintsTakesAtMostAPoll(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	const poll = 700 * time.Millisecond
@@ -125,7 +126,7 @@ func TestWithoutAnyHintDeliveryTakesAPoll(t *testing.T) {
 	uncut(t, apart)
 }
 
-func TestATransactionElsewhereInTheClusterDelaysNothing(t *testing.T) {
+func TestTransactionInAnotherDatabaseDelaysNothing(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)
 	address, elsewhere := pgtest.Database(t, server), pgtest.Database(t, server)
@@ -149,7 +150,7 @@ func TestATransactionElsewhereInTheClusterDelaysNothing(t *testing.T) {
 	require.Less(t, with, 2*without+500*time.Millisecond, "and not for as long as it lasts, %v", lasts)
 }
 
-func TestATransactionOfTheHostsDelaysItsOwnConversationAndNoOther(t *testing.T) {
+func TestApplicationTransactionDelaysOnlyItsOwnConversation(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	one, two := open(t, nil, address, buddychat.Options{}), open(t, nil, address, buddychat.Options{})
@@ -161,10 +162,10 @@ func TestATransactionOfTheHostsDelaysItsOwnConversationAndNoOther(t *testing.T) 
 	under(t, all, often, func(ctx context.Context) {
 		tx, err := one.db.SQL().BeginTx(ctx, nil)
 		require.NoError(t, err)
-		defer tx.Rollback() //nolint:errcheck // after the commit
+		defer tx.Rollback() //nolint:errcheck // has no effect after the commit
 		sent, err := one.db.In(tx).AppendMessage(ctx, held.Copy(), chat.Draft{Content: "of the host's"})
 		require.NoError(t, err)
-		resumed, err := one.app.Hub.Position(ctx) // the cursor of somebody who comes meanwhile
+		resumed, err := one.app.Hub.Position(ctx) // for a client that connects in the meantime
 		require.NoError(t, err)
 		progress(t, ctx, all)
 		pass(ctx, long(2*time.Second, 30*time.Second))
@@ -192,7 +193,8 @@ func TestATransactionOfTheHostsDelaysItsOwnConversationAndNoOther(t *testing.T) 
 	})
 }
 
-// through returns the address of a database behind a proxy, and the proxy.
+// through starts a proxy in front of a database. It returns the database's address through the
+// proxy, and the proxy.
 func through(t *testing.T, address string) (string, *netfault.Proxy) {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -204,7 +206,7 @@ func through(t *testing.T, address string) (string, *netfault.Proxy) {
 	return u.String(), p
 }
 
-func TestABadNetworkBetweenNodeAndDatabaseLosesNothing(t *testing.T) {
+func TestFaultyNetworkBetweenNodeAndDatabaseLosesNoMessage(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	open(t, nil, address, buddychat.Options{}) // makes the tables
@@ -216,7 +218,7 @@ func TestABadNetworkBetweenNodeAndDatabaseLosesNothing(t *testing.T) {
 	uncut(t, all)
 }
 
-func TestANodeThatHasMuchToCatchUpWithCutsNobodyOff(t *testing.T) {
+func TestNodeWithALargeBacklogClosesNoSubscription(t *testing.T) {
 	t.Parallel()
 	address := pgtest.URL(t)
 	open(t, nil, address, buddychat.Options{}) // makes the tables
@@ -229,7 +231,8 @@ func TestANodeThatHasMuchToCatchUpWithCutsNobodyOff(t *testing.T) {
 	under(t, all, time.Millisecond, func(ctx context.Context) {
 		for range long(1, 5) {
 			network.Set(netfault.Faults{Partitioned: true})
-			enough := all[0].acknowledged.Load() + 600 // more than a queue holds, and of all more than the window
+			// More than a queue holds. Over all talks, it is also more than the window holds.
+			enough := all[0].acknowledged.Load() + 600
 			require.Eventually(t, func() bool { return all[0].acknowledged.Load() >= enough }, settled, 5*time.Millisecond)
 			network.Set(netfault.Faults{})
 			network.Reset()
@@ -240,7 +243,7 @@ func TestANodeThatHasMuchToCatchUpWithCutsNobodyOff(t *testing.T) {
 	uncut(t, all)
 }
 
-func TestCursorsOfADatabaseThatWasRestoredOrIsAnotherAreRefused(t *testing.T) {
+func TestCursorsOfARestoredOrDifferentDatabaseAreRejected(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)
 	address, other := pgtest.Database(t, server), pgtest.Database(t, server)
@@ -273,7 +276,8 @@ func TestCursorsOfADatabaseThatWasRestoredOrIsAnotherAreRefused(t *testing.T) {
 
 	backup := name(address) + "_backup"
 	administer(t, server.URL, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name(address))
-	require.Eventually(t, func() bool { // no session may be there meanwhile, and the node comes back at once
+	// CREATE DATABASE fails while the template has sessions, and the node reconnects at once.
+	require.Eventually(t, func() bool {
 		c, err := pgx.Connect(t.Context(), server.URL)
 		require.NoError(t, err)
 		defer c.Close(context.Background()) //nolint:errcheck // it has done its work
@@ -327,7 +331,7 @@ func TestCursorsOfADatabaseThatWasRestoredOrIsAnotherAreRefused(t *testing.T) {
 	require.Equal(t, []string{"after", "and more, beyond where it was"}, contents)
 }
 
-func TestACursorOlderThanTheRetentionIsRefused(t *testing.T) {
+func TestCursorOlderThanTheRetentionIsRejected(t *testing.T) {
 	t.Parallel()
 	n := open(t, nil, pgtest.URL(t), buddychat.Options{Retention: time.Millisecond, UpkeepInterval: 10 * time.Millisecond})
 	mine, others := pair(t, n)

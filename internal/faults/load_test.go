@@ -1,7 +1,8 @@
-// Package faults holds what is promised against what goes wrong outside of the code: processes that are killed, databases that crash, connections that
-// are cut, slow, or silent, and clients that do not read.
+// Package faults tests that the library keeps its promises while its environment fails: processes
+// are killed, databases crash, connections are cut, slow or silent, and clients do not read.
 //
-// With BUDDYCHAT_TORTURE set the tests do as many rounds, and last as long, as one has patience for; without, they are a short run of the same.
+// With BUDDYCHAT_TORTURE set, the tests run for a long time. Otherwise they are short runs of the
+// same tests.
 package faults
 
 import (
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// long chooses between a short run and the long one.
+// long returns the second value in a long run, else the first.
 func long[T any](short, long T) T {
 	if os.Getenv("BUDDYCHAT_TORTURE") != "" {
 		return long
@@ -38,33 +39,36 @@ func long[T any](short, long T) T {
 	return short
 }
 
-// settled is how long everything may take to come right again once nothing is wrong any more.
+// settled is how long recovery may take once the fault is over.
 const settled = 60 * time.Second
 
-// A talk is a chat in which one user sends numbers, one after another, and another listens. Each sends and listens by a way of their own, over whichever
-// node this takes.
+// A talk is a chat in which one user sends the numbers 1, 2, 3 and so on, and another listens. The
+// functions send and follow choose the node and the transport.
 type talk struct {
-	// send sends a number, which is the message's clientMessageId as well. An error says that it is not known whether it was sent.
+	// send sends a number, which is also the message's clientMessageId. After an error, it is
+	// unknown whether the message was sent.
 	send func(ctx context.Context, number int) error
-	// follow delivers the numbers that are sent behind a cursor, until it ends for whatever cause. It calls got with the number 0 once it listens.
+	// follow delivers the numbers sent after a cursor, until it fails or ctx ends. It calls got
+	// with the number 0 once it listens.
 	follow func(ctx context.Context, cursor string, got func(arrival)) error
 
-	owner        user.ID                                     // who listens
-	stored       func(ctx context.Context) ([]string, error) // what there is, newest first, where it can be asked for
+	owner user.ID // the user who listens
+	// stored returns the stored numbers, newest first. It may be nil.
+	stored       func(ctx context.Context) ([]string, error)
 	acknowledged atomic.Int64
 
 	mu       sync.Mutex
 	cursor   string
-	ids      []string // of the events, by number
+	ids      []string // event ids, by number
 	last     int
-	resumed  bool // nothing new has come since
+	resumed  bool // no new number has arrived since the last resume
 	ends     int
 	problems []string
 	delays   []time.Duration
-	cuts     []error // why it ended
+	cuts     []error // the errors that ended connections
 }
 
-// got takes a number in.
+// got records an arrival and checks it.
 func (k *talk) got(a arrival) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -82,19 +86,19 @@ func (k *talk) got(a arrival) {
 		k.last = a.number
 	case !k.resumed:
 		k.problems = append(k.problems, fmt.Sprintf("%d came again behind %d", a.number, k.last))
-	case k.ids[a.number-1] != a.id: // it may come again right after a resume, but then it is the same
+	case k.ids[a.number-1] != a.id: // right after a resume, an event may repeat with the same id
 		k.problems = append(k.problems, fmt.Sprintf("%d came as %s, and then as %s", a.number, k.ids[a.number-1], a.id))
 	}
 }
 
-// An arrival is a number as its listener gets it.
+// An arrival is a number as its listener receives it.
 type arrival struct {
 	number     int
 	id, cursor string    // of the event
 	at         time.Time // when it was sent
 }
 
-// listen follows until ctx ends, and comes back whenever it is cut off.
+// listen follows the chat until ctx ends, and resumes whenever it is cut off.
 func (k *talk) listen(ctx context.Context, ready func()) {
 	var once sync.Once
 	for ctx.Err() == nil {
@@ -117,7 +121,7 @@ func (k *talk) listen(ctx context.Context, ready func()) {
 	}
 }
 
-// speak sends numbers until enough is closed, each until it is acknowledged.
+// speak sends numbers until enough is closed. It retries each number until it is acknowledged.
 func (k *talk) speak(ctx context.Context, enough <-chan struct{}, every time.Duration) {
 	for number := 1; ; number++ {
 		select {
@@ -139,10 +143,10 @@ func (k *talk) speak(ctx context.Context, enough <-chan struct{}, every time.Dur
 	}
 }
 
-// breathe is a pause of a client's.
+// breathe pauses a client for a random time of at most most.
 func breathe(ctx context.Context, most time.Duration) { pass(ctx, most/2+rand.N(most/2+1)) }
 
-// pass lets a fault last.
+// pass waits while a fault lasts, or until ctx ends.
 func pass(ctx context.Context, lasts time.Duration) {
 	timer := time.NewTimer(lasts)
 	defer timer.Stop()
@@ -152,8 +156,8 @@ func pass(ctx context.Context, lasts time.Duration) {
 	}
 }
 
-// under has everybody talk while something goes wrong, and then holds what was received against what was acknowledged. Every is about how often each
-// sends.
+// under runs the talks while wrong causes faults, then checks that each listener received what was
+// acknowledged. Each talk sends a number about once per every.
 func under(t *testing.T, talks []*talk, every time.Duration, wrong func(ctx context.Context)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +210,7 @@ func cutOff(talks []*talk) (ends int) {
 	return ends
 }
 
-// uncut requires that nobody was cut off: while the database is away, subscriptions stay.
+// uncut requires that no listener was cut off: subscriptions stay open while the database is down.
 func uncut(t *testing.T, talks []*talk) {
 	t.Helper()
 	for _, k := range talks {
@@ -214,7 +218,8 @@ func uncut(t *testing.T, talks []*talk) {
 	}
 }
 
-// quantile returns a quantile of the times from the moment of each message to its arrival, where the talks know it.
+// quantile returns the q-quantile of the delays between sending and arrival, over all talks that
+// record delays.
 func quantile(talks []*talk, q float64) time.Duration {
 	var all []time.Duration
 	for _, k := range talks {
@@ -229,7 +234,7 @@ func quantile(talks []*talk, q float64) time.Duration {
 	return all[min(len(all)-1, int(q*float64(len(all))))]
 }
 
-// progress waits until everybody has heard something that was sent after the call.
+// progress waits until each listener has received a number that was sent after the call.
 func progress(t *testing.T, ctx context.Context, talks []*talk) {
 	t.Helper()
 	targets := make([]int, len(talks))
@@ -242,7 +247,8 @@ func progress(t *testing.T, ctx context.Context, talks []*talk) {
 	}
 }
 
-// misbehave has a network be slow, cut what passes into pieces, let nothing pass, and break every connection behind each of these.
+// misbehave makes the network slow, then split the data into single bytes, then partitioned. After
+// each of these it cuts every connection.
 func misbehave(t *testing.T, ctx context.Context, network *netfault.Proxy, talks []*talk) {
 	t.Helper()
 	for _, f := range []netfault.Faults{

@@ -20,7 +20,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// A host has users of its own, whose tokens are their names.
+// A host is an application with its own users. Each user's token is their id.
 type host struct{}
 
 func (host) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {
@@ -35,7 +35,7 @@ func (host) Authenticate(_ context.Context, _ *http.Request, token string) (grap
 	return graphqlapi.Identity{User: user.ID(token), Session: token}, nil
 }
 
-// A node is the application as it runs in one process.
+// A node is one instance of the application, as it would run in one process.
 type node struct {
 	app *buddychat.App
 	db  *postgres.DB // nil on another store
@@ -56,7 +56,7 @@ func serve(t *testing.T, store buddychat.Store, o buddychat.Options) *node {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), settled)
 		defer cancel()
-		_ = api.Shutdown(ctx) // what does not read is cut off
+		_ = api.Shutdown(ctx) // clients that do not read are cut off
 		server.Close()
 		require.NoError(t, app.Shutdown(ctx))
 		require.NoError(t, <-ended)
@@ -66,7 +66,7 @@ func serve(t *testing.T, store buddychat.Store, o buddychat.Options) *node {
 	return n
 }
 
-// open runs a node on a PostgreSQL database.
+// open runs a node on a PostgreSQL database until the test ends.
 func open(t *testing.T, o *postgres.Options, address string, opts buddychat.Options) *node {
 	t.Helper()
 	if o == nil {
@@ -81,7 +81,7 @@ func open(t *testing.T, o *postgres.Options, address string, opts buddychat.Opti
 
 var chats atomic.Int64
 
-// pair opens a chat of two new users, and returns it as each has it.
+// pair opens a chat between two new users and returns the copy of each.
 func pair(t *testing.T, n *node) (mine, others chat.Chat) {
 	t.Helper()
 	id := chats.Add(1)
@@ -90,7 +90,7 @@ func pair(t *testing.T, n *node) (mine, others chat.Chat) {
 	return mine, others
 }
 
-// talks opens chats whose users send and listen by the Go API, each time on any of the nodes.
+// talks opens chats whose users send and listen by the Go API. Each call uses a random node.
 func talks(t *testing.T, many int, nodes ...*node) []*talk {
 	t.Helper()
 	all := make([]*talk, many)
@@ -129,7 +129,7 @@ func follow(ctx context.Context, hub *realtime.Hub, u user.ID, cursor string, go
 	return ctx.Err()
 }
 
-// stored checks that what is stored is what was acknowledged: each once.
+// stored checks that as many messages are stored as were acknowledged.
 func stored(t *testing.T, n *node, all []*talk) {
 	t.Helper()
 	want, got := int64(0), int64(0)

@@ -24,7 +24,7 @@ import (
 	"github.com/buddychat/buddychat/internal/pgtest"
 )
 
-// built is the reference server, built once.
+// built builds the reference server once and returns its path.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "buddychat-faults-")
 	if err != nil {
@@ -43,11 +43,11 @@ var buildDir string
 
 func removeServer() {
 	if buildDir != "" {
-		_ = os.RemoveAll(buildDir) // it is in the temporary directory
+		_ = os.RemoveAll(buildDir) // it is a temporary directory
 	}
 }
 
-// A process is a server that is killed and started again, at one address.
+// A process is a server that can be killed and started again, at the same address.
 type process struct {
 	t    *testing.T
 	args []string
@@ -79,8 +79,8 @@ func (p *process) start() {
 		require.NoError(p.t, err)
 		require.NoError(p.t, cmd.Start())
 		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil { // the port may be taken for a moment
-			_ = cmd.Wait() // that it failed is known
+		if err != nil { // the port may still be in use for a moment
+			_ = cmd.Wait() // the process has failed
 			require.True(p.t, time.Now().Before(deadline), "the server does not start")
 			continue
 		}
@@ -94,18 +94,18 @@ func (p *process) start() {
 	}
 }
 
-// kill ends it as a loss of power does.
+// kill ends the process at once, with SIGKILL.
 func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd != nil {
-		_ = p.cmd.Process.Kill() // it may have ended
+		_ = p.cmd.Process.Kill() // fails if the process has ended
 		_ = p.cmd.Wait()
 		p.cmd = nil
 	}
 }
 
-// stop asks it to end, and waits for that.
+// stop asks the process to end and waits until it has.
 func (p *process) stop() {
 	p.t.Helper()
 	began := time.Now()
@@ -121,10 +121,10 @@ func (p *process) stop() {
 
 var people sync.Mutex
 
-// register makes a user, and returns the id and a token.
+// register creates a user and returns their id and a token.
 func register(t *testing.T, p *process, name string, numbered int) (id, token string) {
 	t.Helper()
-	people.Lock() // hashing passwords takes the processors that others measure with
+	people.Lock() // hash one password at a time: other tests measure delays on the same CPUs
 	defer people.Unlock()
 	var created struct {
 		CreateUser struct{ User struct{ ID string } }
@@ -144,7 +144,8 @@ func logIn(t *testing.T, p *process, name, password string) string {
 	return in.Login.Token
 }
 
-// talksOver opens chats whose users send over HTTP and listen over sockets, each time on any of the servers.
+// talksOver opens chats whose users send over HTTP and listen over sockets. Each request and each
+// socket uses a random server.
 func talksOver(t *testing.T, many int, servers ...*process) []*talk {
 	t.Helper()
 	all := make([]*talk, many)
@@ -171,7 +172,7 @@ func talksOver(t *testing.T, many int, servers ...*process) []*talk {
 	return all
 }
 
-func TestAServerThatIsKilledLosesNothingThatItAnsweredAndDoublesNothing(t *testing.T) {
+func TestKilledServerLosesNoAcknowledgedMessageAndStoresNoneTwice(t *testing.T) {
 	t.Parallel()
 	for name, database := range map[string]func(t *testing.T) string{
 		"SQLite":     func(*testing.T) string { return "sqlite:killed.db" },
@@ -194,7 +195,7 @@ func TestAServerThatIsKilledLosesNothingThatItAnsweredAndDoublesNothing(t *testi
 	}
 }
 
-// contents returns what a chat shows, newest first.
+// contents returns the messages of a chat, newest first.
 func contents(ctx context.Context, url, token, chat string) (all []string, err error) {
 	for cursor, more := "", true; more; {
 		var page struct {
@@ -225,7 +226,7 @@ func contents(ctx context.Context, url, token, chat string) (all []string, err e
 	return all, nil
 }
 
-// counted checks that each chat has what was acknowledged in it, each once and in order.
+// counted checks that each chat contains the acknowledged numbers, once each and in order.
 func counted(t *testing.T, all []*talk) {
 	t.Helper()
 	for _, k := range all {
@@ -239,7 +240,7 @@ func counted(t *testing.T, all []*talk) {
 	}
 }
 
-func TestARollingRestartIsMissedByNobody(t *testing.T) {
+func TestRollingRestartLosesNoMessage(t *testing.T) {
 	t.Parallel()
 	flags := []string{"-database", pgtest.URL(t), "-secret", strings.Repeat("s3cret!", 5)}
 	servers := []*process{start(t, flags...), start(t, flags...), start(t, flags...)}
@@ -265,7 +266,7 @@ func TestARollingRestartIsMissedByNobody(t *testing.T) {
 	}
 }
 
-func TestTheEndOfALoginEndsItsSocketsOnEveryNode(t *testing.T) {
+func TestEndingALoginClosesItsSocketsOnEveryNode(t *testing.T) {
 	t.Parallel()
 	flags := []string{"-database", pgtest.URL(t), "-secret", strings.Repeat("s3cret!", 5)}
 	one, two := start(t, flags...), start(t, append(flags, "-access-token-ttl", "4s")...)
@@ -286,7 +287,8 @@ func TestTheEndOfALoginEndsItsSocketsOnEveryNode(t *testing.T) {
 		t.Run(name, func(t *testing.T) { endsSocket(t, one, two, end) })
 	}
 	t.Run("expiry", func(t *testing.T) {
-		token := logIn(t, two, "ada.lovelace", password) // for four seconds, of which the rest of this one may be missing
+		// The token is valid for four seconds, less up to a second of rounding.
+		token := logIn(t, two, "ada.lovelace", password)
 		began := time.Now()
 		c, err := socket(t.Context(), one.url(), token, "", envelope)
 		require.NoError(t, err)
@@ -301,7 +303,8 @@ func TestTheEndOfALoginEndsItsSocketsOnEveryNode(t *testing.T) {
 	})
 }
 
-// endsSocket opens a socket on one node and ends its login on the other.
+// endsSocket opens a socket on one node, ends its login on the other, and checks that the socket is
+// closed.
 func endsSocket(t *testing.T, one, two *process, end func(token, refresh string) error) {
 	t.Helper()
 	var in struct {
@@ -326,11 +329,12 @@ func endsSocket(t *testing.T, one, two *process, end func(token, refresh string)
 	}
 }
 
-// requireEnded reads until the socket is closed, in time and because its login ended. No subscription is
-// told before that, since clients take an error for its end and do not reconnect.
+// requireEnded reads until the socket is closed, and checks that this happens in time and because
+// the login ended. No subscription may receive an error first: clients take it for the end of the
+// subscription and do not reconnect.
 func requireEnded(t *testing.T, c *websocket.Conn, most time.Duration) {
 	t.Helper()
-	defer c.CloseNow() //nolint:errcheck // it has ended
+	defer c.CloseNow() //nolint:errcheck // already ended
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
 	for {

@@ -26,7 +26,7 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// behind returns the address of a node behind a proxy, and the proxy.
+// A proxy in front of a node: returns the node's address through the proxy, and the proxy.
 func behind(t *testing.T, n *node) (string, *netfault.Proxy) {
 	t.Helper()
 	p, err := netfault.New(strings.TrimPrefix(n.url, "http://"))
@@ -35,7 +35,7 @@ func behind(t *testing.T, n *node) (string, *netfault.Proxy) {
 	return "http://" + p.Addr(), p
 }
 
-// listenOver has the listeners of talks listen on sockets, of both forms.
+// listenOver makes the talks listen on sockets, with both forms of subscription.
 func listenOver(all []*talk, url string) {
 	for i, k := range all {
 		k.follow = func(ctx context.Context, cursor string, got func(arrival)) error {
@@ -44,7 +44,7 @@ func listenOver(all []*talk, url string) {
 	}
 }
 
-func TestABadNetworkBetweenClientAndNodeLosesNothing(t *testing.T) {
+func TestFaultyNetworkBetweenClientAndNodeLosesNoMessage(t *testing.T) {
 	t.Parallel()
 	n := serve(t, memory.New(nil), buddychat.Options{})
 	url, network := behind(t, n)
@@ -54,7 +54,7 @@ func TestABadNetworkBetweenClientAndNodeLosesNothing(t *testing.T) {
 	require.GreaterOrEqual(t, cutOff(all), len(all))
 }
 
-func TestManyClientsWhoComeBackAtTheSameTimeMissNothing(t *testing.T) {
+func TestManyClientsThatResumeAtTheSameTimeMissNoMessage(t *testing.T) {
 	t.Parallel()
 	n := serve(t, memory.New(nil), buddychat.Options{})
 	url, network := behind(t, n)
@@ -70,14 +70,14 @@ func TestManyClientsWhoComeBackAtTheSameTimeMissNothing(t *testing.T) {
 	require.GreaterOrEqual(t, cutOff(all), 2*len(all))
 }
 
-// A crowd is a group whose members listen on a socket each.
+// A crowd is a group whose members each listen on a socket.
 type crowd struct {
 	*node
 	owner   user.ID
 	copy    int64
 	aside   int64 // the owner's chat with the first member
 	members []user.ID
-	heard   atomic.Int64 // messages, by all members, in the run
+	heard   atomic.Int64 // messages received in this run, by all members together
 }
 
 func newCrowd(t *testing.T, many int) *crowd {
@@ -100,10 +100,11 @@ func newCrowd(t *testing.T, many int) *crowd {
 const (
 	crowdMessages = 300
 	crowdEvery    = 10 * time.Millisecond
-	crowdAhead    = 20 // the most messages that those who read may be behind, however slow the machine is
+	crowdAhead    = 20 // how many messages the readers may lag; on a slow machine the sender waits
 )
 
-// p99 sends messages to the crowd, and many more to its first member alone, and returns how long the former took to all but that one.
+// p99 sends messages to the crowd, and three times as many to its first member only. It returns the
+// 99th percentile of the delays to the other members.
 func (c *crowd) p99(t *testing.T) time.Duration {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), settled)
@@ -146,14 +147,14 @@ func (c *crowd) p99(t *testing.T) time.Duration {
 	return delays[len(delays)*99/100]
 }
 
-// listen hears out all messages of a run, and returns how long each took.
+// listen receives all messages of a run and returns the delay of each.
 func (c *crowd) listen(ctx context.Context, m user.ID, ready func()) (delays []time.Duration, err error) {
 	s, err := socket(ctx, c.url, string(m), "", envelope)
 	if err != nil {
 		ready()
 		return nil, err
 	}
-	defer s.CloseNow() //nolint:errcheck // it has heard everything
+	defer s.CloseNow() //nolint:errcheck // everything has been received
 	if err := wait(ctx, s, "next"); err != nil {
 		ready()
 		return nil, err
@@ -177,11 +178,14 @@ func (c *crowd) listen(ctx context.Context, m user.ID, ready func()) (delays []t
 	return delays, nil
 }
 
-func TestASlowReaderDelaysNobodyAndComesBackToEverything(t *testing.T) { // not in parallel: it measures
+// This test is not parallel, because it measures.
+func TestSlowReaderDelaysNoOtherMemberAndResumesWithoutLoss(t *testing.T) {
 	c := newCrowd(t, long(200, 1000))
 	var without, with time.Duration
-	noise := long(250*time.Millisecond, 20*time.Millisecond) // a short run shares the machine with other tests
-	for range 3 {                                            // on a machine that others use as well, the best of a few tells
+	// A short run shares the machine with other tests, so it allows more noise.
+	noise := long(250*time.Millisecond, 20*time.Millisecond)
+	// Other processes can disturb a measurement, so one good result of three is enough.
+	for range 3 {
 		without = c.p99(t)
 		before := heap()
 		slow, cursor := c.silent(t)
@@ -203,7 +207,8 @@ func heap() uint64 {
 	return m.HeapInuse
 }
 
-// silent opens the socket of the first member, which takes little and reads nothing behind the beginning, and returns the cursor of that.
+// silent opens a socket of the first member with a small receive buffer. It reads only the first
+// answer, and returns the cursor in it.
 func (c *crowd) silent(t *testing.T) (*websocket.Conn, string) {
 	t.Helper()
 	narrow := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -227,7 +232,8 @@ func (c *crowd) silent(t *testing.T) (*websocket.Conn, string) {
 	return s, first.Payload.Extensions.Cursor
 }
 
-// requireComesBack reads what there is for the client that did not, until its socket ends, and then the rest behind its last cursor.
+// requireComesBack reads the events that wait on the silent client's socket until the socket ends.
+// It then resumes from the last cursor, and checks that the client misses no message of the group.
 func (c *crowd) requireComesBack(t *testing.T, s *websocket.Conn, cursor string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), settled)

@@ -14,29 +14,30 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// services is what acts are done through: those of a node, or of a transaction of a host's.
+// services holds the services that execute acts: those of a node, or those bound to a transaction
+// of the application.
 type services struct {
 	chats  *chat.Service
 	groups *group.Service
 }
 
-// An act is something that one user does in one room.
+// An act is one operation by one user in one room.
 type act struct {
 	name string
 	room *room
-	do   func(context.Context, services) error // may run beside others
-	then func()                                // what it does to the model; its records follow
-	want error                                 // what it is refused with, nil if it is done
+	do   func(context.Context, services) error // may run concurrently with other acts
+	then func()                                // updates the model
+	want error                                 // the expected error, nil for success
 }
 
-// pick returns one of some.
+// pick returns a random element.
 func pick[T any](m *machine, from []T) T { return rapid.SampledFrom(from).Draw(m.T, "which") }
 
 func (m *machine) chance(percent int) bool {
 	return rapid.IntRange(1, 100).Draw(m.T, "chance") <= percent
 }
 
-// free returns the rooms that nobody acts in and somebody is in.
+// free returns the rooms that have members and no act in progress.
 func (m *machine) free() (rooms []*room) {
 	for _, r := range m.rooms {
 		if !r.busy && len(r.present()) > 0 {
@@ -46,7 +47,7 @@ func (m *machine) free() (rooms []*room) {
 	return rooms
 }
 
-// act chooses an act in a room that is free, and reserves that. It returns nil where there is none.
+// act chooses an act in a free room and reserves the room. It returns nil if no room is free.
 func (m *machine) act() *act {
 	free := m.free()
 	if len(free) == 0 {
@@ -64,7 +65,7 @@ func (m *machine) act() *act {
 	return a
 }
 
-// message chooses an act on messages.
+// message chooses a random act on messages.
 func (m *machine) message(r *room, by *ownCopy) *act {
 	var shown []*message
 	for _, w := range r.written {
@@ -128,7 +129,7 @@ func (m *machine) read(r *room, by *ownCopy, about *message) *act {
 	}}
 }
 
-// send sends something new, or something again.
+// send sends a new message, or retries an earlier one.
 func (m *machine) send(r *room, by *ownCopy) *act {
 	m.count++
 	draft := chat.Draft{Content: fmt.Sprintf("message %d", m.count)}
@@ -166,7 +167,7 @@ func (m *machine) send(r *room, by *ownCopy) *act {
 	return a
 }
 
-// sentBefore returns, now and then, something that the user sent with an id of their own.
+// sentBefore returns, now and then, a message that the user sent with a client id.
 func (m *machine) sentBefore(r *room, u user.ID) *message {
 	var candidates []*message
 	for _, w := range r.written {
@@ -180,7 +181,7 @@ func (m *machine) sentBefore(r *room, u user.ID) *message {
 	return pick(m, candidates)
 }
 
-// membership chooses an act on a group, nil where the member can do none.
+// membership chooses a random act on a group. It returns nil if the member can do none.
 func (m *machine) membership(r *room, by *ownCopy) *act {
 	switch n := rapid.IntRange(0, 9).Draw(m.T, "membership"); {
 	case n == 0 && (len(r.present()) > 1 || m.chance(10)):

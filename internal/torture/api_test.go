@@ -23,13 +23,13 @@ import (
 
 type object = map[string]any
 
-// ownUsers has the application keep its users itself. Their passwords are hashed as fast as can be.
+// ownUsers selects the built-in users, with the fastest possible password hashing.
 func ownUsers(o *buddychat.Options) {
 	o.Users.Hash = user.HashParams{Memory: 8, Iterations: 1, Parallelism: 1}
 	o.Tokens.Keys = []token.Key{{ID: "test", Secret: bytes.Repeat([]byte{7}, 32)}}
 }
 
-// serve serves the API of every node. Nothing is throttled.
+// serve serves the API of every node, without throttling.
 func serve(t *testing.T, c *cluster) []*httptest.Server {
 	t.Helper()
 	var servers []*httptest.Server
@@ -48,10 +48,11 @@ func serve(t *testing.T, c *cluster) []*httptest.Server {
 	return servers
 }
 
-// expected are the codes that one gets who acts on what another has changed meanwhile.
+// expected lists the error codes that a user may get if another user changed the object in the
+// meantime.
 var expected = []string{"NOT_FOUND", "FORBIDDEN", "CONFLICT", "UNAUTHENTICATED"}
 
-// ask sends a document and returns its data, nil where it was refused.
+// ask sends a document and returns its data, or nil if the API rejected it with an expected code.
 func ask(ctx context.Context, server *httptest.Server, access, document string, variables object) (object, error) {
 	body, err := json.Marshal(object{"query": document, "variables": variables})
 	if err != nil {
@@ -90,13 +91,14 @@ func ask(ctx context.Context, server *httptest.Server, access, document string, 
 	return answer.Data, nil
 }
 
-// A frame is a message of the protocol.
+// A frame is a message of graphql-transport-ws.
 type frame struct {
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload"`
 }
 
-// subscribe opens a socket and subscribes behind a cursor, by the typed subscription or the documented one. What follows are the frames of that.
+// subscribe opens a socket and subscribes after a cursor, with the typed or the documented
+// subscription. The next frames on the socket belong to the subscription.
 func subscribe(ctx context.Context, server *httptest.Server, access, after string, typed bool) (*websocket.Conn, error) {
 	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(server.URL, "http")+"/graphql", &websocket.DialOptions{
 		HTTPClient: server.Client(), Subprotocols: []string{"graphql-transport-ws"},
@@ -146,7 +148,7 @@ func readFrame(ctx context.Context, conn *websocket.Conn) (f frame, err error) {
 	return f, json.Unmarshal(text, &f)
 }
 
-// at walks into decoded JSON. What is not there is nil.
+// at returns the value at a path in decoded JSON, or nil if it is missing.
 func at(value any, path ...string) any {
 	for _, step := range path {
 		in, _ := value.(object)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A patch breaks the library in one way that would be easy to come by.
+// A patch breaks the library in one way that could easily happen by mistake.
 type patch struct {
 	name string
 	// broken says what it breaks.
@@ -25,10 +25,10 @@ type patch struct {
 	edits  []edit
 }
 
-// An edit replaces a text that stands once in a file.
+// An edit replaces a text that occurs exactly once in a file.
 type edit struct{ file, text, with string }
 
-// machineTest is what has to notice each of the patches, within noticed.
+// machineTest selects the test that must detect each patch within noticed.
 const (
 	machineTest = "^TestEverySubscriberOnThreeNodes"
 	noticed     = time.Minute
@@ -102,7 +102,7 @@ var patches = []patch{
 
 var root = filepath.Join("..", "..")
 
-// apply breaks a copy of the module.
+// apply applies the patch to a copy of the module in dir.
 func (p patch) apply(t *testing.T, dir string) {
 	t.Helper()
 	for _, e := range p.edits {
@@ -114,14 +114,15 @@ func (p patch) apply(t *testing.T, dir string) {
 	}
 }
 
-func TestEveryPatchThatBreaksTheLibraryStillApplies(t *testing.T) {
+func TestEveryPatchApplies(t *testing.T) {
 	t.Parallel()
 	module, err := filepath.Abs(root)
 	require.NoError(t, err)
 	for _, p := range patches {
 		t.Run(p.name, func(t *testing.T) {
 			dir := t.TempDir()
-			overlay := struct{ Replace map[string]string }{map[string]string{}} // as go help build has it
+			// The format is documented in go help build.
+			overlay := struct{ Replace map[string]string }{map[string]string{}}
 			packages := []string{"vet", "-overlay", filepath.Join(dir, "overlay.json")}
 			for _, e := range p.edits {
 				original := filepath.Join(module, filepath.FromSlash(e.file))
@@ -145,7 +146,7 @@ func TestEveryPatchThatBreaksTheLibraryStillApplies(t *testing.T) {
 	}
 }
 
-func TestABrokenLibraryIsNoticedWithinAMinute(t *testing.T) {
+func TestEveryPatchIsDetectedWithinAMinute(t *testing.T) {
 	if !tortured() {
 		t.Skip("it builds the module again for each patch: run make torture")
 	}
@@ -164,7 +165,8 @@ func TestABrokenLibraryIsNoticedWithinAMinute(t *testing.T) {
 	}
 }
 
-// runCopy builds a copy of the module with the patch in it, runs the state machine there for at most a minute, and returns what that said.
+// runCopy builds a patched copy of the module, runs the state machine there for at most a minute,
+// and returns the output.
 func runCopy(t *testing.T, p patch) (output string, err error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -193,7 +195,7 @@ func runCopy(t *testing.T, p patch) (output string, err error) {
 	return both.String(), err
 }
 
-// copyModule copies what the module is built of.
+// copyModule copies the files that the build of the module needs.
 func copyModule(t *testing.T, dir string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -215,7 +217,7 @@ func copyModule(t *testing.T, dir string) {
 			return nil
 		}
 		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) { // a scratch file of somebody's
+		if errors.Is(err, fs.ErrNotExist) { // another process removed a temporary file
 			return nil
 		}
 		if err != nil {

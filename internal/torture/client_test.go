@@ -14,28 +14,29 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// A client is one device, which comes back behind the last cursor that it has.
+// A client is one device. It resumes after the last cursor that it received.
 type client struct {
 	user         user.ID
-	subscription *realtime.Subscription // nil while it is away
+	subscription *realtime.Subscription // nil while disconnected
 	cursor       string
-	since        map[*room]int   // what of each ledger was before it first came
-	got          map[*entry]bool // ever
+	since        map[*room]int   // the length of each ledger when the client first arrived
+	got          map[*entry]bool // every entry ever received
 	watched
 }
 
-// watched is what is known of the subscription of the moment.
+// watched is the state of the current subscription.
 type watched struct {
-	from   int64         // what it resumes behind
-	at     int64         // of the last cursor
-	next   map[*room]int // behind the last entry that came
+	from   int64         // the record after which it resumed
+	at     int64         // the record of the last cursor
+	next   map[*room]int // the index after the last entry received
 	gone   map[*message]bool
 	ended  map[*ownCopy]bool
 	resume bool
-	amid   bool // it has a message whose notification comes next
+	amid   bool // it received a message, and the message's notification comes next
 }
 
-// note notes what is over before a subscription begins, and may not come any more.
+// note records, before a subscription begins, what has already ended and must not be delivered any
+// more.
 func (c *client) note(rooms []*room) {
 	resumed := c.cursor != ""
 	c.watched = watched{next: map[*room]int{}, gone: map[*message]bool{}, ended: map[*ownCopy]bool{}, resume: resumed}
@@ -52,7 +53,7 @@ func (c *client) note(rooms []*room) {
 	}
 }
 
-// from notes that a client follows everything that is told from now on.
+// begin records that the client is owed everything from now on.
 func (c *client) begin(rooms []*room) {
 	c.since = map[*room]int{}
 	for _, r := range rooms {
@@ -60,7 +61,7 @@ func (c *client) begin(rooms []*room) {
 	}
 }
 
-// owed returns something that the client has to get, nil where it has everything.
+// owed returns an entry that the client must still receive, or nil if it has received everything.
 func (c *client) owed(rooms []*room) *entry {
 	for _, r := range rooms {
 		ledger := r.ledgers[c.user]
@@ -73,7 +74,7 @@ func (c *client) owed(rooms []*room) *entry {
 	return nil
 }
 
-// subscribe opens the subscription of a client whose state was noted.
+// subscribe opens the client's subscription. Call note first.
 func (c *client) subscribe(ctx context.Context, hub *realtime.Hub) error {
 	s, err := hub.Subscribe(ctx, c.user, c.cursor)
 	if err != nil {
@@ -90,7 +91,8 @@ func (c *client) subscribe(ctx context.Context, hub *realtime.Hub) error {
 	return nil
 }
 
-// take takes up to so many of the events that are owed. It reports false where the subscription has ended, so that the client has to come back.
+// take receives owed events, at most most of them. It returns false if the subscription ended and
+// the client must resume.
 func (c *client) take(t *rapid.T, rooms []*room, most int) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -116,7 +118,8 @@ func (c *client) take(t *rapid.T, rooms []*room, most int) bool {
 	return true
 }
 
-// drop has the client go, at the worst of moments if it can be had: with a message, and without the notification that comes next.
+// drop disconnects the client. If worst is set, it does so between a message and the message's
+// notification, if possible.
 func (c *client) drop(t *rapid.T, rooms []*room, worst bool) {
 	for worst && !c.amid && c.owed(rooms) != nil {
 		if !c.take(t, rooms, 1) {
@@ -127,7 +130,7 @@ func (c *client) drop(t *rapid.T, rooms []*room, worst bool) {
 	c.subscription = nil
 }
 
-// check holds one event against the ledger.
+// check compares one event with the ledger.
 func (c *client) check(t *rapid.T, rooms []*room, e realtime.Event) {
 	p, err := realtime.ParseCursor(e.Cursor)
 	require.NoError(t, err)
@@ -162,7 +165,7 @@ func (c *client) check(t *rapid.T, rooms []*room, e realtime.Event) {
 	c.compare(t, ledger[i], e)
 }
 
-// compare holds an event against what was to be told.
+// compare compares an event with the entry that the client was owed.
 func (c *client) compare(t *rapid.T, want *entry, e realtime.Event) {
 	require.Equal(t, want.operation, e.Operation)
 	require.Equal(t, chat.Copy{Kind: want.copy.room.kind, ID: want.copy.id, Owner: c.user}, e.Copy)

@@ -26,15 +26,15 @@ type database interface {
 	Close() error
 }
 
-// A cluster is some nodes on one database, each of which has opened it for itself.
+// A cluster is a set of nodes on one database. Each node opens the database itself.
 type cluster struct {
 	open    func(ctx context.Context) (database, error)
-	writers bool // several may write at the same time
+	writers bool // the database allows concurrent writers
 	users   func(*buddychat.Options)
 	nodes   []*node
 }
 
-// A node is one application, as one process would have it.
+// A node is one instance of the application, as it would run in one process.
 type node struct {
 	db  database
 	app *buddychat.App
@@ -72,16 +72,17 @@ func start(t *testing.T, c *cluster) *cluster {
 	return c
 }
 
-// windows and queues differ from node to node: one forgets at once, so that it replays from the database, one remembers all.
+// windows and queues differ from node to node. One node keeps almost nothing in memory, so it
+// replays from the database. Another keeps everything.
 var (
 	windows = []int{2, 40, 0}
 	queues  = []int{40, 6, 0}
 )
 
-// upkeep is how often each node purges: so often that it is always in the midst of it.
+// upkeep is how often each node purges: so often that a purge is almost always running.
 const upkeep = 50 * time.Millisecond
 
-// start starts a node that does not run.
+// start starts a stopped node.
 func (c *cluster) start(i int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -98,11 +99,11 @@ func (c *cluster) start(i int) error {
 		return err
 	}
 	go func() { n.ran <- n.app.Run(context.Background()) }()
-	_, err = n.app.Hub.Position(ctx) // so that it runs
+	_, err = n.app.Hub.Position(ctx) // wait until the node is running
 	return err
 }
 
-// stop ends a node, as a process ends.
+// stop shuts down a node.
 func (c *cluster) stop(i int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -122,7 +123,7 @@ func (c *cluster) stop(i int) error {
 	return n.db.Close()
 }
 
-// everybody is a host's directory that knows whoever is asked for.
+// everybody is an application's directory in which every id is a user.
 type everybody struct{}
 
 func (everybody) Lookup(_ context.Context, ids ...user.ID) (map[user.ID]user.Profile, error) {

@@ -21,19 +21,19 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestEverySubscriberOnThreeNodesGetsAllThatItMaySeeInOrderAndNothingElse(t *testing.T) {
+func TestEverySubscriberOnThreeNodesGetsExactlyTheEventsItMaySeeInOrder(t *testing.T) {
 	t.Parallel()
 	c := onPostgreSQL(t, hostsUsers)
 	hesitate(t, c.nodes[0].db.SQL())
 	histories(t, c)
 }
 
-func TestEverySubscriberOnSQLiteGetsAllThatItMaySeeInOrderAndNothingElse(t *testing.T) {
+func TestEverySubscriberOnSQLiteGetsExactlyTheEventsItMaySeeInOrder(t *testing.T) {
 	t.Parallel()
 	histories(t, onSQLite(t, hostsUsers))
 }
 
-// histories runs one random history after another, each of users of its own, on the same cluster.
+// histories runs random histories one after another on the same cluster. Each has its own users.
 func histories(t *testing.T, c *cluster) {
 	t.Helper()
 	until := budget(t, 10*time.Minute)
@@ -54,7 +54,7 @@ func histories(t *testing.T, c *cluster) {
 	}
 }
 
-// A machine does what users, clients and operators do.
+// A machine simulates users, clients and operators.
 type machine struct {
 	*rapid.T
 	*cluster
@@ -76,7 +76,7 @@ func (m *machine) begin() {
 	m.openChat(m.users[1], m.users[2])
 }
 
-// stop lets go of everything, however the history ended.
+// stop releases all resources, however the history ended.
 func (m *machine) stop() {
 	for _, x := range m.open {
 		_ = x.tx.Rollback()
@@ -88,7 +88,7 @@ func (m *machine) stop() {
 	}
 }
 
-// within bounds a call. It is called by no goroutine but the machine's own.
+// within runs a call with a timeout. Only the machine's own goroutine may call it.
 func (m *machine) within(call func(context.Context) error) {
 	m.Helper()
 	ctx, cancel := context.WithTimeout(m.Context(), patience)
@@ -126,7 +126,7 @@ func (m *machine) openChat(a, b user.ID) *room {
 		m.rooms = append(m.rooms, r)
 		ids, err := m.records(ctx, m.nodes[0].db.SQL(), r)
 		if err == nil {
-			r.record = ids[len(ids)-1] // CHAT_OPENED, which is for nodes alone
+			r.record = ids[len(ids)-1] // CHAT_OPENED, which only nodes see
 		}
 		return err
 	})
@@ -155,13 +155,13 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// records returns the ids of the records that a room got since.
+// records returns the ids of the room's records that are newer than the last one known.
 func (m *machine) records(ctx context.Context, q querier, r *room) (ids []int64, err error) {
 	rows, err := q.QueryContext(ctx, `SELECT id FROM `+bunstore.DefaultPrefix+`events WHERE conversation_id = $1 AND id > $2 ORDER BY id`, r.id, r.record)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says what went wrong
+	defer rows.Close() //nolint:errcheck // rows.Err reports what went wrong
 	for rows.Next() {
 		var id int64
 		if err := rows.Scan(&id); err != nil {
@@ -199,7 +199,7 @@ func (m *machine) step() {
 	}
 }
 
-// alone does one act, on any node.
+// alone executes one act on a random node.
 func (m *machine) alone() {
 	if a := m.act(); a != nil {
 		n := m.node()
@@ -210,7 +210,7 @@ func (m *machine) alone() {
 
 func (n *node) services() services { return services{chats: n.app.Chats, groups: n.app.Groups} }
 
-// judge returns nil where the act ended as it has to.
+// judge returns nil if the act ended as expected.
 func (m *machine) judge(a *act, err error) error {
 	if a.want == nil {
 		return err
@@ -219,7 +219,7 @@ func (m *machine) judge(a *act, err error) error {
 	return nil
 }
 
-// done enters an act into the model. It wrote the records that it has to, and no others.
+// done enters an act into the model. It checks that the act wrote exactly the expected records.
 func (m *machine) done(a *act) {
 	m.within(func(ctx context.Context) error {
 		ids, err := m.records(ctx, m.nodes[0].db.SQL(), a.room)
@@ -237,8 +237,8 @@ func (m *machine) enter(a *act, ids []int64) {
 	a.room.wrote(ids)
 }
 
-// together does some acts in different rooms at the same time, on any nodes, while every node looks into the log without a pause and somebody
-// may be coming back.
+// together executes several acts in different rooms at the same time, on random nodes. Meanwhile
+// every node polls the log continuously, and a client may resume.
 func (m *machine) together() {
 	for len(m.open) > 0 && m.chance(50) {
 		m.end(m.open[0], true)
@@ -278,7 +278,7 @@ func (m *machine) together() {
 	}
 }
 
-// look has every node look into the log.
+// look makes every node poll the log once.
 func (m *machine) look() {
 	m.within(func(ctx context.Context) error {
 		for _, n := range m.nodes {
@@ -290,7 +290,7 @@ func (m *machine) look() {
 	})
 }
 
-// lookOn has every node look into the log again and again, until it is stopped.
+// lookOn makes every node poll the log continuously until stop is called.
 func (m *machine) lookOn(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -318,7 +318,7 @@ func (m *machine) found() {
 	}
 }
 
-// erase erases a user, whose devices go. Somebody else comes.
+// erase erases a user, removes the user's clients, and adds a new user.
 func (m *machine) erase(u user.ID) {
 	m.clients = slices.DeleteFunc(m.clients, func(c *client) bool {
 		if c.user == u && c.subscription != nil {
@@ -345,7 +345,8 @@ func (m *machine) erase(u user.ID) {
 	m.addUser()
 }
 
-// restart ends a node, or all, and starts what ended. Transactions of hosts end with it.
+// restart stops one node or all nodes and starts them again. The application's transactions on
+// these nodes are rolled back.
 func (m *machine) restart() {
 	which := []int{rapid.IntRange(0, len(m.nodes)-1).Draw(m.T, "node")}
 	if m.chance(20) {
@@ -367,7 +368,7 @@ func (m *machine) restart() {
 	}
 }
 
-// arrive brings a device, which follows from now on, or from a position that it has asked for.
+// arrive adds a client. It follows from its subscription on, or from a position that it asked for.
 func (m *machine) arrive() {
 	c := &client{user: pick(m, m.users), got: map[*entry]bool{}}
 	if m.chance(50) {
@@ -398,7 +399,7 @@ func (m *machine) connect(c *client) {
 	m.within(func(ctx context.Context) error { return c.subscribe(ctx, n.app.Hub) })
 }
 
-// client lets a device come, go, or take some of what there is for it.
+// client makes a client connect, disconnect, or receive some events.
 func (m *machine) client(c *client, n int) {
 	switch {
 	case c.subscription == nil:
@@ -410,13 +411,14 @@ func (m *machine) client(c *client, n int) {
 	}
 }
 
-// settle ends what is open and has everybody come back. Everybody gets what is theirs, and nothing else is in what they were given.
+// settle commits all open transactions and reconnects all clients. It checks that each client
+// receives everything that it is owed, and nothing else.
 func (m *machine) settle() {
 	for len(m.open) > 0 {
 		m.end(m.open[0], true)
 	}
 	m.look()
-	// What is written now comes behind all that the nodes have handed out.
+	// A message written now arrives after everything that the nodes have delivered.
 	for _, u := range m.users {
 		r := m.openChat(u, u)
 		a := m.send(r, r.copyOf(u))
@@ -431,14 +433,15 @@ func (m *machine) settle() {
 	m.compareViews()
 }
 
-// catchUp has a client take everything that there is for it.
+// catchUp makes a client receive everything that it is owed.
 func (m *machine) catchUp(c *client) {
 	for c.subscription == nil || !c.take(m.T, m.rooms, math.MaxInt) {
 		m.connect(c)
 	}
 }
 
-// compareViews holds what every copy shows against the model: what was told of is what is there.
+// compareViews compares the messages in every copy with the model, so that the events and the
+// stored messages agree.
 func (m *machine) compareViews() {
 	for _, r := range m.rooms {
 		for _, c := range r.copies {

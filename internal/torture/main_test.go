@@ -1,7 +1,9 @@
-// Package torture holds BuddyChat to what it promises of realtime, by random histories on real databases with several nodes: a model that knows what
-// every subscriber must get and must not, clients that keep copies of their own, and a proof that both fail where the library is broken.
+// Package torture tests BuddyChat's realtime promises with random histories, on real databases with
+// several nodes. A model knows what every subscriber must and must not receive. Clients keep their
+// own copies of the data. A further test proves that the model detects a broken library.
 //
-// A short run of each is among the ordinary tests. BUDDYCHAT_TORTURE makes them long: 1 for as long as they should take, or a duration.
+// The ordinary tests include a short run of each. BUDDYCHAT_TORTURE makes the runs long: set it to
+// 1 for the default length, or to a duration.
 package torture
 
 import (
@@ -14,13 +16,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event that must arrive.
 const patience = 10 * time.Second
 
 // tortured reports whether this is a long run.
 func tortured() bool { return os.Getenv("BUDDYCHAT_TORTURE") != "" }
 
-// budget returns until when a test goes on with one history after another.
+// budget returns the time at which a test must stop starting new histories.
 func budget(t *testing.T, long time.Duration) time.Time {
 	t.Helper()
 	most := 4 * time.Second

@@ -8,28 +8,29 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-// A room is a conversation as the model knows it: what was written, who has a copy, and for each user what they are to be told, in order.
+// A room is the model of a conversation: the messages, the copies, and for each user the events
+// they must receive, in order.
 type room struct {
 	kind    chat.Kind
 	id      int64
 	creator user.ID
-	busy    bool  // an act in it is under way
+	busy    bool  // an act in it is in progress
 	record  int64 // the id of the newest record
 	written []*message
-	copies  []*ownCopy // those that ended too, oldest first
+	copies  []*ownCopy // oldest first, including those that ended
 	ledgers map[user.ID][]*entry
 
-	fresh [][]*entry // of the act under way: for each record, what it tells
+	fresh [][]*entry // the entries of the act in progress, by record
 }
 
-// A message has every content that it had.
+// A message holds all versions of its content.
 type message struct {
 	id, seq  int64
 	sender   user.ID
 	clientID string
 	contents []string
-	gone     bool // unsent, or of somebody erased
-	read     bool // in a chat
+	gone     bool // unsent, or its sender was erased
+	read     bool // in a chat: read by the recipient
 }
 
 // An ownCopy is one user's copy of a room.
@@ -38,35 +39,36 @@ type ownCopy struct {
 	owner   user.ID
 	room    *room
 	admin   bool
-	floor   int64 // places up to here were before the joining, or cleared
-	through int64 // the read point
+	floor   int64 // sequence numbers up to this were before the joining, or cleared
+	through int64 // the sequence number up to which the owner has read
 	hidden  map[*message]bool
 	ended   bool
 }
 
-// An entry is something that one user is told.
+// An entry is an event that one user must receive.
 type entry struct {
 	record    int64
 	derived   bool // the notification of a message
 	operation realtime.Operation
 	copy      *ownCopy
 	about     *message
-	version   int   // how many edits the message had
-	from      int64 // in a GROUP_MESSAGE_READ for a sender: it is about one of theirs with a place in (from, to]
-	to        int64
-	actor     user.ID
-	member    int64
-	erased    bool
-	last      bool // the copy ended with it
+	version   int // the number of edits the message had
+	// For a GROUP_MESSAGE_READ to a sender: one of their messages in (from, to] was read.
+	from   int64
+	to     int64
+	actor  user.ID
+	member int64
+	erased bool
+	last   bool // the copy ended with it
 }
 
-// shows reports whether a copy has the place of a message.
+// shows reports whether a copy includes the message, even if the message was unsent.
 func (c *ownCopy) shows(m *message) bool { return !c.ended && m.seq > c.floor && !c.hidden[m] }
 
 // reads reports whether the owner of a copy can read a message.
 func (c *ownCopy) reads(m *message) bool { return c.shows(m) && !m.gone }
 
-// covered returns the owner's messages that can be read, of those in a range.
+// covered returns the owner's readable messages with a sequence number in (from, to].
 func (c *ownCopy) covered(from, to int64) (messages []*message) {
 	for _, m := range c.room.written {
 		if m.sender == c.owner && from < m.seq && m.seq <= to && c.reads(m) {
@@ -76,7 +78,7 @@ func (c *ownCopy) covered(from, to int64) (messages []*message) {
 	return messages
 }
 
-// due reports whether it must be told even now: what can still be seen.
+// due reports whether the entry must still be delivered, because its subject can still be seen.
 func (e *entry) due() bool {
 	switch {
 	case e.last:
@@ -124,7 +126,7 @@ func (r *room) admins() (admins []*ownCopy) {
 	return admins
 }
 
-// named returns the operation of this kind of room.
+// named returns the operation for this kind of room.
 func (r *room) named(inChat, inGroup realtime.Operation) realtime.Operation {
 	if r.kind == chat.Group {
 		return inGroup
@@ -132,7 +134,7 @@ func (r *room) named(inChat, inGroup realtime.Operation) realtime.Operation {
 	return inChat
 }
 
-// tell notes a record, which tells the same to the owners of all these copies.
+// tell adds a record with the same entry for the owner of each copy.
 func (r *room) tell(e entry, copies []*ownCopy) {
 	var told []*entry
 	for _, c := range copies {
@@ -143,7 +145,7 @@ func (r *room) tell(e entry, copies []*ownCopy) {
 	r.fresh = append(r.fresh, told)
 }
 
-// wrote enters the records of an act, whose ids are known now.
+// wrote enters the records of an act into the ledgers, once their ids are known.
 func (r *room) wrote(ids []int64) {
 	for i, told := range r.fresh {
 		for _, e := range told {
@@ -179,7 +181,7 @@ func (r *room) sent(m *message) {
 	}
 }
 
-// showing returns the copies that have the place of a message.
+// showing returns the copies that include a message.
 func (r *room) showing(m *message) []*ownCopy {
 	return slices.DeleteFunc(r.present(), func(c *ownCopy) bool { return !c.shows(m) })
 }
@@ -204,7 +206,8 @@ func (c *ownCopy) clear() {
 	c.room.tell(entry{operation: c.room.named(realtime.ChatDeleted, realtime.GroupDeleted), actor: c.owner}, []*ownCopy{c})
 }
 
-// hasOfOthers reports whether there is a message of others between two places that anybody can read.
+// hasOfOthers reports whether there is a message between from and to, both exclusive, that the
+// owner did not send and that any user can read.
 func (r *room) hasOfOthers(owner user.ID, from, to int64) bool {
 	return slices.ContainsFunc(r.written, func(m *message) bool {
 		return from < m.seq && m.seq < to && m.sender != owner && len(r.reading(m)) > 0
@@ -247,8 +250,8 @@ func (r *room) updated(actor user.ID) {
 	r.tell(entry{operation: realtime.GroupUpdated, actor: actor}, r.present())
 }
 
-// end ends a membership, with the admin's role passed on where it must be. The member who left is the
-// actor of that.
+// end ends a membership and passes on the admin role if necessary. The actor of that is the member
+// who left.
 func (c *ownCopy) end(e entry) {
 	r := c.room
 	e.member = c.id
@@ -263,7 +266,7 @@ func (c *ownCopy) end(e entry) {
 	}
 }
 
-// endAll ends every copy at once.
+// endAll ends every copy with one record.
 func (r *room) endAll(e entry, told []*ownCopy) {
 	r.tell(e, told)
 	for _, e := range r.fresh[len(r.fresh)-1] {
@@ -274,7 +277,7 @@ func (r *room) endAll(e entry, told []*ownCopy) {
 	}
 }
 
-// erasedFormer tells a group that somebody is erased who had left it, if that takes anything away from anybody.
+// erasedFormer tells a group that a former member was erased, if a member loses a message by that.
 func (r *room) erasedFormer(u user.ID) {
 	wrote := slices.ContainsFunc(r.written, func(m *message) bool {
 		return m.sender == u && len(r.reading(m)) > 0
@@ -287,7 +290,7 @@ func (r *room) erasedFormer(u user.ID) {
 	}
 }
 
-// erased takes a user out of a room, with all that they wrote.
+// erased removes a user and all their messages from a room.
 func (r *room) erased(u user.ID) {
 	c := r.copyOf(u)
 	switch {
@@ -296,7 +299,7 @@ func (r *room) erased(u user.ID) {
 	case r.kind == chat.Group:
 		c.end(entry{operation: realtime.MemberLeft, erased: true})
 	case len(r.present()) == 1:
-		c.ended = true // a chat with oneself, which nobody is told of
+		c.ended = true // a self chat: no other user is told
 	default:
 		others := slices.DeleteFunc(r.present(), func(other *ownCopy) bool { return other == c })
 		r.endAll(entry{operation: realtime.ChatDeleted, erased: true}, others)

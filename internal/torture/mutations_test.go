@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// mutations are the acts of the schema that somebody's copy must follow. Each chooses its variables from what the user sees, and reports false where
-// there is nothing to do it on.
+// mutations lists the mutations of the schema that a client's view must follow. Each chooses its
+// variables from what the user sees, and returns false if there is nothing to act on.
 var mutations = map[string]struct {
 	document string
 	choose   func(s *seen) (object, bool)
@@ -33,17 +33,21 @@ var mutations = map[string]struct {
 	"removeGroupPermanently": {`mutation($of: ID!) { removeGroupPermanently(groupCopyId: $of) { success } }`, rarely(ofGroup)},
 }
 
-// eraseMutation is done once, by the user who is doomed, and who may have left groups before.
+// eraseMutation is run once, by the user who is doomed. They may have left groups before.
 const eraseMutation = `mutation($password: String!) { deleteUser(password: $password) { userId } }`
 
-// leftOut are the mutations that nobody's copy of messages, chats and memberships follows.
+// leftOut lists the mutations that change no client's view: those on accounts, those that create
+// chats, of which no event tells, and those that set marks.
 var leftOut = []string{
-	"createUser", "login", "refreshToken", "verifyToken", "revokeToken", "updateUser", "changePassword", "addPhoneNumber", "removePhoneNumber", // accounts
-	"createChat", "createSelfChat", // new chats, which no event tells of
-	"setArchiveChat", "setChatArchived", "setArchiveGroup", "setNotificationRead", // marks
+	// Accounts.
+	"createUser", "login", "refreshToken", "verifyToken", "revokeToken", "updateUser", "changePassword", "addPhoneNumber", "removePhoneNumber",
+	// New chats: no event tells of them.
+	"createChat", "createSelfChat",
+	// Marks.
+	"setArchiveChat", "setChatArchived", "setArchiveGroup", "setNotificationRead",
 }
 
-// seen is what a user sees, and chooses from.
+// seen is what a user sees and chooses from.
 type seen struct {
 	*view
 	random       *rand.Rand
@@ -102,7 +106,7 @@ func ofGroupMessage(s *seen) (object, bool) {
 	return s.variables(id), ok
 }
 
-// rarely does what empties a copy, or ends it, one time in five.
+// rarely limits a mutation that empties or ends a copy to one time in five.
 func rarely(choose func(*seen) (object, bool)) func(*seen) (object, bool) {
 	return func(s *seen) (object, bool) {
 		if s.random.IntN(5) > 0 {

@@ -14,15 +14,18 @@ import (
 	"github.com/buddychat/buddychat/storage/bunstore"
 )
 
-// Two gates that an act goes through on PostgreSQL: between the number of its transaction and the id of its record, where it writes a message, and
-// between that and its commit, where it updates a group. They are open unless somebody has the lock of that number.
+// An act on PostgreSQL passes gates, which are advisory locks. An act that writes a message passes
+// beforeMessage, after it has its transaction id and before it has its record id. An update of a
+// group passes beforeCommit, after it has its record id. A gate is open unless a session holds the
+// lock with its number.
 const (
 	beforeMessage = 1
 	beforeCommit  = 2
 )
 
-// hesitate puts the gates up, and has acts wait there for a moment now and then. Records are then committed in another order than that of their ids, and
-// those of later transactions before those of earlier ones, at a rate so low that little else moves the numbers on.
+// hesitate creates the gates, and makes acts pause there for a moment now and then. So records are
+// committed out of the order of their ids, and later transactions before earlier ones, at a rate so
+// low that little else advances the ids.
 func hesitate(t *testing.T, db *sql.DB) {
 	t.Helper()
 	for _, statement := range []string{
@@ -42,7 +45,7 @@ func hesitate(t *testing.T, db *sql.DB) {
 	}
 }
 
-// A transaction is one of a host's, with acts in it that nobody sees before it ends.
+// A transaction is one of the application's. No user sees its acts before it is committed.
 type transaction struct {
 	node     *node
 	tx       *sql.Tx
@@ -51,7 +54,8 @@ type transaction struct {
 	records  [][]int64
 }
 
-// hold does an act in a transaction of a host's, which goes on. Nothing else is held up by it.
+// hold executes an act in a transaction of the application, which stays open. The open transaction
+// must not delay other rooms.
 func (m *machine) hold() {
 	if !m.writers {
 		m.alone()
@@ -87,7 +91,7 @@ func (m *machine) actIn(ctx context.Context, x *transaction) error {
 	return err
 }
 
-// end ends a transaction of a host's, which tells that there is news.
+// end ends a transaction of the application. After a commit, it hints the hub.
 func (m *machine) end(x *transaction, commit bool) {
 	m.open = slices.DeleteFunc(m.open, func(other *transaction) bool { return other == x })
 	if !commit {
@@ -101,13 +105,14 @@ func (m *machine) end(x *transaction, commit bool) {
 	for i, a := range x.acts {
 		m.enter(a, x.records[i])
 	}
-	if !slices.Contains(m.nodes, x.node) { // it was restarted meanwhile
+	if !slices.Contains(m.nodes, x.node) { // the node was restarted in the meantime
 		x.node = m.nodes[0]
 	}
 	x.node.app.Hub.Hint()
 }
 
-// interleave lets one transaction end, and be seen by every node, before another whose record has an id between the first's.
+// interleave commits one transaction, and lets every node see it, before another whose record id
+// lies between two record ids of the first.
 func (m *machine) interleave() {
 	if !m.writers || len(m.open) > 2 || len(m.free()) < 3 {
 		return
@@ -132,22 +137,25 @@ func (m *machine) interleave() {
 	m.hear(witnesses)
 }
 
-// overtake lets an act take the number of its transaction and wait, and another, later one draw an id and wait. The first draws a higher id, ends, and is
-// seen by every node, and more than once; then the other ends. Its number is above all that had ended when its id was first missed: whoever takes
-// the newest of those for that of everything that runs gives it up.
+// overtake produces a gap in the record ids that a wrong implementation gives up too early. The
+// first act gets its transaction id and waits. The later act gets a record id and waits. Then the
+// first gets a higher record id and commits, and every node sees its record, several times. Then
+// the later act commits. When its record id was first missing, its transaction id was above those
+// of all ended transactions. So an implementation that takes the newest ended transaction as an
+// upper limit for the running ones gives up the id and misses the record.
 func (m *machine) overtake() {
 	first, later := m.overtaking()
 	if first == nil {
 		return
 	}
-	for len(m.open) > 0 { // one that is older would keep the id from being given up
+	for len(m.open) > 0 { // an older open transaction would keep the id from being given up
 		m.end(m.open[0], true)
 	}
 	ctx, cancel := context.WithTimeout(m.Context(), patience)
 	defer cancel()
 	gates, err := m.nodes[0].db.SQL().Conn(ctx)
 	require.NoError(m, err)
-	defer func() { // not back into the pool: the locks go with the session
+	defer func() { // discard the connection: the end of the session releases the locks
 		_ = gates.Raw(func(any) error { return driver.ErrBadConn })
 	}()
 	lock := func(statement string, gate int) {
@@ -176,7 +184,7 @@ func (m *machine) overtake() {
 	m.hear(witnesses)
 }
 
-// witnesses has somebody of the room listen on every node.
+// witnesses makes a member of the room listen on every node.
 func (m *machine) witnesses(r *room) (listening []*client) {
 	for _, n := range m.nodes {
 		c := &client{user: pick(m, r.present()).owner, got: map[*entry]bool{}}
@@ -188,7 +196,8 @@ func (m *machine) witnesses(r *room) (listening []*client) {
 	return listening
 }
 
-// hear has clients take everything, and sends some of them away for ever where there are many.
+// hear makes clients receive everything that they are owed. If there are many clients, it removes
+// some of these.
 func (m *machine) hear(listening []*client) {
 	for _, c := range listening {
 		m.catchUp(c)
@@ -199,7 +208,8 @@ func (m *machine) hear(listening []*client) {
 	}
 }
 
-// overtaking chooses a sending and, in another room, an update of a group, nil where there are none.
+// overtaking chooses a send and, in another room, an update of a group. It returns nil if there are
+// no two such rooms.
 func (m *machine) overtaking() (send, update *act) {
 	if !m.writers {
 		return nil, nil
@@ -237,7 +247,7 @@ func (m *machine) overtaking() (send, update *act) {
 	return send, update
 }
 
-// awaitAt waits until somebody waits at a gate.
+// awaitAt waits until a session waits at a gate.
 func (m *machine) awaitAt(ctx context.Context, db querier, gate int) {
 	for waiting := 0; waiting == 0; {
 		rows, err := db.QueryContext(ctx, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $1

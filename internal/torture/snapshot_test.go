@@ -22,12 +22,12 @@ import (
 	"github.com/buddychat/buddychat/user"
 )
 
-func TestASnapshotAndTheEventsBehindItAreWhatAFreshQueryAnswersOnThreeNodes(t *testing.T) {
+func TestSnapshotPlusEventsEqualsAFreshQueryOnThreeNodes(t *testing.T) {
 	t.Parallel()
 	snapshots(t, onPostgreSQL(t, ownUsers))
 }
 
-func TestASnapshotAndTheEventsBehindItAreWhatAFreshQueryAnswersOnSQLite(t *testing.T) {
+func TestSnapshotPlusEventsEqualsAFreshQueryOnSQLite(t *testing.T) {
 	t.Parallel()
 	snapshots(t, onSQLite(t, ownUsers))
 }
@@ -42,7 +42,7 @@ func snapshots(t *testing.T, c *cluster) {
 	}
 }
 
-// requireEveryMutation requires that each mutation of the schema is done here, or left out on purpose.
+// requireEveryMutation requires that each mutation of the schema is in mutations, or in leftOut.
 func requireEveryMutation(t *testing.T, server *httptest.Server) {
 	t.Helper()
 	known := append(slices.Collect(maps.Keys(mutations)), leftOut...)
@@ -50,13 +50,13 @@ func requireEveryMutation(t *testing.T, server *httptest.Server) {
 	data, err := ask(t.Context(), server, "", `{ __schema { mutationType { fields(includeDeprecated: true) { name } } } }`, nil)
 	require.NoError(t, err)
 	var all []string
-	for _, f := range at(data, "__schema", "mutationType", "fields").([]any) { //nolint:forcetypeassert // else it panics, which is as good
+	for _, f := range at(data, "__schema", "mutationType", "fields").([]any) { //nolint:forcetypeassert // a panic fails the test too
 		all = append(all, textAt(f, "name"))
 	}
 	require.ElementsMatch(t, all, known)
 }
 
-// A world is some users who have chats and groups with each other.
+// A world is a set of users who share chats and groups.
 type world struct {
 	servers []*httptest.Server
 	people  []*person
@@ -73,7 +73,7 @@ type person struct {
 
 const password = "correct-horse-battery-9"
 
-// newWorld makes users, a chat for each two of them, and two groups.
+// newWorld creates users, a chat for each pair of them, and two groups.
 func newWorld(t *testing.T, c *cluster, servers []*httptest.Server, round int) *world {
 	t.Helper()
 	w := &world{servers: servers}
@@ -116,7 +116,8 @@ func (w *world) server(random *rand.Rand) *httptest.Server {
 	return w.servers[random.IntN(len(w.servers))]
 }
 
-// live has everybody act at the same time, and clients come; in the end each of these has what a fresh query answers.
+// live makes all users act at the same time, while clients connect. At the end, each client must
+// have what a fresh query returns.
 func (w *world) live(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 6*patience)
@@ -128,7 +129,7 @@ func (w *world) live(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	// The last of each conversation: whoever has it has everything before it.
+	// Send a last message to each conversation. A client that has it has everything before it.
 	alive := w.people[:len(w.people)-1]
 	for _, p := range alive {
 		require.NoError(t, w.endAll(ctx, p))
@@ -143,12 +144,13 @@ func (w *world) live(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range w.observers { // those of whoever was erased
+	for _, o := range w.observers { // also those of the erased user
 		require.NoError(t, o.stop())
 	}
 }
 
-// act does random mutations, on whichever node, and lets a client come twice meanwhile. The user who is doomed is erased in the end.
+// act runs random mutations on random nodes, and adds a client twice in the meantime. The user who
+// is doomed is erased at the end.
 func (w *world) act(ctx context.Context, p *person, steps int) error {
 	s := &seen{random: p.random}
 	for _, other := range w.people {
@@ -185,14 +187,14 @@ func (w *world) act(ctx context.Context, p *person, steps int) error {
 	return err
 }
 
-// declared returns those of the variables that a document has.
+// declared returns the variables that a document declares.
 func declared(document string, variables object) object {
 	needed := maps.Clone(variables)
 	maps.DeleteFunc(needed, func(name string, _ any) bool { return !strings.Contains(document, "$"+name+":") })
 	return needed
 }
 
-// endAll sends a last message to every conversation of a user.
+// endAll sends a last message to each conversation of a user.
 func (w *world) endAll(ctx context.Context, p *person) error {
 	data, err := ask(ctx, w.server(p.random), p.access, snapshot, nil)
 	if err != nil {
@@ -214,7 +216,8 @@ func (w *world) endAll(ctx context.Context, p *person) error {
 	return nil
 }
 
-// An observer is a client that begins with a snapshot, and from there on follows the events alone. It comes back, on any node, when it was closed.
+// An observer is a client that begins with a snapshot and then follows only the events. When its
+// socket is closed, it resumes on a random node.
 type observer struct {
 	*person
 	w      *world
@@ -228,7 +231,7 @@ type observer struct {
 
 	mu    sync.Mutex
 	view  *view
-	heard []string // for whoever reads of a failure
+	heard []string // printed if the test fails
 }
 
 func (w *world) observe(ctx context.Context, p *person, typed bool) error {
@@ -248,14 +251,14 @@ func (w *world) observe(ctx context.Context, p *person, typed bool) error {
 	return nil
 }
 
-// follow takes in what comes, until the client is stopped, or its user erased.
+// follow applies events until the client is stopped or its user is erased.
 func (o *observer) follow(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := o.listen(ctx)
 		switch code := websocket.CloseStatus(err); {
 		case ctx.Err() != nil, code == 4403 && o.id == o.w.doomed:
-			return nil //nolint:nilerr // so it was to end
-		case code == 4008: // it was slow, and comes back
+			return nil //nolint:nilerr // the expected end
+		case code == 4008: // the client was slow, and resumes
 		default:
 			return fmt.Errorf("following: %w", err)
 		}
@@ -263,13 +266,13 @@ func (o *observer) follow(ctx context.Context) error {
 	return nil
 }
 
-// listen takes in what comes on one socket. It returns why that ended.
+// listen applies the events of one socket. It returns the error that ended the socket.
 func (o *observer) listen(ctx context.Context) error {
 	conn, err := subscribe(ctx, o.w.server(o.random), o.access, o.cursor, o.typed)
 	if err != nil {
 		return err
 	}
-	defer conn.CloseNow() //nolint:errcheck // it has ended
+	defer conn.CloseNow() //nolint:errcheck // already ended
 	for {
 		f, err := readFrame(ctx, conn)
 		if err != nil {
@@ -288,7 +291,7 @@ func (o *observer) listen(ctx context.Context) error {
 	}
 }
 
-// take takes in one event. The first of the documented subscription is none.
+// take applies one event. The first frame of the documented subscription is not an event.
 func (o *observer) take(ctx context.Context, payload json.RawMessage) error {
 	var decoded any
 	if err := json.Unmarshal(payload, &decoded); err != nil {
@@ -321,7 +324,7 @@ func (o *observer) take(ctx context.Context, payload json.RawMessage) error {
 	return err
 }
 
-// settle waits until the client has what a fresh query answered, which nothing changes any more.
+// settle waits until the client's view equals the fresh query. Nothing changes the data any more.
 func (o *observer) settle(t *testing.T, fresh *view) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -346,7 +349,7 @@ func (o *observer) has(fresh *view) bool {
 	return reflect.DeepEqual(fresh, o.view)
 }
 
-// stop stops the client. It may be called again.
+// stop stops the client. It may be called more than once.
 func (o *observer) stop() error {
 	o.cancel()
 	err := <-o.ended

@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A view is a client's own copy of what a user has.
+// A view is a client's copy of a user's chats and groups.
 type view struct {
 	Chats  map[string]messages
 	Groups map[string]*groupView
 }
 
-// messages are what a copy shows, by their ids.
+// messages holds the messages of a copy, by id.
 type messages map[string]messageView
 
 type messageView struct{ Content, EditedAt, ReadAt, Sender string }
@@ -42,7 +42,7 @@ const (
 		member { id isAdmin joinedAt user { id } } } }`
 )
 
-// viewOf reads what a snapshot answered.
+// viewOf builds a view from the answer to a snapshot query.
 func viewOf(data any) *view {
 	v := &view{Chats: map[string]messages{}, Groups: map[string]*groupView{}}
 	for _, c := range nodesAt(data, "chats") {
@@ -62,7 +62,7 @@ func messagesOf(nodes []any) messages {
 	return all
 }
 
-// put enters what is known of a message now.
+// put stores the current state of a message.
 func (all messages) put(id string, message any) {
 	m := all[id]
 	for field, into := range map[string]*string{"content": &m.Content, "editedAt": &m.EditedAt, "readAt": &m.ReadAt} {
@@ -76,7 +76,8 @@ func (all messages) put(id string, message any) {
 	all[id] = m
 }
 
-// groupOf reads a UserGroupMemberCopy. Its messages' readAt is left out: no event tells everybody of it.
+// groupOf reads a UserGroupMemberCopy. It leaves out readAt of messages, because not every member
+// gets an event for it.
 func groupOf(c any) *groupView {
 	g := &groupView{Own: textAt(c, "member", "id"), Messages: messagesOf(nodesAt(c, "groupMessages"))}
 	for id, m := range g.Messages {
@@ -87,7 +88,7 @@ func groupOf(c any) *groupView {
 	return g
 }
 
-// describe takes in a group that was fetched.
+// describe copies the fields of a fetched group.
 func (g *groupView) describe(group any) {
 	g.ID, g.Title, g.Description, g.Image = textAt(group, "id"), textAt(group, "title"), textAt(group, "description"), textAt(group, "groupImage")
 	g.Members = map[string]memberView{}
@@ -101,7 +102,7 @@ func memberOf(m any) memberView {
 	return memberView{User: textAt(m, "user", "id"), Joined: textAt(m, "joinedAt"), Admin: admin}
 }
 
-// requireCounts requires that what the server counts is what a client can count for itself.
+// requireCounts requires that the server's counts equal those that a client can compute.
 func requireCounts(t *testing.T, me string, data any) {
 	t.Helper()
 	v := viewOf(data)
@@ -119,17 +120,17 @@ func requireCounts(t *testing.T, me string, data any) {
 	}
 }
 
-// A change is an event, from whichever subscription.
+// A change is an event from either subscription.
 type change struct {
 	operation string
-	copy      string // of the conversation; "" where it is gone, in a typed event
-	subject   string // the copy of the message, the membership, or in a typed event the group
+	copy      string // the conversation's copy; "" in a typed event if it was deleted
+	subject   string // the message's copy, the membership, or in a typed event the group
 	message   any
 	member    any
 	erased    bool
 }
 
-// typedChange reads the result of a typed subscription.
+// typedChange reads an event of the typed subscription.
 func typedChange(e any) change {
 	c := change{operation: textAt(e, "operation"), subject: textAt(e, "subjectId"), member: at(e, "member")}
 	c.erased, _ = at(e, "erased").(bool)
@@ -146,7 +147,7 @@ func typedChange(e any) change {
 	return c
 }
 
-// envelopeChange reads an envelope of the documented subscription.
+// envelopeChange reads an event of the documented subscription.
 func envelopeChange(e any) change {
 	p := at(e, "payload")
 	c := change{operation: textAt(e, "operation"), subject: textAt(p, "memberId")}
@@ -164,7 +165,8 @@ func envelopeChange(e any) change {
 	return c
 }
 
-// apply takes a change in. The group's copy is fetched where there is no other way to know it: fetch answers nil where it is gone.
+// apply applies a change to the view. It fetches the group's copy if the event does not have enough
+// data. fetch returns nil if the copy was deleted.
 func (v *view) apply(c change, me string, fetch func(copy string) (any, error)) (err error) {
 	switch c.operation {
 	case "CHAT_MESSAGE_CREATED", "CHAT_MESSAGE_UPDATED", "CHAT_MESSAGE_READ":
@@ -214,7 +216,7 @@ func (v *view) apply(c change, me string, fetch func(copy string) (any, error)) 
 	return err
 }
 
-// goneChat returns the id of the chat that an erasure took: the subject of a typed event.
+// goneChat returns the id of a chat that an erasure removed. In a typed event, that is the subject.
 func (c change) goneChat(v *view) string {
 	if _, known := v.Chats[c.copy]; known {
 		return c.copy
@@ -224,7 +226,7 @@ func (c change) goneChat(v *view) string {
 
 func (v *view) added(c change, me string, fetch func(copy string) (any, error)) error {
 	if c.member == nil || c.copy == "" {
-		return nil // who is gone already; that follows
+		return nil // the member has already left; another event says so
 	}
 	if g := v.Groups[c.copy]; g != nil {
 		if m := memberOf(c.member); m.User != "" {
@@ -242,8 +244,8 @@ func (v *view) added(c change, me string, fetch func(copy string) (any, error)) 
 	return err
 }
 
-// left takes out a member, with what they wrote where they were erased. Whose membership is not known any more, as where the erasure fell into the
-// very query, has the copy fetched again.
+// left removes a member, and their messages if they were erased. If the membership is unknown, for
+// example because the erasure happened during the query, it fetches the copy again.
 func (v *view) left(c change, fetch func(copy string) (any, error)) error {
 	for id, g := range v.Groups {
 		if c.subject == g.Own {

@@ -1,6 +1,7 @@
-# Every target works from a fresh clone with Go alone, but for race and drivers (a C compiler), examples (PostgreSQL) and interop (Node.js 20 or
-# later with npm, Python 3.10 or later with venv). Tests on PostgreSQL
-# need its programs on the machine, and are skipped otherwise unless BUDDYCHAT_REQUIRE_POSTGRES is 1.
+# Most targets need only Go and a fresh clone. The exceptions: race and drivers need a C compiler,
+# examples needs PostgreSQL, and interop needs Node.js 20 or later with npm and Python 3.10 or later
+# with venv. Tests on PostgreSQL need its programs on the machine. Without them these tests are
+# skipped, or fail if BUDDYCHAT_REQUIRE_POSTGRES is 1.
 
 GO ?= go
 LINTER = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -13,19 +14,19 @@ all: fmt vet lint test
 build:
 	$(GO) build ./...
 
-fmt: # fails where a file is not formatted
+fmt: # fails if a file is not formatted
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
 
 vet:
 	$(GO) vet ./...
 
-test: # a package may take longer than go test allows where the machine has other work
+test: # on a busy machine a package may exceed the default timeout of go test
 	$(GO) test -timeout 20m ./...
 
-race: # the long histories of the property tests are left to make test
+race: # without the long histories of the property tests, which make test runs
 	$(GO) test -race -short -timeout 20m ./...
 
-prose: # the width of comments and Markdown, and phrases that readers stumble over
+prose: # checks the width of comments and Markdown, and phrases that are hard to read
 	$(GO) run ./internal/prose
 
 lint:
@@ -41,13 +42,13 @@ bench:
 fuzz:
 	@.ci/fuzz
 
-torture: # twenty minutes of random histories, proofs and faults, on real databases and processes
+torture: # about twenty minutes of random histories and faults, on real databases and processes
 	BUDDYCHAT_TORTURE=1 $(GO) test -p 1 -timeout 90m ./internal/torture/... ./internal/faults/...
 
-drivers: # the store on other drivers of SQLite, which are dependencies of this nested module alone
+drivers: # tests other SQLite drivers, on which only this nested module depends
 	cd internal/sqlitedrivers && $(GO) vet ./... && $(GO) test ./...
 
-examples: # the others serve until they are stopped, and their tests start them
+examples: # the other examples run until they are stopped; their tests start them
 	$(GO) run ./examples/transaction
 	echo stressed | $(GO) run ./examples/bot
 	$(GO) run ./examples/cluster -duration 10s -clients 24 -rate 100 -kill-every 2s

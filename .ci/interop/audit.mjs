@@ -1,9 +1,10 @@
-// Runs the whole audit of graphql-http, the reference of GraphQL over HTTP, on a server that has introspection open:
+// Runs the full audit of graphql-http, the reference implementation of GraphQL over HTTP, on a
+// server with introspection:
 //
 //   node audit.mjs http://127.0.0.1:8080/graphql
 //
-// Every MUST, every SHOULD and every MAY has to hold. A change that gives up a MAY, which the specification leaves to servers, lists it
-// here with the reason.
+// The server must satisfy every MUST, SHOULD and MAY. A MAY is optional in the specification. If a
+// change gives one up, list it here with the reason.
 import { serverAudits } from 'graphql-http'
 
 const givenUp = {}

@@ -1,5 +1,5 @@
-// Runs the clients of docs/clients.md, each as it stands there, against a server and one whose access tokens live for two
-// seconds:
+// Runs the clients of docs/clients.md, word for word, against a server and against one whose access
+// tokens live for two seconds:
 //
 //   node clients.mjs http://127.0.0.1:8080/graphql http://127.0.0.1:8081/graphql
 import { gql } from '@apollo/client'
@@ -19,7 +19,8 @@ import { relayEnvironment } from './clients/relay/environment.mjs'
 import { urqlClient } from './clients/urql.mjs'
 import { brief, check, graphql, http, newSession, newUser, runAll, sendMessage, socketOf, until } from './harness.mjs'
 
-// connect returns the client of graphql-ws, which comes back at once, and how its sockets were closed.
+// connect returns a client of graphql-ws that reconnects at once, and the close codes of its
+// sockets.
 function connect(url, session) {
   const closes = []
   const client = socketClient(socketOf(url), session, { webSocketImpl: WebSocket, retryWait: async () => {} })
@@ -27,7 +28,7 @@ function connect(url, session) {
   return { client, closes }
 }
 
-// recorded returns a fetch that keeps what was asked and answered.
+// recorded returns a fetch function that records requests and answers.
 function recorded() {
   const requests = []
   const record = async (url, init) => {
@@ -38,7 +39,7 @@ function recorded() {
   return { requests, fetch: record }
 }
 
-// expire waits until the access token of a session is not taken any more.
+// expire waits until the access token of a session has expired.
 async function expire(url, session) {
   const { token } = session
   await until(async () => (await graphql(token, '{ me { id } }', {}, url)).me === null)
@@ -52,7 +53,7 @@ check('a user is followed from the login on', async () => {
   const seen = []
   const following = follow(http, user.username, user.password, (event) => seen.push(event.operation), { webSocketImpl: WebSocket })
   const sending = until(async () => {
-    await send() // until the subscription is there
+    await send() // repeated until the subscription is active
     return seen.includes('GROUP_CREATED') || seen.includes('MEMBER_ADDED')
   })
   await Promise.race([following.then(() => { throw new Error('the iterator ended') }), sending])
@@ -102,11 +103,11 @@ check('graphql-ws keeps its iterators across two expiries', async () => {
   })()
   await Promise.race([sending, reading])
   assert.ok([...closes, ...second.closes].every((code) => code === 4403))
-  reading.catch(() => {}) // they end with the clients
+  reading.catch(() => {}) // the iterators end with the clients
   await Promise.all([client.dispose(), second.client.dispose()])
 })
 
-// fill sends so many messages to a new chat of the session's.
+// fill sends count messages to a new chat of the session's user.
 async function fill({ session }, count) {
   const other = await newUser()
   const { createChat } = await graphql(session.token, `mutation ($other: ID!) { createChat(otherUserId: $other) { chat { id } } }`, { other: other.id })
@@ -158,7 +159,7 @@ check('Apollo Client gets events', async () => {
     })
   })
   await opened
-  await client.query({ query: gql`query Me { me { id username } }` }) // behind the subscription on the same server
+  await client.query({ query: gql`query Me { me { id username } }` }) // sent after the subscription, to the same server
   const sending = setInterval(() => client.mutate({
     mutation: gql`mutation Send($chat: ID!) { createChatMessage(chatId: $chat, content: "Hello") { chatMessage { id } } }`, variables: { chat },
   }), 200)
@@ -220,13 +221,14 @@ check('urql refreshes an expired login', async () => {
   await expire(brief, session)
   assert.deepEqual((await ask('query { chats { edges { node { id } } } }')).chats.edges, [])
   await expire(brief, session)
-  await ask('query { me { id username } }') // answered as to nobody, and the next operation knows
+  await ask('query { me { id username } }') // answered as if logged out; the next operation has a new token
   assert.equal((await ask('query { me { id username } }')).me.username, user.username)
   await socket.dispose()
 })
 
-// compiled runs the Relay compiler on the sources of docs/clients.md and the schema that the server shows, and returns what
-// imports an artifact. The compiler adds what it makes to a repository that it finds itself in, so it works elsewhere.
+// compiled runs the Relay compiler on the sources in docs/clients.md and the server's schema. It
+// returns a function that imports an artifact. The compiler adds its output to the repository that
+// it runs in, so it runs in a temporary folder.
 async function compiled(token) {
   const folder = mkdtempSync(join(tmpdir(), 'relay-'))
   process.on('exit', () => rmSync(folder, { recursive: true }))
@@ -240,7 +242,7 @@ async function compiled(token) {
   return async (name) => (await import(pathToFileURL(join(folder, '__generated__', `${name}.graphql.js`)))).default
 }
 
-// What tools ask for by introspection.
+// The options of introspection that tools use.
 const everyOption = { specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true, oneOf: true }
 
 check('the Relay compiler takes the served schema, and its operations run', async () => {

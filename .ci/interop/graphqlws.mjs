@@ -1,4 +1,4 @@
-// Has graphql-ws, the usual client of graphql-transport-ws, talk to a server whose limits are off:
+// Tests a server without limits with graphql-ws, the usual client of graphql-transport-ws:
 //
 //   node graphqlws.mjs http://127.0.0.1:8080/graphql
 import assert from 'node:assert/strict'
@@ -6,7 +6,7 @@ import { createClient } from 'graphql-ws'
 import WebSocket from 'ws'
 import { check, graphql, newChat, newUser, runAll, sendMessage, ws } from './harness.mjs'
 
-// connect returns a client that comes back at once whenever it was cut.
+// connect returns a client that reconnects at once after each disconnect.
 function connect(connectionParams, options) {
   return createClient({
     url: ws,
@@ -18,7 +18,7 @@ function connect(connectionParams, options) {
   })
 }
 
-// only returns the one result of a query or mutation.
+// only returns the single result of a query or mutation.
 function only(client, query, variables) {
   return new Promise((resolve, reject) => {
     let result
@@ -30,7 +30,7 @@ function only(client, query, variables) {
   })
 }
 
-// refusal returns the errors with which a subscription ends.
+// refusal returns the errors that end a subscription.
 function refusal(client, payload) {
   return new Promise((resolve, reject) => {
     client.subscribe(payload, { next: (value) => reject(new Error(`it delivers ${JSON.stringify(value)}`)), error: resolve, complete: reject })
@@ -72,11 +72,12 @@ check('many operations run on one socket', async () => {
 
 const count = 150
 
-// overCuts sends messages to a receiver whose connection is cut again and again, and checks that none is missed, none comes out of order
-// and repeats are of the same id. subscribe is given the receiver and a function for each event; it returns the client.
+// overCuts sends messages to a receiver whose connection is cut again and again. It checks that no
+// message is missed or out of order, and that repeats have the same id. subscribe gets the receiver
+// and a function to call for each event, and returns the client.
 async function overCuts(subscribe) {
   const { sender, receiver, chat, otherChat } = await newChat()
-  const seen = new Map() // the ids of the events that were got, and the contents
+  const seen = new Map() // message contents by event id
   let began, ended
   const ready = new Promise((resolve) => { began = resolve })
   const all = new Promise((resolve, reject) => { ended = { resolve, reject } })
@@ -124,7 +125,7 @@ check('subscribe misses nothing, though its connection is cut', () =>
 check('events misses nothing, though its connection is cut', () =>
   overCuts((receiver, began, failed, got) => {
     const client = connect({ token: receiver.token })
-    // The client sends the same payload each time that it is back, so the cursor is kept in there.
+    // The client sends this same object after each reconnect, so the cursor is kept in it.
     const payload = {
       query: `subscription ($after: String) {
         events(after: $after) { id cursor operation chat { id } chatMessage { message { content } } }
@@ -213,7 +214,7 @@ check('a bad token closes with 4403', async () => {
   assert.equal(closed.code, 4403)
 })
 
-// closing sends frames as they are, and returns the code with which the server closes.
+// closing sends frames unchanged and returns the server's close code.
 function closing(frames, protocol = 'graphql-transport-ws') {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(ws, protocol)
@@ -244,7 +245,8 @@ check('an id that is in use closes with 4409', async () => {
     socket.on('error', reject)
     socket.on('close', resolve)
     socket.on('open', () => socket.send(JSON.stringify({ ...init, payload: { token } })))
-    socket.on('message', () => socket.send(JSON.stringify(subscribe))) // behind the acknowledgement, and behind the first result
+    // Sends once after the acknowledgement and again after the first result.
+    socket.on('message', () => socket.send(JSON.stringify(subscribe)))
   })
   assert.equal(code, 4409)
 })

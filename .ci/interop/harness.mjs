@@ -1,4 +1,4 @@
-// What the checks share: a list of checks with a limit of time each, and users to run them with.
+// Shared by all checks: a runner with a time limit for each check, and functions that create users.
 import { randomUUID } from 'node:crypto'
 import { Session } from './clients/session.mjs'
 
@@ -19,7 +19,7 @@ export function check(name, run) {
   checks.push({ name, run })
 }
 
-// runAll runs the checks one after another, and exits.
+// runAll runs the checks one after another and exits with status 1 if any failed.
 export async function runAll(title) {
   let failed = 0
   for (const { name, run } of checks) {
@@ -51,7 +51,7 @@ export async function graphql(token, query, variables, url = http) {
   return data
 }
 
-// newUser registers a user and logs it in.
+// newUser registers a user and logs them in.
 export async function newUser(url = http) {
   const password = randomUUID()
   const username = `u${randomUUID().replaceAll('-', '')}`
@@ -74,18 +74,18 @@ export async function newUser(url = http) {
   return { id: createUser.user.id, username, password, token: login.token }
 }
 
-// newSession registers a user and logs it in as the clients of docs/clients.md do.
+// newSession registers a user and logs them in as the clients of docs/clients.md do.
 export async function newSession(url = http) {
   const user = await newUser(url)
   return { user, session: await Session.login(url, user.username, user.password) }
 }
 
-// until waits for a condition.
+// until waits until a condition holds.
 export async function until(holds) {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-// newChat returns two users, and the sender's and the receiver's ids of the chat that they share.
+// newChat returns two users who share a chat, and the ids of the sender's and receiver's copies.
 export async function newChat() {
   const [sender, receiver] = [await newUser(), await newUser()]
   const { createChat } = await graphql(

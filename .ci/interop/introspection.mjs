@@ -1,4 +1,5 @@
-// Asks for the schema with every option of graphql-js, and holds the answer against what graphql-js makes of the schema's source:
+// Runs an introspection query with every option of graphql-js, and compares the answer with what
+// graphql-js derives from the source of the schema:
 //
 //   node introspection.mjs http://127.0.0.1:8080/graphql
 import assert from 'node:assert/strict'

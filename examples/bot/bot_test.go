@@ -31,7 +31,7 @@ func Example() {
 	// < desserts
 }
 
-func TestABotAnswersWhatWasSentWhileItWasAway(t *testing.T) {
+func TestBotAnswersMessagesSentWhileItWasStopped(t *testing.T) {
 	app, err := buddychat.New(memory.New(nil), &buddychat.Options{
 		Directory: directory{person: user.Profile{ID: person}, robot: user.Profile{ID: robot}},
 	})
@@ -73,7 +73,7 @@ func TestABotAnswersWhatWasSentWhileItWasAway(t *testing.T) {
 	require.Len(t, page.Items, 4, "each was answered once")
 }
 
-func TestAMessageThatIsSeenTwiceIsAnsweredOnce(t *testing.T) {
+func TestMessageReceivedTwiceIsAnsweredOnce(t *testing.T) {
 	app, err := buddychat.New(memory.New(nil), &buddychat.Options{
 		Directory: directory{person: user.Profile{ID: person}, robot: user.Profile{ID: robot}},
 	})

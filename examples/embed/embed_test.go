@@ -79,7 +79,7 @@ func (b *browser) chat(t *testing.T, query string) (data map[string]any) {
 	return answer.Data
 }
 
-func TestMembersOfTheApplicationChat(t *testing.T) {
+func TestMembersOfTheApplicationCanChat(t *testing.T) {
 	base := open(t)
 	ada, grace := logIn(t, base, "ada"), logIn(t, base, "grace")
 	me := grace.chat(t, `{ me { id username firstName lastName } }`)["me"].(map[string]any)
@@ -96,7 +96,7 @@ func TestMembersOfTheApplicationChat(t *testing.T) {
 	}}, grace.chat(t, `{ chats { nodes { unreadCount lastMessage { message { content sender { firstName } } } } } }`)["chats"].(map[string]any)["nodes"])
 }
 
-func TestALogoutEndsTheSocketsOfThatLogin(t *testing.T) {
+func TestLogoutClosesTheSocketsOfThatLoginOnly(t *testing.T) {
 	base := open(t)
 	laptop, phone := logIn(t, base, "ada"), logIn(t, base, "ada")
 	open := func(b *browser) *websocket.Conn {
@@ -128,7 +128,7 @@ func TestALogoutEndsTheSocketsOfThatLogin(t *testing.T) {
 	require.NotNil(t, phone.chat(t, `{ me { id } }`)["me"])
 }
 
-func TestAPageOfTheApplicationNamesItsMembersAsChatDoes(t *testing.T) {
+func TestMembersPageShowsTheUserIDsOfTheChatAPI(t *testing.T) {
 	ada := logIn(t, open(t), "ada")
 	response, err := ada.Get(ada.base + "/members")
 	require.NoError(t, err)

@@ -159,7 +159,7 @@ func (v *visitor) dial(origin string) (*websocket.Conn, error) {
 	return conn, err
 }
 
-func TestTheDocumentedProxyPassesQueriesAndSubscriptions(t *testing.T) {
+func TestDocumentedProxyForwardsQueriesAndSubscriptions(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "-proxies", "1")
 	host, trusting := startNginx(t, server)

@@ -13,7 +13,7 @@ import (
 	"github.com/buddychat/buddychat/internal/pgtest"
 )
 
-func TestNodesOnOneDatabaseDeliverEachOthersMessages(t *testing.T) {
+func TestNodesOnOneDatabaseDeliverMessagesOfEachOther(t *testing.T) {
 	t.Parallel()
 	hints, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	require.NoError(t, err)
@@ -24,7 +24,7 @@ func TestNodesOnOneDatabaseDeliverEachOthersMessages(t *testing.T) {
 	})
 	require.True(t, hints.ReadyForConnections(10*time.Second))
 
-	for name, value := range map[string]string{"LISTEN and NOTIFY": "database", "NATS": hints.ClientURL(), "polls alone": "none"} {
+	for name, value := range map[string]string{"LISTEN and NOTIFY": "database", "NATS": hints.ClientURL(), "polls only": "none"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			flags := []string{"-database", pgtest.URL(t), "-secret", strings.Repeat("s3cret!", 5), "-hints", value}

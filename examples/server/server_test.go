@@ -77,7 +77,7 @@ func TestServerWithoutFlagsCreatesItsDatabaseFile(t *testing.T) {
 	require.Empty(t, p.stdout.String(), "behind the line that says it is ready nothing is written to the standard output")
 }
 
-func TestARestartKeepsDataAndTokens(t *testing.T) {
+func TestRestartKeepsDataAndTokens(t *testing.T) {
 	t.Parallel()
 	databases := map[string]func(t testing.TB) string{
 		"SQLite":     func(testing.TB) string { return "sqlite:some.file" },
@@ -101,7 +101,7 @@ func TestARestartKeepsDataAndTokens(t *testing.T) {
 	}
 }
 
-func TestMemoryKeepsNothing(t *testing.T) {
+func TestMemoryDatabaseKeepsNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := start(t, dir, "-database", "memory:")
@@ -138,7 +138,7 @@ func receive(t *testing.T, socket *websocket.Conn) (frame map[string]any) {
 	return frame
 }
 
-func TestASignalClosesSocketsAndEndsWithSuccess(t *testing.T) {
+func TestSignalClosesSocketsAndExitsWithStatusZero(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestMessagesArriveOnASocket(t *testing.T) {
 	}
 }
 
-func TestTheThrottleCanBeTurnedOff(t *testing.T) {
+func TestThrottleCanBeTurnedOff(t *testing.T) {
 	t.Parallel()
 	const tries = 100
 	for _, throttle := range []string{"true", "false"} {
@@ -273,7 +273,7 @@ func TestPagesOfListedOriginsMayCall(t *testing.T) {
 	}
 }
 
-func TestADemonstrationCanBeRepeated(t *testing.T) {
+func TestDemonstrationCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var ids []string
@@ -344,24 +344,24 @@ func TestFailedStartPrintsOneLineAndExitsWithStatusOne(t *testing.T) {
 		env, args []string
 		want      string
 	}{
-		"a port that is taken":            {args: []string{"-addr", "127.0.0.1" + port}, want: "cannot listen on 127.0.0.1" + port},
-		"an address that is none":         {args: []string{"-addr", "nonsense"}, want: "cannot listen on nonsense"},
-		"a directory that is not there":   {args: []string{"-database", "sqlite:not/there.db"}, want: "the directory not does not exist"},
-		"a file that is no database":      {args: []string{"-database", "sqlite:text"}, want: "text"},
-		"a server that is not there":      {args: []string{"-database", "postgres://u:canary@127.0.0.1:1/db"}, want: "postgres"},
-		"a database of an unknown kind":   {args: []string{"-database", "mongodb://u:canary@db"}, want: "-database must be sqlite:PATH, memory: or postgres://…"},
-		"a database without a file":       {args: []string{"-database", "sqlite:"}, want: "sqlite:PATH"},
-		"a flag that there is not":        {args: []string{"-nonsense"}, want: "-nonsense"},
-		"a value that is none":            {args: []string{"-access-token-ttl", "soon"}, want: `"soon" for flag -access-token-ttl`},
-		"a variable's value that is none": {env: []string{"BUDDYCHAT_THROTTLE=maybe"}, want: `"maybe" for BUDDYCHAT_THROTTLE`},
-		"a retention that is none":        {args: []string{"-retention", "0"}, want: "-retention is 0s"},
-		"hints over what is none":         {args: []string{"-hints", "redis://u:canary@h"}, want: "-hints must be database, none, or nats://"},
-		"a NATS server that is not there": {args: []string{"-database", "memory:", "-hints", "nats://u:canary@127.0.0.1:1"}, want: "NATS cannot be reached"},
-		"a secret that is too short":      {args: []string{"-secret", "canary"}, want: "-secret has 6 bytes: give it 32 or more"},
-		"a key that is damaged":           {args: []string{"-database", "sqlite:damaged"}, want: "there is no signing key in damaged.key"},
-		"an origin that is none":          {args: []string{"-origin", "app.example.com"}, want: "scheme://host[:port]"},
-		"a lifetime that is none":         {args: []string{"-refresh-token-ttl", "-1s"}, want: "-refresh-token-ttl is -1s"},
-		"an argument":                     {args: []string{"memory:"}, want: `no flag: "memory:"`},
+		"port in use":                   {args: []string{"-addr", "127.0.0.1" + port}, want: "cannot listen on 127.0.0.1" + port},
+		"invalid address":               {args: []string{"-addr", "nonsense"}, want: "cannot listen on nonsense"},
+		"missing directory":             {args: []string{"-database", "sqlite:not/there.db"}, want: "the directory not does not exist"},
+		"file that is not a database":   {args: []string{"-database", "sqlite:text"}, want: "text"},
+		"unreachable PostgreSQL server": {args: []string{"-database", "postgres://u:canary@127.0.0.1:1/db"}, want: "postgres"},
+		"unknown kind of database":      {args: []string{"-database", "mongodb://u:canary@db"}, want: "-database must be sqlite:PATH, memory: or postgres://…"},
+		"SQLite without a file":         {args: []string{"-database", "sqlite:"}, want: "sqlite:PATH"},
+		"unknown flag":                  {args: []string{"-nonsense"}, want: "-nonsense"},
+		"invalid flag value":            {args: []string{"-access-token-ttl", "soon"}, want: `"soon" for flag -access-token-ttl`},
+		"invalid variable value":        {env: []string{"BUDDYCHAT_THROTTLE=maybe"}, want: `"maybe" for BUDDYCHAT_THROTTLE`},
+		"invalid retention":             {args: []string{"-retention", "0"}, want: "-retention is 0s"},
+		"unknown kind of hints":         {args: []string{"-hints", "redis://u:canary@h"}, want: "-hints must be database, none, or nats://"},
+		"unreachable NATS server":       {args: []string{"-database", "memory:", "-hints", "nats://u:canary@127.0.0.1:1"}, want: "NATS cannot be reached"},
+		"short secret":                  {args: []string{"-secret", "canary"}, want: "-secret has 6 bytes: give it 32 or more"},
+		"damaged key":                   {args: []string{"-database", "sqlite:damaged"}, want: "there is no signing key in damaged.key"},
+		"invalid origin":                {args: []string{"-origin", "app.example.com"}, want: "scheme://host[:port]"},
+		"invalid token lifetime":        {args: []string{"-refresh-token-ttl", "-1s"}, want: "-refresh-token-ttl is -1s"},
+		"unexpected argument":           {args: []string{"memory:"}, want: `no flag: "memory:"`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -15,8 +15,8 @@ type history struct {
 }
 
 // A span is a part of a history that a recipient must receive: the events from index from up to,
-// but not including, index to. If ended is set, the last event is the one that removed the
-// recipient.
+// but not including, index to. If ended is set, the recipient's membership ended with the last
+// event of the span.
 type span struct {
 	from, to int
 	ended    bool
@@ -38,7 +38,7 @@ type receipt struct {
 type verdict struct {
 	delivered int // distinct events received, per device
 	repeated  int // events received again right after a resume, which is allowed
-	withheld  int // events missing because their recipient was removed first, which is allowed
+	withheld  int // events missing because the membership ended first, which is allowed
 
 	missed, outOfOrder, duplicated, leaked int
 }
@@ -76,9 +76,9 @@ func (v verdict) err() error {
 // check compares what the devices received with what they should have received.
 //
 // On one connection, the events of a conversation must arrive in order, once each. A new connection
-// may first repeat the last ones. No event may be missing, with one exception: if a recipient was
-// removed, events still on their way may be withheld. So in an ended span, the last events before
-// the removal may be missing, but not the removal itself.
+// may first repeat the last ones. No event may be missing, with one exception: when a membership
+// ends, events still on their way may be withheld. So in an ended span, the last events before the
+// end may be missing, but not the end itself.
 func check(histories []history, devices []device) (v verdict) {
 	places := map[string]place{}
 	for h := range histories {

@@ -21,7 +21,7 @@
 //	-rate 200               messages a second, over all nodes
 //	-nodes 3                the number of nodes
 //	-kill-every 3s          the time between two kills; 0 kills no node
-//	-nats                   send hints between the nodes by a NATS server in this process, instead of
+//	-nats                   send hints by a NATS server in this process, instead of
 //	                        LISTEN and NOTIFY
 //	-database postgres://…  add users and messages to this database; without it, a private server
 //	                        is started

@@ -86,6 +86,7 @@ const roomForOne = 104 << 20
 // These tests measure memory, so they must not run in parallel with others.
 
 func TestNoDocumentTakesTheMemoryOfTheServerByHTTP(t *testing.T) { //nolint:paralleltest // it measures memory
+	skipUnderTheRaceDetector(t)
 	a := serve(t)
 	alice := a.register(t, "alice")
 	variables := map[string]any{"chat": aLargeChat(t, a, alice)}
@@ -127,6 +128,7 @@ func TestNoDocumentTakesTheMemoryOfTheServerByHTTP(t *testing.T) { //nolint:para
 }
 
 func TestNoDocumentTakesTheMemoryOfTheServerBySocket(t *testing.T) { //nolint:paralleltest // it measures memory
+	skipUnderTheRaceDetector(t)
 	a := serve(t)
 	alice := a.register(t, "alice")
 	variables := map[string]any{"chat": aLargeChat(t, a, alice)}
@@ -148,6 +150,7 @@ func TestNoDocumentTakesTheMemoryOfTheServerBySocket(t *testing.T) { //nolint:pa
 }
 
 func TestTextsOfUsersAreBoundedWithoutALogin(t *testing.T) { //nolint:paralleltest // it measures memory
+	skipUnderTheRaceDetector(t)
 	a := serve(t, func(s *setup) { s.api.MaxCost = 1 << 30 })
 	bio, picture := strings.Repeat("\U0001F600", 500), "https://example.com/"+strings.Repeat("&", 2_000)
 	for i := range 60 {
@@ -167,6 +170,15 @@ func TestTextsOfUsersAreBoundedWithoutALogin(t *testing.T) { //nolint:parallelte
 	})
 	t.Logf("peak: %d MB", used>>20)
 	require.Less(t, used, uint64(150<<20))
+}
+
+// skipUnderTheRaceDetector skips a test that measures memory: with the detector the same work takes
+// several times as much. Tests run with the detector run with -short.
+func skipUnderTheRaceDetector(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it measures memory, of which the race detector takes several times as much")
+	}
 }
 
 // withSmallBuffers makes unread data stay in the server, and not in the kernel.
@@ -217,6 +229,7 @@ func (a *api) post(t *testing.T, access, document string, variables map[string]a
 }
 
 func TestSlowReadersHoldNoMoreThanTheirPart(t *testing.T) { //nolint:paralleltest // it measures memory
+	skipUnderTheRaceDetector(t)
 	a := serve(t, func(s *setup) { s.api.MaxInFlightBytes = roomForOne })
 	a.withSmallBuffers(t)
 	alice, bert := a.register(t, "alice"), a.register(t, "bert")
@@ -250,6 +263,7 @@ func TestSlowReadersHoldNoMoreThanTheirPart(t *testing.T) { //nolint:paralleltes
 }
 
 func TestASlowSocketHoldsItsAnswersUntilTheyAreWritten(t *testing.T) { //nolint:paralleltest // it measures memory
+	skipUnderTheRaceDetector(t)
 	a := serve(t, func(s *setup) { s.api.MaxInFlightBytes = roomForOne })
 	a.withSmallBuffers(t)
 	alice := a.register(t, "alice")

@@ -102,8 +102,8 @@ func TestTheBytesOfAllUnfinishedBodiesAreBounded(t *testing.T) {
 	a := serve(t, func(s *setup) { s.api.MaxBodyMemory, s.api.BodyTimeout = 256<<10, time.Minute })
 	const most, free = 256 << 10, 16 << 10
 	large := small + strings.Repeat(" ", free+1-len(small))
-	// Two unfinished bodies hold all of the memory, so any further large body is refused. A trial that
-	// comes while they arrive may take the last byte from one of them: then they begin again.
+	// Two unfinished bodies hold all of the memory, so any further large body is refused. A trial
+	// that comes while they arrive may take the last byte from one of them: then they begin again.
 	var begun []*rawConn
 	require.Eventually(t, func() bool {
 		for _, c := range begun {

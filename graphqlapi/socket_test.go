@@ -495,7 +495,7 @@ func TestASlowConsumerIsClosedAndResumes(t *testing.T) {
 
 func TestCompletingABlockedSubscriptionEndsIt(t *testing.T) {
 	t.Parallel()
-	// The queue holds every event, so that the blocked subscription does not end as a slow consumer.
+	// The queue holds every event, so the blocked subscription does not end as a slow consumer.
 	a := serve(t, func(s *setup) { s.app.Realtime.Queue = 2000 })
 	alice, bob := a.register(t, "alice"), a.register(t, "robert")
 	chat := at(a.must(t, alice.token, `mutation($u: ID!) { createChat(otherUserId: $u) { chat { id } } }`, map[string]any{"u": userIDOf(t, a, bob)}), "createChat", "chat", "id")

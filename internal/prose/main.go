@@ -3,8 +3,8 @@
 //
 //	go run ./internal/prose [directory]...
 //
-// It prints one line for each finding, and exits with 1 if there is any. Without a directory it checks
-// the whole module.
+// It prints one line for each finding, and exits with 1 if there is any. Without a directory it
+// checks the whole module.
 package main
 
 import (
@@ -51,7 +51,8 @@ var readers = map[string]func(name, text string) ([]line, error){
 // phrases that it looks for.
 var skipped = []string{".git", "node_modules", "testdata", "prose"}
 
-// check writes the findings in all files of a tree and returns how many there are. Root is where the tree is.
+// check writes the findings in all files of a tree and returns how many there are. Root is the
+// path of the tree.
 func check(root string, tree fs.FS, out io.Writer) (n int, err error) {
 	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {

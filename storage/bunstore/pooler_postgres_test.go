@@ -41,7 +41,8 @@ func TestATailNoticesACrashBehindAPooler(t *testing.T) {
 			victim, bystander := connection(t, s.URL), connection(t, s.URL)
 			require.NoError(t, victim.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid))
 			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-			// The server ends the other sessions once it has noticed, and takes new ones after its recovery.
+			// The server ends the other sessions once it has noticed. It accepts new ones after
+			// its recovery.
 			require.Eventually(t, func() bool { return bystander.Ping(t.Context()) != nil }, time.Minute, time.Millisecond)
 			require.Eventually(t, func() bool {
 				c, err := pgx.Connect(t.Context(), s.URL)
